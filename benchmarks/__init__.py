@@ -1,0 +1,1 @@
+"""Deep-learning frameworks, measured so that people believe the numbers."""

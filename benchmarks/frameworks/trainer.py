@@ -1,0 +1,73 @@
+"""What a trainer is: the whole interface between a framework and the suite."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+EXECUTIONS = ("eager", "compiled", "graph", "fused-epoch")
+DATA = ("host-fed", "device-resident")
+PRECISIONS = ("fp32", "tf32", "bf16")
+
+
+@dataclass(frozen=True)
+class Contract:
+    """How a trainer does the work. Tables put only like contracts side by side.
+
+    :param execution: ``eager``, ``compiled`` (each step one compiled function), ``graph`` (a graph built once, run by
+        the framework) or ``fused-epoch`` (a whole epoch in one call).
+    :param data: ``host-fed`` (each batch is cut on the host) or ``device-resident`` (all images live on the device).
+    :param precision: of the matrix products; the parity check proves it.
+    """
+
+    execution: str
+    data: str = "host-fed"
+    precision: str = "fp32"
+
+    def __post_init__(self):
+        for value, allowed in ((self.execution, EXECUTIONS), (self.data, DATA), (self.precision, PRECISIONS)):
+            if value not in allowed:
+                raise ValueError(f"a contract says one of {', '.join(allowed)}, not {value!r}")
+
+
+class Trainer:
+    """Trains the shared workload with one framework, written as that framework's own users would write it.
+
+    A subclass sets ``contract`` and gives the methods below. It draws no random number, reads no clock, and leaves
+    its framework's global state to itself: it has a process of its own.
+
+    :param workload: :class:`benchmarks.workload.spec.Workload`.
+    :param dataset: :class:`benchmarks.workload.dataset.Dataset`; float32 images ``(n, 784)``, int32 labels ``(n,)``.
+    :param parameters: the start, ``[(weight, bias), ...]``, float32, shapes ``(n_in, n_out)`` and ``(n_out,)``.
+    :param device: ``"cpu"``, ``"gpu"``, or ``"auto"``: a GPU where the framework sees one.
+    """
+
+    contract: Contract
+    device_name = "cpu"  # what it really runs on, as the framework spells it; set by __init__
+
+    def __init__(self, workload, dataset, parameters, device):
+        raise NotImplementedError
+
+    def train_epoch(self, order):
+        """Train on the images ``order`` names (int64 indices), batch by batch, and return their mean loss, a float.
+
+        The loss of an image is taken before its batch's update. Returns only when the device has finished.
+        """
+        raise NotImplementedError
+
+    def evaluate(self):
+        """Return the share of the test images classified right, a float from 0 to 1.
+
+        In batches of training's size, so that the peak of memory stays training's.
+        """
+        raise NotImplementedError
+
+    def parameters(self):
+        """Return the current parameters as NumPy arrays, shaped and ordered as they were handed in."""
+        raise NotImplementedError
+
+    def memory(self):
+        """Return what the framework's own allocator says, in bytes; leave out what it cannot tell.
+
+        ``allocator_peak_bytes``: the most that live arrays took; ``allocator_reserved_bytes``: the pool it holds.
+        """
+        return {}

@@ -1,0 +1,141 @@
+"""No parity, no time: does a trainer train the network that all the others train?
+
+The tolerances are those of float32 arithmetic: NumPy, JAX and PyTorch in float32 stay within 6e-7 of the float64
+oracle in every step's loss and within 1e-4 in every weight matrix's update. TF32 or bfloat16 products, another
+learning rate, start, order or batch are all far outside.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import median
+
+from benchmarks.errors import SuiteError
+from benchmarks.workload import oracle
+from benchmarks.workload.sketch import relative_error, sketch_update
+
+STEPS = 8  # full batches of the parity check; the ragged last batch comes after them
+LOSS_TOLERANCE = 1e-5  # relative
+UPDATE_TOLERANCE = 1e-3  # norm of the difference over norm of the update, each array
+ACCURACY_TOLERANCE = 0.0005  # absolute: 5 of 10,000 images
+LAG_SHARE = 0.005  # of an epoch that the device may work on after the clock has stopped
+LAG_SECONDS = 0.002  # below it, a lag is within the scatter of reading the parameters
+
+
+class ParityError(SuiteError):
+    """A trainer that trains something else, or says that it is done before it is."""
+
+
+@dataclass(frozen=True)
+class Errors:
+    """How far a trainer is from the oracle: the largest relative error of a loss, of an update; of the accuracy."""
+
+    loss: float
+    update: float
+    accuracy: float
+
+
+def parity_batches(workload, images):
+    """Return the index arrays of the parity check's steps: the first batches of epoch 1, then its ragged last one."""
+    batches = workload.batches(workload.order(1, images))
+    return batches[:STEPS] + (batches[-1:] if len(batches) > STEPS else [])
+
+
+def check_steps(name, steps, workload, dataset):
+    """Hold a trainer's first steps against the oracle's.
+
+    :param steps: what :meth:`benchmarks.measure.host.Host.take_steps` gave for :func:`parity_batches`.
+    :raises ParityError: naming the first step that differs, else the array whose update does.
+    """
+    batches = parity_batches(workload, len(dataset.train_labels))
+    initial = workload.initial_parameters()
+    parameters = oracle.as_float64(initial)
+    expected = oracle.train(parameters, batches, dataset, workload.learning_rate)
+    if len(steps["losses"]) != len(expected):
+        raise ParityError(f"{name}: took {len(steps['losses'])} steps where {len(expected)} were asked for.")
+    for number, (found, right, batch) in enumerate(zip(steps["losses"], expected, batches), start=1):
+        if _relative(found, right) > LOSS_TOLERANCE:
+            raise ParityError(
+                f"{name}: parity fails at step {number} of {len(batches)} ({len(batch)} images): "
+                f"{_loss_text(found, right)}. {_hint(number)}"
+            )
+    _check_update(name, f"after {len(batches)} steps", steps["update"], sketch_update(parameters, initial))
+
+
+def check_trial(name, trial, trajectory):
+    """Hold a whole trial against the oracle, but for its accuracy, and return its :class:`Errors`.
+
+    :param trial: :class:`benchmarks.measure.record.Trial`.
+    :param trajectory: :class:`benchmarks.workload.oracle.Trajectory`.
+    :raises ParityError: naming the first epoch that differs, or the lag of a trainer that does not synchronise.
+    """
+    errors = []
+    for epoch in trial.epochs:
+        right = trajectory.epoch_losses[epoch.epoch - 1]
+        loss = _relative(epoch.loss, right)
+        if loss > LOSS_TOLERANCE:
+            raise ParityError(
+                f"{name}: parity fails in epoch {epoch.epoch}: {_loss_text(epoch.loss, right)}. The first steps "
+                "agreed: look at the last batch, at the order of the images, and at how the mean is taken."
+            )
+        update = _check_update(
+            name, f"after epoch {epoch.epoch}", epoch.update, trajectory.updates[epoch.epoch - 1]
+        )
+        errors.append(Errors(loss, update, abs(epoch.accuracy - trajectory.accuracies[epoch.epoch - 1])))
+    _check_lag(name, trial)
+    return Errors(
+        max(error.loss for error in errors),
+        max(error.update for error in errors),
+        max(error.accuracy for error in errors),
+    )
+
+
+def accuracy_agrees(found, right):
+    """Tell whether a test accuracy is the oracle's; being better than it is as wrong as being worse."""
+    return abs(found - right) <= ACCURACY_TOLERANCE
+
+
+def accuracy_text(name, found, right):
+    """Return what to tell somebody whose trainer's accuracy is not the oracle's."""
+    return (
+        f"{name}: test accuracy {found:.4f}, the oracle's is {right:.4f}; they may differ by {ACCURACY_TOLERANCE:g}, "
+        "up or down. The training agreed with the oracle: look at evaluate()."
+    )
+
+
+def _check_update(name, when, update, expected):
+    errors = [relative_error(found, right) for found, right in zip(update, expected)]
+    for number, error in enumerate(errors):
+        if not error <= UPDATE_TOLERANCE:
+            array = f"layer {number // 2 + 1}'s {('weight', 'bias')[number % 2]}"
+            raise ParityError(
+                f"{name}: parity fails {when}: the update of {array} is off by {error:.2g} of its norm "
+                f"(tolerance {UPDATE_TOLERANCE:g}), though the losses agree. Was every gradient applied, once, and in the given order?"
+            )
+    return max(errors)
+
+
+def _check_lag(name, trial):
+    """The median is what counts: one round's lag may be a scheduler's whim, half of them are the trainer's doing."""
+    lag = median(epoch.lag_seconds for epoch in trial.rounds)
+    allowed = max(LAG_SECONDS, LAG_SHARE * trial.epoch_seconds)
+    if lag > allowed:
+        raise ParityError(
+            f"{name}: train_epoch() returns before the device has finished: the device went on for {lag * 1e3:.1f} ms "
+            f"after an epoch of {trial.epoch_seconds:.3f} s (allowed {allowed * 1e3:.1f} ms). Wait for the device, "
+            "parameters included, before returning."
+        )
+
+
+def _relative(found, right):
+    return abs(found - right) / abs(right)
+
+
+def _loss_text(found, right):
+    return f"loss {found:.8g}, the oracle's is {right:.8g} (off by {_relative(found, right):.2g}, tolerance {LOSS_TOLERANCE:g})"
+
+
+def _hint(step):
+    if step == 1:
+        return "The first loss depends on the start, the scaling of the images, the labels and the loss alone."
+    return "The first loss agreed: look at the gradient, the learning rate and the precision of the products."

@@ -1,0 +1,82 @@
+"""From trials to one row: what ``extra_info`` holds and the tables show."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from statistics import mean, median, stdev
+
+SCHEMA = 1
+
+
+def describe(framework, options, dataset, built, trials, errors, limit_flops_per_second):
+    """Return one benchmark's ``extra_info``: everything that RESULTS.md documents.
+
+    :param options: :class:`benchmarks.options.Options`.
+    :param dataset: :class:`benchmarks.workload.dataset.Dataset`.
+    :param built: what the worker said of itself, :meth:`benchmarks.measure.host.Host.build`.
+    :param trials: list of :class:`benchmarks.measure.record.Trial`.
+    :param errors: list of :class:`benchmarks.judge.parity.Errors`, one for each trial.
+    :param limit_flops_per_second: the CPU's measured limit.
+    """
+    images = len(dataset.train_labels)
+    on_cpu = built["device"].startswith("cpu")
+    return {
+        "schema": SCHEMA,
+        "framework": framework,
+        "contract": built["contract"],
+        "device": built["device"],
+        "versions": built["versions"],
+        "python": built["python"],
+        "isolation": options.isolation,
+        "workload": options.workload.as_dict(),
+        "dataset": {"name": dataset.name, "digest": dataset.digest, "train_images": images},
+        "flops_per_epoch": options.workload.flops_per_epoch(images),
+        "bytes_per_epoch": options.workload.bytes_per_epoch(images),
+        **summarize(trials, errors, images, options.workload.flops_per_epoch(images),
+                    limit_flops_per_second if on_cpu else None),
+        "trials": [trial.as_dict() for trial in trials],
+    }
+
+
+def summarize(trials, errors, images, flops, limit_flops_per_second):
+    """Return the figures of one framework's trials, each trial counting once.
+
+    :param images: how many training images an epoch has.
+    :param flops: of an epoch.
+    :param limit_flops_per_second: the device's measured limit; None where it was not measured.
+    """
+    medians = [trial.epoch_seconds for trial in trials]
+    epoch_seconds = median(medians)
+    rate = flops / epoch_seconds
+    return {
+        "epoch_seconds": epoch_seconds,
+        "epoch_seconds_of_trials": medians,
+        "epoch_spread": (max(medians) - min(medians)) / epoch_seconds,
+        "first_epoch_seconds": median(trial.first_epoch_seconds for trial in trials),
+        "import_seconds": median(trial.import_seconds for trial in trials),
+        "cpu_seconds": median(epoch.cpu_seconds for trial in trials for epoch in trial.rounds),
+        "images_per_second": images / epoch_seconds,
+        "flops_per_second": rate,
+        "limit_flops_per_second": limit_flops_per_second,
+        "limit_share": rate / limit_flops_per_second if limit_flops_per_second else None,
+        "accuracy": median(trial.epochs[-1].accuracy for trial in trials),
+        "memory": _worst(asdict(trial.memory) for trial in trials),
+        "parity": _worst(asdict(error) for error in errors),
+        "disturbed_trials": sum(trial.disturbed for trial in trials),
+        "repeated_attempts": sum(trial.attempt - 1 for trial in trials),
+    }
+
+
+def mean_and_deviation(values):
+    """Return mean and sample standard deviation of the numbers that are known; None where there are too few."""
+    known = [value for value in values if value is not None]
+    return (mean(known) if known else None, stdev(known) if len(known) > 1 else None)
+
+
+def _worst(records):
+    """Return, field by field, the highest value of several dictionaries; None where none has one."""
+    records = list(records)
+    return {
+        name: max((record[name] for record in records if record[name] is not None), default=None)
+        for name in records[0]
+    }

@@ -1,0 +1,186 @@
+"""Hosts one trainer: builds it, times its epochs, asks it to account for itself.
+
+Runs inside the worker process, or in pytest's own with ``--isolation=none``. Everything here answers with plain
+numbers, strings, lists and dictionaries, so that it can cross the worker's pipe as JSON.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import importlib.util
+import math
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.measure import limits, memory
+from benchmarks.measure.cpu import process_usage
+from benchmarks.workload import mnist
+from benchmarks.workload.dataset import synthetic
+from benchmarks.workload.sketch import sketch_update
+from benchmarks.workload.spec import Workload
+
+
+class NotInstalled(Exception):
+    """A module that the trainer stands on is missing; the benchmark is skipped with this reason."""
+
+
+class TrainerError(Exception):
+    """The trainer broke its interface; the text says how."""
+
+
+class Host:
+    """One trainer and what is measured around it; made by :meth:`build`, which is the first call."""
+
+    def build(self, location, requires, workload, data_directory, device, threads=None):
+        """Import the framework, build the trainer from the workload's own start, and say what came of it.
+
+        :param location: see :class:`benchmarks.frameworks.Entry`, as is ``requires``.
+        :param workload: what :meth:`Workload.as_dict` gave.
+        :param data_directory: where the four MNIST files are; None for the synthetic data set.
+        :raises NotInstalled: where one of ``requires`` is missing here.
+        """
+        missing = [name for name in requires if importlib.util.find_spec(name) is None]
+        if missing:
+            raise NotInstalled(f"{', '.join(missing)} not installed in {sys.executable}")
+        self.workload = Workload(**workload)
+        self.dataset = mnist.load(data_directory) if data_directory else synthetic()
+        start = time.perf_counter_ns()
+        trainer_class = _load(location)
+        imported = time.perf_counter_ns()
+        self.initial = self.workload.initial_parameters()
+        copies = [tuple(array.copy() for array in layer) for layer in self.initial]  # a trainer may train in place
+        self.trainer = trainer_class(self.workload, self.dataset, copies, device)
+        built = time.perf_counter_ns()
+        self._check_start()
+        return {
+            "contract": asdict(self.trainer.contract),
+            "device": str(self.trainer.device_name),
+            "versions": {name: _version(name) for name in requires},
+            "python": sys.version.split()[0],
+            "import_seconds": (imported - start) / 1e9,
+            "build_seconds": (built - imported) / 1e9,
+            "memory": self._memory(),
+        }
+
+    def take_steps(self, batches):
+        """Train on one batch at a time, untimed, and return each batch's loss and the sketched update in the end."""
+        losses = [_as_loss(self.trainer.train_epoch(np.asarray(batch, np.int64))) for batch in batches]
+        return {"losses": losses, "update": self._update()}
+
+    def train_epoch(self, epoch):
+        """Train epoch ``epoch`` (the first is 1), with the clock around it and nothing else."""
+        order = self.workload.order(epoch, len(self.dataset.train_labels))
+        gc.collect()  # the garbage of what came before is not this epoch's work
+        memory.reset_peak_rss()  # nor is the memory of the checks between the epochs
+        before = process_usage()
+        start = time.perf_counter_ns()
+        loss = self.trainer.train_epoch(order)
+        stop = time.perf_counter_ns()
+        used = process_usage() - before
+        return {
+            "epoch": epoch,
+            "seconds": (stop - start) / 1e9,
+            "cpu_seconds": used.cpu_seconds,
+            "involuntary_switches": used.involuntary_switches,
+            "lag_seconds": self._lag(loss),
+            "loss": _as_loss(loss),
+            "memory": self._memory(),
+        }
+
+    def examine(self):
+        """Return the test accuracy and the sketched update so far; untimed."""
+        return {"accuracy": _as_share(self.trainer.evaluate()), "update": self._update()}
+
+    def matrix_limit(self, workload):
+        """Return this machine's rate of float32 matrix products at a workload's shapes; needs no trainer."""
+        return {"flops_per_second": limits.matrix_product_rate(Workload(**workload))}
+
+    def _memory(self):
+        said = self.trainer.memory()
+        return {
+            "host_peak_rss_bytes": memory.peak_rss_bytes(),
+            "allocator_peak_bytes": said.get("allocator_peak_bytes"),
+            "allocator_reserved_bytes": said.get("allocator_reserved_bytes"),
+        }
+
+    def _lag(self, loss):
+        """Return for how long the device went on after the clock was stopped, in seconds.
+
+        Reading the loss and the parameters waits for a device that is still at work. Reading the parameters a second
+        time costs the same and waits for nothing, so the difference is the wait.
+        """
+        start = time.perf_counter_ns()
+        _as_loss(loss)
+        self.trainer.parameters()
+        first = time.perf_counter_ns()
+        self.trainer.parameters()
+        second = time.perf_counter_ns()
+        return max(0.0, ((first - start) - (second - first)) / 1e9)
+
+    def _update(self):
+        arrays = self._checked_parameters()
+        return [array.tolist() for array in sketch_update(arrays, self.initial)]
+
+    def _check_start(self):
+        for layer, (now, then) in enumerate(zip(self._checked_parameters(), self.initial), start=1):
+            for name, given, used in zip(("weight", "bias"), then, now):
+                if not np.array_equal(given, used):
+                    raise TrainerError(
+                        f"the trainer does not start from the parameters it was handed: layer {layer}'s {name} differs by up "
+                        f"to {np.abs(given - used).max():.3g}"
+                    )
+
+    def _checked_parameters(self):
+        layers = [tuple(np.asarray(array) for array in layer) for layer in self.trainer.parameters()]
+        found = [[array.shape for array in layer] for layer in layers]
+        expected = [[array.shape for array in layer] for layer in self.initial]
+        if found != expected:
+            raise TrainerError(f"parameters() gave arrays of the shapes {found}, not {expected}")
+        return layers
+
+
+def _as_loss(value):
+    return _as_number(value, "train_epoch()")
+
+
+def _as_share(value):
+    share = _as_number(value, "evaluate()")
+    if not 0 <= share <= 1:
+        raise TrainerError(f"evaluate() gave {share}, not a share from 0 to 1")
+    return share
+
+
+def _as_number(value, call):
+    """Return a finite float; a lazy value, as JAX's, is waited for here, where :meth:`Host._lag` sees the wait."""
+    try:
+        if isinstance(value, (str, bytes)):
+            raise TypeError
+        number = float(value)
+    except (TypeError, ValueError):
+        raise TrainerError(f"{call} gave a {type(value).__name__}, not a number") from None
+    if not math.isfinite(number):
+        raise TrainerError(f"{call} gave {number}")
+    return number
+
+
+def _load(location):
+    """Return the class at ``"module:Class"`` or ``"path/to/file.py:Class"``."""
+    place, _, class_name = location.rpartition(":")
+    if place.endswith(".py"):
+        spec = importlib.util.spec_from_file_location(f"trainer_{Path(place).stem}", place)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    else:
+        module = importlib.import_module(place)
+    if not hasattr(module, class_name):
+        raise TrainerError(f"{place} defines no {class_name}")
+    return getattr(module, class_name)
+
+
+def _version(name):
+    return str(getattr(sys.modules.get(name), "__version__", "unknown"))

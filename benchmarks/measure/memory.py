@@ -1,0 +1,59 @@
+"""The memory ledger's readings, each by its own source. What cannot be read is None, never 0."""
+
+from __future__ import annotations
+
+import re
+import sys
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None
+
+KIB = 1024
+
+
+def peak_rss_bytes(status="/proc/self/status"):
+    """Return the most physical memory this process ever held, in bytes.
+
+    Linux's VmHWM counts from the start of the program. getrusage's ru_maxrss does not: a child inherits what its
+    parent had reached before the fork, so a small worker of a large pytest would look large.
+    """
+    held = _status_bytes(status, "VmHWM")
+    if held is None and resource is not None:
+        unit = 1 if sys.platform == "darwin" else KIB
+        held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return held
+
+
+def reset_peak_rss(clear_refs="/proc/self/clear_refs"):
+    """Count :func:`peak_rss_bytes` from here on; nothing happens where the kernel knows no such thing (proc(5))."""
+    try:
+        with open(clear_refs, "w") as file:
+            file.write("5")
+    except OSError:
+        pass
+
+
+def rss_bytes(pid):
+    """Return the physical memory that process ``pid`` holds now, in bytes; None where Linux's /proc is missing."""
+    return _status_bytes(f"/proc/{pid}/status", "VmRSS")
+
+
+def out_of_memory_kills(vmstat="/proc/vmstat"):
+    """Return how many processes the kernel has killed for want of memory since it started, or None."""
+    return _number_after("oom_kill", vmstat)
+
+
+def _status_bytes(status, field):
+    kib = _number_after(f"{field}:", status)
+    return None if kib is None else kib * KIB
+
+
+def _number_after(word, path):
+    try:
+        with open(path) as file:
+            found = re.search(rf"^{word}\s+(\d+)", file.read(), re.MULTILINE)
+    except OSError:
+        return None
+    return int(found.group(1)) if found else None

@@ -1,0 +1,68 @@
+"""The process that hosts one trainer: ``python -m benchmarks.measure.worker REQUESTS REPLIES LIFELINE``.
+
+Reads one JSON request a line from the file descriptor REQUESTS, ``{"call": "train_epoch", "epoch": 2}``, and writes
+one JSON reply a line to REPLIES: ``{"result": ...}``, or ``{"error": "...", "kind": "NotInstalled", "traceback": "..."}``.
+Standard output and standard error are the log's: whatever a framework prints cannot be taken for a reply.
+
+LIFELINE is the reading end of a pipe whose other end the parent keeps open. When the parent goes, however it goes, the
+worker's whole process group goes with it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import select
+import signal
+import sys
+import threading
+import traceback
+
+F_SETSIG = 10  # Linux's number; not every Python names it
+
+
+def main():
+    requests, replies, lifeline = map(int, sys.argv[1:4])
+    for descriptor in (requests, replies, lifeline):
+        os.set_inheritable(descriptor, False)  # a helper process of the framework must not hold the pipes open
+    hold_on_to(lifeline)
+
+    from benchmarks.measure.host import Host
+
+    host = Host()
+    with os.fdopen(requests) as requests, os.fdopen(replies, "w") as replies:
+        for line in requests:
+            replies.write(json.dumps(answer(host, json.loads(line))) + "\n")
+            replies.flush()
+
+
+def answer(host, request):
+    """Do what a request asks and return the reply."""
+    call = getattr(host, request.pop("call"))
+    try:
+        return {"result": call(**request)}
+    except Exception as error:
+        return {"error": str(error), "kind": type(error).__name__, "traceback": traceback.format_exc()}
+
+
+def hold_on_to(lifeline):
+    """Have this process group killed as soon as the other end of the lifeline closes."""
+    if sys.platform == "linux":
+        # The kernel itself sends the signal: it needs no thread, no interpreter lock and no help from a hung worker.
+        fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
+        fcntl.fcntl(lifeline, F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
+        if select.select([lifeline], [], [], 0)[0]:  # the parent went before the signal was armed
+            os.killpg(0, signal.SIGKILL)
+    else:
+        threading.Thread(target=_wait_for_the_end, args=(lifeline,), daemon=True).start()
+
+
+def _wait_for_the_end(lifeline):
+    os.read(lifeline, 1)
+    os.killpg(0, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""The command line: what is trained, by whom, and how it is measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from benchmarks.frameworks import DEFAULT, REGISTRY, entries_of_file, select
+from benchmarks.measure.sampler import INTERVAL_SECONDS
+from benchmarks.measure.trial import MAX_FOREIGN_CORES, Runner
+from benchmarks.workload.spec import Workload
+
+
+@dataclass(frozen=True)
+class Options:
+    """The suite's own options, read and checked.
+
+    :param entries: the chosen frameworks, :class:`benchmarks.frameworks.Entry` by name.
+    :param workload: :class:`benchmarks.workload.spec.Workload`.
+    """
+
+    entries: dict
+    workload: Workload
+    trials: int
+    device: str
+    isolation: str
+    worker_timeout: float
+    max_foreign_cores: float
+    memory_interval: float
+    mnist_dir: str | None
+    require_frameworks: bool
+    results_csv: str | None
+
+    def runner(self, framework, data_directory, progress):
+        """Return the :class:`Runner` of one framework's trials."""
+        return Runner(
+            entry=self.entries[framework],
+            workload=self.workload,
+            data_directory=data_directory,
+            device=self.device,
+            isolation=self.isolation,
+            timeout_seconds=self.worker_timeout,
+            max_foreign_cores=self.max_foreign_cores,
+            progress=lambda text: progress(f"{framework}: {text}"),
+        )
+
+    def label(self):
+        """Return what sets these runs apart from default ones, for the benchmark's name; ``""`` if nothing."""
+        conditions = [f"device={self.device}"] if self.device != "auto" else []
+        conditions += [f"isolation={self.isolation}"] if self.isolation != "process" else []
+        return ",".join(filter(None, [self.workload.label(), *conditions]))
+
+
+def add_options(parser):
+    """Declare the options to pytest."""
+    add = parser.getgroup("frameworks", "deep-learning frameworks").addoption
+    add("--frameworks", action="append", metavar="NAMES", help=f"names or globs, comma-separated; or 'all' (default: "
+        f"{','.join(DEFAULT)})")
+    add("--framework-path", action="append", default=[], metavar="FILE", help="also run the trainers of this file")
+    add("--require-frameworks", action="store_true", help="fail, not skip, where a framework is not installed")
+    add("--device", choices=("auto", "cpu", "gpu"), default="auto", help="where to train (default: a GPU if there is one)")
+    add("--trials", type=int, default=3, metavar="N", help="fresh processes per framework (default: 3)")
+    add("--isolation", choices=("process", "none"), default="process",
+        help="none: train in pytest's own process, for debuggers and profilers")
+    add("--worker-timeout", type=float, default=600, metavar="SECONDS", help="for one answer of a worker (default: 600)")
+    add("--max-foreign-cores", type=float, default=MAX_FOREIGN_CORES, metavar="CORES",
+        help=f"CPU that others may use beside a trial before it is repeated (default: {MAX_FOREIGN_CORES})")
+    add("--memory-interval", type=float, default=INTERVAL_SECONDS, metavar="SECONDS",
+        help=f"between two samples of memory; 0 takes none (default: {INTERVAL_SECONDS})")
+    add("--results-csv", metavar="DIR", help="write results.csv (every epoch) and summary.csv there")
+
+    default = Workload()
+    add = parser.getgroup("workload", "what is trained").addoption
+    add("--dataset", choices=("mnist", "synthetic"), default=default.dataset, help="synthetic: small, needs no download")
+    add("--mnist-dir", metavar="DIR", help="where the four MNIST files are; else $MNIST_DIR, caches, the network")
+    add("--epochs", type=int, default=default.epochs, metavar="N", help="per trial; the first is warm-up")
+    add("--batch-size", type=int, default=default.batch_size, metavar="N", help="images a step")
+    add("--layer-sizes", type=_sizes, default=default.layer_sizes, metavar="N,N,...", help="784, ..., 10")
+    add("--learning-rate", type=float, default=default.learning_rate, metavar="RATE", help="of SGD")
+    add("--init-scale", type=float, default=default.init_scale, metavar="SCALE", help="deviation of the initial values")
+    add("--seed", type=int, default=default.seed, metavar="N", help="of the initial values and the batch orders")
+
+
+def read_options(config):
+    """Return the :class:`Options` of a pytest configuration.
+
+    :raises SuiteError: for a value that makes no sense, naming the option.
+    """
+    get = config.getoption
+    registry = dict(REGISTRY)
+    for path in get("framework_path"):
+        registry.update((entry.name, entry) for entry in entries_of_file(path))
+    own = [name for name in registry if name not in REGISTRY]
+    patterns = [name.strip() for names in get("frameworks") or () for name in names.split(",")]
+    entries = select(patterns or [*DEFAULT, *own], registry)
+    return Options(
+        entries={entry.name: entry for entry in entries},
+        workload=Workload(
+            dataset=get("dataset"),
+            layer_sizes=get("layer_sizes"),
+            learning_rate=get("learning_rate"),
+            batch_size=get("batch_size"),
+            epochs=get("epochs"),
+            init_scale=get("init_scale"),
+            seed=get("seed"),
+        ),
+        trials=_at_least(1, "--trials", get("trials")),
+        device=get("device"),
+        isolation=get("isolation"),
+        worker_timeout=_at_least(0.001, "--worker-timeout", get("worker_timeout")),
+        max_foreign_cores=_at_least(0, "--max-foreign-cores", get("max_foreign_cores")),
+        memory_interval=_at_least(0, "--memory-interval", get("memory_interval")),
+        mnist_dir=get("mnist_dir"),
+        require_frameworks=get("require_frameworks"),
+        results_csv=get("results_csv"),
+    )
+
+
+def _sizes(text):
+    return tuple(int(size) for size in text.split(","))
+
+
+def _at_least(least, option, value):
+    from benchmarks.errors import SuiteError
+
+    if not value >= least:
+        raise SuiteError(f"{option}={value}: give {least} or more.")
+    return value

@@ -1,0 +1,68 @@
+"""``--results-csv``: the seed experiment's two tables, so that its readers find their columns again."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+from benchmarks.judge.summary import mean_and_deviation
+from benchmarks.workload.cache import atomic_write
+
+MIB = 2**20
+MEASURES = ("time", "accuracy", "peak_memory_mib", "avg_memory_mib")
+
+
+def write(rows, directory):
+    """Write ``results.csv`` and ``summary.csv`` into a directory, and return their paths.
+
+    ``results.csv``: one row an epoch, the first included: framework, run (the trial), epoch, time (seconds), accuracy,
+    peak_memory_mib, avg_memory_mib (of the device, or of the host where the trainer runs on it). ``summary.csv``: mean
+    and sample standard deviation of each over the steady epochs, and of the first epoch's time by itself.
+
+    :param rows: the ``extra_info`` of each benchmark.
+    """
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    epochs = [epoch for row in rows for epoch in _epochs(row)]
+    summary = [_summary(row["framework"], _epochs(row)) for row in rows]
+    return [_write(directory / "results.csv", epochs), _write(directory / "summary.csv", summary)]
+
+
+def _epochs(row):
+    return [
+        {
+            "framework": row["framework"],
+            "run": run,
+            "epoch": epoch["epoch"],
+            "time": epoch["seconds"],
+            "accuracy": epoch["accuracy"],
+            "peak_memory_mib": _mib(epoch["memory_peak_bytes"]),
+            "avg_memory_mib": _mib(epoch["memory_average_bytes"]),
+        }
+        for run, trial in enumerate(row["trials"], start=1)
+        for epoch in trial["epochs"]
+    ]
+
+
+def _summary(framework, epochs):
+    columns = {"framework": framework}
+    steady = [epoch for epoch in epochs if epoch["epoch"] > 1]
+    for measure in MEASURES:
+        columns[f"{measure}_mean"], columns[f"{measure}_std"] = mean_and_deviation(e[measure] for e in steady)
+    first = mean_and_deviation(epoch["time"] for epoch in epochs if epoch["epoch"] == 1)
+    columns["first_epoch_time_mean"], columns["first_epoch_time_std"] = first
+    return columns
+
+
+def _mib(value):
+    return None if value is None else value / MIB
+
+
+def _write(path, rows):
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    atomic_write(path, text.getvalue().encode())
+    return path

@@ -1,0 +1,90 @@
+"""The suite's own table in the terminal, below pytest-benchmark's."""
+
+from __future__ import annotations
+
+import io
+import textwrap
+
+MIB = 2**20
+NOTES = (
+    "epoch: median over trials of each trial's median steady epoch; spread: highest minus lowest trial; "
+    "limit: share of the rate of the same matrix products in NumPy, measured on this machine; "
+    "memory: peak, on the device where the trainer runs on one; parity: largest relative error of a loss."
+)
+
+
+def show(terminalreporter, rows):
+    """Write one line a framework through pytest's terminal reporter.
+
+    :param rows: the ``extra_info`` of each benchmark.
+    """
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("framework", "contract"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("epoch", "spread", "first", "images/s", "limit", "memory", "accuracy", "parity"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("notes")
+    for row in sorted(rows, key=lambda row: row["epoch_seconds"]):
+        table.add_row(*cells(row))
+
+    text = io.StringIO()
+    # As wide as its figures need, like pytest-benchmark's table: a terminal that is narrower wraps, and nothing is cut.
+    console = Console(file=text, width=1_000, force_terminal=terminalreporter.hasmarkup, highlight=False)
+    console.print(table)
+    lines = "\n".join(line.rstrip() for line in text.getvalue().splitlines())
+
+    terminalreporter.ensure_newline()
+    terminalreporter.section(_title(rows), sep="-")
+    terminalreporter.write(f"{lines}\n{textwrap.fill(NOTES, 110)}\n")
+
+
+def cells(row):
+    """Return one row's cells as text; what is unknown is a dash."""
+    contract = row["contract"]
+    return (
+        row["framework"],
+        ", ".join([contract["execution"], contract["data"], contract["precision"]]),
+        f"{row['epoch_seconds']:.3f} s",
+        f"{row['epoch_spread']:.1%}",
+        f"{row['first_epoch_seconds']:.3f} s",
+        f"{row['images_per_second']:,.0f}",
+        _or_dash("{:.0%}", row["limit_share"]),
+        _memory(row["memory"]),
+        f"{row['accuracy']:.4f}",
+        f"{row['parity']['loss']:.0e}",
+        _notes(row),
+    )
+
+
+def _title(rows):
+    dataset, workload = rows[0]["dataset"], rows[0]["workload"]
+    network = "-".join(map(str, workload["layer_sizes"]))
+    return f"{dataset['name']}, {network}, batch {workload['batch_size']}, {len(rows[0]['trials'])} trials"
+
+
+def _memory(memory):
+    for source in ("nvml_process_peak_bytes", "allocator_reserved_bytes", "nvml_device_delta_peak_bytes"):
+        if memory[source] is not None:
+            return f"{memory[source] / MIB:,.0f} MiB gpu"
+    return _or_dash("{:,.0f} MiB host", memory["host_peak_rss_bytes"], MIB)
+
+
+def _notes(row):
+    notes = []
+    if row["disturbed_trials"]:
+        notes.append(f"{row['disturbed_trials']} of {len(row['trials'])} trials DISTURBED")
+    elif row["repeated_attempts"]:
+        notes.append(f"{row['repeated_attempts']} disturbed attempts repeated")
+    if row["isolation"] != "process":
+        notes.append("not isolated")
+    if row["dataset"]["name"] != "mnist":
+        notes.append(f"{row['dataset']['name']} data")
+    return "; ".join(notes)
+
+
+def _or_dash(form, value, unit=1):
+    return "-" if value is None else form.format(value / unit)

@@ -1,0 +1,1 @@
+"""WHAT is trained: the data set, the network, its oracle. Imports no framework."""

@@ -1,0 +1,173 @@
+"""The oracle: a trainer in float64 NumPy, plain enough to be checked by eye, that every framework must agree with.
+
+Its trajectory for the default workload is committed (``golden/``) and made by ``python -m benchmarks.workload.oracle``;
+any other is computed once, some 14 seconds a core and epoch, and kept in the cache under its digest.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.workload.cache import atomic_write, cache_directory
+from benchmarks.workload.sketch import sketch_update
+
+VERSION = 1  # of what is computed here and how it is written; old caches are then passed over
+GOLDEN = Path(__file__).with_name("golden")
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """What training must look like, epoch by epoch.
+
+    :param key: which workload on which data, see :func:`trajectory_key`.
+    :param step_losses: mean loss of each batch of the first epoch, before its update.
+    :param epoch_losses: mean loss over the images of each epoch, each taken before its batch's update.
+    :param accuracies: share of the test images classified right after each epoch, 0 to 1.
+    :param updates: after each epoch, the sketches (:mod:`benchmarks.workload.sketch`) of parameters - initial.
+    """
+
+    key: str
+    step_losses: list
+    epoch_losses: list
+    accuracies: list
+    updates: list
+
+
+def trajectory(workload, dataset, echo=lambda text: None):
+    """Return the :class:`Trajectory` of a workload, from the golden file, else the cache, else computed and cached."""
+    key = trajectory_key(workload, dataset)
+    cached = cache_directory() / "oracle" / f"{key}.json"
+    for path in (GOLDEN / f"{key}.json", cached):
+        found = _read(path, key)
+        if found is not None and len(found.epoch_losses) >= workload.epochs:
+            return found
+    echo(f"oracle: training this workload once in float64 NumPy ({workload.epochs} epochs); kept in {cached}")
+    found = compute(workload, dataset, echo)
+    cached.parent.mkdir(parents=True, exist_ok=True)
+    atomic_write(cached, _as_bytes(found))
+    return found
+
+
+def trajectory_key(workload, dataset):
+    """Return the name that one workload's path over one data set goes by."""
+    return f"v{VERSION}-{workload.digest()[:16]}-{dataset.digest[:16]}"
+
+
+def compute(workload, dataset, echo=lambda text: None):
+    """Train the workload in float64 and return its :class:`Trajectory`."""
+    initial = workload.initial_parameters()
+    parameters = as_float64(initial)
+    first_epoch, epoch_losses, accuracies, updates = [], [], [], []
+    for epoch in range(1, workload.epochs + 1):
+        order = workload.order(epoch, len(dataset.train_labels))
+        batches = workload.batches(order)
+        losses = train(parameters, batches, dataset, workload.learning_rate)
+        epoch_losses.append(float(np.average(losses, weights=[len(batch) for batch in batches])))
+        accuracies.append(accuracy(parameters, dataset))
+        updates.append([array.tolist() for array in sketch_update(parameters, initial)])
+        first_epoch = first_epoch or losses
+        echo(f"oracle: epoch {epoch}/{workload.epochs}, loss {epoch_losses[-1]:.6f}, accuracy {accuracies[-1]:.4f}")
+    return Trajectory(trajectory_key(workload, dataset), first_epoch, epoch_losses, accuracies, updates)
+
+
+def train(parameters, batches, dataset, learning_rate):
+    """Take one SGD step a batch, in place, and return each batch's mean loss before its step."""
+    losses = []
+    for batch in batches:
+        loss, gradients = loss_and_gradients(parameters, dataset.train_images[batch], dataset.train_labels[batch])
+        for layer, layer_gradients in zip(parameters, gradients):
+            for array, gradient in zip(layer, layer_gradients):
+                array -= learning_rate * gradient
+        losses.append(float(loss))
+    return losses
+
+
+def loss_and_gradients(parameters, images, labels):
+    """Return the batch's mean softmax cross-entropy and its gradients, shaped like ``parameters``.
+
+    :param parameters: ``[(weight, bias), ...]``, shapes ``(n_in, n_out)`` and ``(n_out,)``.
+    :param images: shape ``(batch, n_in)``.
+    :param labels: integers, shape ``(batch,)``.
+    """
+    activations = _activations(parameters, images)
+    logits = activations.pop()
+    log_probabilities = logits - _logsumexp(logits)
+    rows = np.arange(len(labels))
+    loss = -log_probabilities[rows, labels].mean()
+
+    delta = np.exp(log_probabilities)
+    delta[rows, labels] -= 1
+    delta /= len(labels)
+    gradients = []
+    for (weight, _), inputs in zip(reversed(parameters), reversed(activations)):
+        gradients.append((inputs.T @ delta, delta.sum(axis=0)))
+        if inputs is not activations[0]:
+            delta = (delta @ weight.T) * (1 - inputs**2)  # tanh' = 1 - tanh²
+    return loss, gradients[::-1]
+
+
+def accuracy(parameters, dataset):
+    """Return the share of the test images that the network classifies right, 0 to 1."""
+    logits = _activations(parameters, dataset.test_images)[-1]
+    return float((logits.argmax(axis=1) == dataset.test_labels).mean())
+
+
+def as_float64(parameters):
+    """Return a float64 copy of ``[(weight, bias), ...]``."""
+    return [tuple(array.astype(np.float64) for array in layer) for layer in parameters]
+
+
+def _activations(parameters, images):
+    """Return the inputs of every layer, and the logits last."""
+    activations = [images.astype(parameters[0][0].dtype)]
+    for weight, bias in parameters[:-1]:
+        activations.append(np.tanh(activations[-1] @ weight + bias))
+    weight, bias = parameters[-1]
+    return activations + [activations[-1] @ weight + bias]
+
+
+def _logsumexp(logits):
+    top = logits.max(axis=1, keepdims=True)
+    return top + np.log(np.exp(logits - top).sum(axis=1, keepdims=True))
+
+
+def _read(path, key):
+    """Return the trajectory in a file; None where there is none, or only half of one."""
+    try:
+        found = Trajectory(**json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+    return found if found.key == key else None
+
+
+def _as_bytes(found):
+    """Write losses to 12 digits and sketches to 7: far beyond the tolerances, and the file stays small."""
+    plain = asdict(found)
+    for name, digits in (("step_losses", 12), ("epoch_losses", 12), ("updates", 7)):
+        plain[name] = _round(plain[name], digits)
+    return json.dumps(plain, separators=(",", ":")).encode() + b"\n"
+
+
+def _round(values, digits):
+    if isinstance(values, list):
+        return [_round(value, digits) for value in values]
+    return float(f"{values:.{digits}g}")
+
+
+def main():
+    """Make the golden file of the default workload."""
+    from benchmarks.workload import mnist
+    from benchmarks.workload.spec import Workload
+
+    found = compute(Workload(), mnist.load(mnist.find()), echo=print)
+    GOLDEN.mkdir(exist_ok=True)
+    atomic_write(GOLDEN / f"{found.key}.json", _as_bytes(found))
+    print(f"wrote {GOLDEN / found.key}.json")
+
+
+if __name__ == "__main__":
+    main()

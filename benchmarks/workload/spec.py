@@ -1,0 +1,138 @@
+"""The workload: which network is trained, on what, from which start and in which order.
+
+Everything random is drawn here, once, by NumPy's legacy generator, whose stream NumPy promises never to change. So a
+worker under another interpreter and another NumPy trains from the same parameters, over the same order of images.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import asdict, dataclass, fields
+
+import numpy as np
+
+from benchmarks.errors import SuiteError
+from benchmarks.workload.dataset import CLASSES, IMAGE_SIZE
+
+FLOAT_BYTES = 4
+_PARAMETERS, _ORDER = 0, 1  # two independent random streams of one seed
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A multilayer perceptron with tanh between its layers, softmax cross-entropy on top and plain SGD below.
+
+    The defaults are the seed experiment's.
+
+    :param dataset: ``"mnist"`` or ``"synthetic"``.
+    :param layer_sizes: units of every layer, input and output included.
+    :param learning_rate: SGD's step; the gradient is that of the batch's mean loss.
+    :param batch_size: images a step; the last step of an epoch takes what is left (MNIST: 96 of 128).
+    :param epochs: passes over the training images; the first is reported alone, the others are the rounds.
+    :param init_scale: standard deviation of the initial weights and biases, all drawn from N(0, init_scale²).
+    :param seed: of the initial parameters and of the batch orders.
+    :raises SuiteError: naming the option, for a value that no epoch can be trained with.
+    """
+
+    dataset: str = "mnist"
+    layer_sizes: tuple = (IMAGE_SIZE, 1024, 1024, CLASSES)
+    learning_rate: float = 0.001
+    batch_size: int = 128
+    epochs: int = 6
+    init_scale: float = 0.1
+    seed: int = 0
+
+    def __post_init__(self):
+        object.__setattr__(self, "layer_sizes", tuple(self.layer_sizes))
+        sizes = self.layer_sizes
+        if len(sizes) < 2 or sizes[0] != IMAGE_SIZE or sizes[-1] != CLASSES or min(sizes) < 1:
+            shown = ",".join(map(str, sizes))
+            raise SuiteError(
+                f"--layer-sizes={shown}: give positive sizes from {IMAGE_SIZE} (the pixels of an image) to "
+                f"{CLASSES} (the classes), for example {IMAGE_SIZE},512,{CLASSES}."
+            )
+        if self.epochs < 2:
+            raise SuiteError(f"--epochs={self.epochs}: give 2 or more; the first epoch is warm-up, the others are timed.")
+        if self.batch_size < 1:
+            raise SuiteError(f"--batch-size={self.batch_size}: give 1 or more images a step.")
+        if self.seed < 0:
+            raise SuiteError(f"--seed={self.seed}: NumPy takes seeds from 0 up.")
+        for name in ("learning_rate", "init_scale"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise SuiteError(f"--{name.replace('_', '-')}={value}: give a finite number above 0.")
+
+    def initial_parameters(self):
+        """Return ``[(weight, bias), ...]``, layer by layer: float32, shapes ``(n_in, n_out)`` and ``(n_out,)``."""
+        random = np.random.RandomState([self.seed, _PARAMETERS])
+        return [
+            (self._draw(random, n_in, n_out), self._draw(random, n_out))
+            for n_in, n_out in zip(self.layer_sizes[:-1], self.layer_sizes[1:])
+        ]
+
+    def order(self, epoch, images):
+        """Return epoch ``epoch``'s order (the first is 1): int64, shape ``(images,)``, a permutation of the indices.
+
+        Batch ``i`` of the epoch is ``order[i * batch_size : (i + 1) * batch_size]``.
+        """
+        return np.random.RandomState([self.seed, _ORDER, epoch]).permutation(images).astype(np.int64)
+
+    def batches(self, order):
+        """Cut an order into the index arrays of its batches, the ragged last one included."""
+        return [order[start : start + self.batch_size] for start in range(0, len(order), self.batch_size)]
+
+    @property
+    def n_parameters(self):
+        """How many numbers are trained (1,863,690 by default)."""
+        return sum((n_in + 1) * n_out for n_in, n_out in zip(self.layer_sizes[:-1], self.layer_sizes[1:]))
+
+    def flops_per_epoch(self, images):
+        """Return the floating-point operations that an epoch over ``images`` images cannot do without.
+
+        A layer from n to m units costs 2·n·m operations an image (one multiplication, one addition) in each of the
+        forward product, the weight gradient and the input gradient; the first layer has no use for its input
+        gradient. The O(n) terms (bias, tanh, softmax, update: 0.7 % by default) are left out, as is usual.
+        60,000 images of the default network: 573.8 GFLOP.
+        """
+        products = [n_in * n_out for n_in, n_out in zip(self.layer_sizes[:-1], self.layer_sizes[1:])]
+        return 2 * images * (2 * sum(products) + sum(products[1:]))
+
+    def bytes_per_epoch(self, images):
+        """Return the bytes that an epoch must move at the least, in float32.
+
+        Each step reads every parameter once and writes it once; each image and its label (an int32) is read once.
+        Activations and gradients are left out: a perfect implementation keeps them in cache.
+        """
+        steps = math.ceil(images / self.batch_size)
+        parameters = 2 * self.n_parameters * FLOAT_BYTES * steps
+        return parameters + images * (self.layer_sizes[0] * FLOAT_BYTES + 4)
+
+    def label(self):
+        """Return what sets this workload apart from the default one: ``"batch_size=256,seed=1"``; ``""`` if nothing.
+
+        It becomes part of the benchmark's name, so that pytest-benchmark, which compares by name alone, never
+        compares two workloads.
+        """
+        changed = [f for f in fields(self) if getattr(self, f.name) != f.default]
+        return ",".join(f"{f.name}={_spell(getattr(self, f.name))}" for f in changed)
+
+    def as_dict(self):
+        """Return the parameters as JSON knows them; ``Workload(**that)`` gives the workload back."""
+        return dict(asdict(self), layer_sizes=list(self.layer_sizes))
+
+    def digest(self):
+        """Return a SHA-256 (hexadecimal) of everything that decides the training's path, whatever its length.
+
+        The number of epochs is left out: a shorter training is the beginning of a longer one.
+        """
+        path = {name: value for name, value in self.as_dict().items() if name != "epochs"}
+        return hashlib.sha256(json.dumps(path, sort_keys=True).encode()).hexdigest()
+
+    def _draw(self, random, *shape):
+        return (self.init_scale * random.standard_normal(shape)).astype(np.float32)
+
+
+def _spell(value):
+    return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)

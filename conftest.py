@@ -1,0 +1,180 @@
+"""The suite as pytest sees it: its options, its fixtures, and how it reports. Everything else is in ``benchmarks/``."""
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from benchmarks.errors import SuiteError
+from benchmarks.options import Options, add_options, read_options
+
+OPTIONS = pytest.StashKey[Options]()
+ROWS = pytest.StashKey[list]()
+BENCHMARKS = Path(__file__).with_name("benchmarks")
+
+
+def pytest_addoption(parser):
+    add_options(parser)
+
+
+def pytest_configure(config):
+    config.stash[ROWS] = []
+    try:
+        config.stash[OPTIONS] = read_options(config)
+    except SuiteError as error:
+        raise pytest.UsageError(str(error)) from None
+    if config.getoption("numprocesses", None) and _asks_for_benchmarks(config):
+        raise pytest.UsageError(
+            "-n: timing needs the machine to itself, and pytest-benchmark would switch itself off beside "
+            "pytest-xdist. Run the benchmarks with -n0 (the suite's own tests, `pytest tests -n auto`, are meant for it)."
+        )
+
+
+def pytest_generate_tests(metafunc):
+    if "framework" in metafunc.fixturenames:
+        options = metafunc.config.stash[OPTIONS]
+        label = options.label()
+        names = list(options.entries)
+        metafunc.parametrize("framework", names, ids=[f"{name}-{label}" if label else name for name in names])
+
+
+@pytest.fixture(scope="session")
+def options(pytestconfig):
+    """The suite's own command-line options, :class:`benchmarks.options.Options`."""
+    return pytestconfig.stash[OPTIONS]
+
+
+@pytest.fixture(scope="session")
+def progress(pytestconfig):
+    """Call it with a line of text to show what is going on; silent where nobody watches."""
+    from benchmarks.report.progress import Progress
+
+    line = Progress(pytestconfig)
+    yield line
+    line.clear()
+
+
+@pytest.fixture(scope="session")
+def data_directory(options, progress):
+    """Where the four verified MNIST files are, fetched if need be; None for the synthetic data set."""
+    if options.workload.dataset == "synthetic":
+        return None
+    from benchmarks.workload import mnist
+
+    return str(mnist.find(options.mnist_dir, echo=progress.say).resolve())
+
+
+@pytest.fixture(scope="session")
+def mnist(data_directory):
+    """The data set, :class:`benchmarks.workload.dataset.Dataset`: MNIST, or what ``--dataset`` asks for instead."""
+    from benchmarks.workload import dataset, mnist
+
+    return mnist.load(data_directory) if data_directory else dataset.synthetic()
+
+
+@pytest.fixture(scope="session")
+def oracle(options, mnist, progress):
+    """How training must go, :class:`benchmarks.workload.oracle.Trajectory`."""
+    from benchmarks.workload.oracle import trajectory
+
+    return trajectory(options.workload, mnist, progress.say)
+
+
+@pytest.fixture(scope="session")
+def machine_limit(options, progress):
+    """This machine's measured rate of matrix products at the workload's shapes, on its CPU, in FLOP a second."""
+    from benchmarks.measure.client import Worker
+
+    progress("measuring the machine's limit")
+    with Worker("machine limit", timeout_seconds=options.worker_timeout) as worker:
+        return worker.call("matrix_limit", workload=options.workload.as_dict())["flops_per_second"]
+
+
+@pytest.fixture
+def trainer(framework, options, data_directory, progress):
+    """Runs trials of the framework under test, :class:`benchmarks.measure.trial.Runner`."""
+    yield options.runner(framework, data_directory, progress)
+    progress.clear()
+
+
+@pytest.fixture
+def gpu_memory(options):
+    """Gives, when called, a fresh :class:`benchmarks.measure.sampler.MemorySampler` for one trial."""
+    from benchmarks.measure.gpu import find_gpu
+    from benchmarks.measure.sampler import MemorySampler
+
+    gpu = None if options.device == "cpu" else find_gpu()
+    return partial(MemorySampler, gpu, options.memory_interval)
+
+
+@pytest.fixture
+def clock(request):
+    """The timer that pytest-benchmark reads. Name it before ``benchmark``, which looks for its timer when it is built."""
+    from benchmarks.measure.clock import ReplayClock
+
+    replay = ReplayClock()
+    request.node.add_marker(pytest.mark.benchmark(timer=replay))
+    return replay
+
+
+@pytest.fixture
+def publish(pytestconfig):
+    """Call it with the benchmark's ``extra_info`` to have its row in the tables at the end."""
+    return pytestconfig.stash[ROWS].append
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef, request):
+    try:
+        return (yield)
+    except SuiteError as error:
+        raise _in_one_paragraph(str(error)) from None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem):
+    """Tell a benchmark's failure in one paragraph: its traceback would show this suite's code, not the cause."""
+    from benchmarks.measure.client import FrameworkMissing
+
+    if "trainer" not in pyfuncitem.fixturenames:
+        return (yield)
+    try:
+        return (yield)
+    except FrameworkMissing as error:
+        if pyfuncitem.config.stash[OPTIONS].require_frameworks:
+            raise _in_one_paragraph(f"{error} (--require-frameworks)") from None
+        raise pytest.skip.Exception(str(error)) from None
+    except SuiteError as error:
+        raise _in_one_paragraph(str(error)) from None
+    except AssertionError as error:
+        message, _, _ = str(error).partition("\nassert ")  # pytest's own explanation shows the suite's variables
+        raise _in_one_paragraph(message) from None
+
+
+def _in_one_paragraph(text):
+    return pytest.fail.Exception(text, pytrace=False)
+
+
+def pytest_benchmark_update_machine_info(machine_info):
+    from benchmarks.measure.machine import fingerprint
+
+    machine_info["fingerprint"] = fingerprint()
+
+
+@pytest.hookimpl(trylast=True)  # after pytest-benchmark's own table
+def pytest_terminal_summary(terminalreporter, config):
+    rows = config.stash[ROWS]
+    if not rows:
+        return
+    from benchmarks.report import csv_files, terminal
+
+    terminal.show(terminalreporter, rows)
+    directory = config.stash[OPTIONS].results_csv
+    if directory:
+        for path in csv_files.write(rows, directory):
+            terminalreporter.write_line(f"wrote {path}")
+
+
+def _asks_for_benchmarks(config):
+    paths = [(config.invocation_params.dir / str(argument).split("::")[0]).resolve() for argument in config.args]
+    return any(path == BENCHMARKS or path in BENCHMARKS.parents or BENCHMARKS in path.parents for path in paths)

@@ -1,0 +1,275 @@
+"""Trainers for the suite's own tests: an honest one in NumPy, and one for every way to lie or to break.
+
+They reach the suite as a user's own would, ``--framework-path tests/trainers.py --frameworks NAME``.
+"""
+
+import os
+import signal
+import sys
+import threading
+import time
+
+import numpy as np
+
+from benchmarks.frameworks.trainer import Contract, Trainer
+from benchmarks.workload import oracle
+
+TRAINERS = {
+    "honest": "Honest",
+    "wrong-rate": "WrongRate",
+    "other-start": "OtherStart",
+    "quietly-other-start": "QuietlyOtherStart",
+    "dropped-batch": "DroppedBatch",
+    "shuffled-labels": "ShuffledLabels",
+    "own-order": "OwnOrder",
+    "half-precision": "HalfPrecision",
+    "frozen-layer": "FrozenLayer",
+    "lazy": "Lazy",
+    "late": "Late",
+    "flattered": "Flattered",
+    "modest": "Modest",
+    "crashes": "Crashes",
+    "killed": "Killed",
+    "hangs": "Hangs",
+    "raises": "Raises",
+    "exits": "Exits",
+    "chatty": "Chatty",
+    "not-a-number": "NotANumber",
+    "wordy": "Wordy",
+    "misshapen": "Misshapen",
+    "talks-over": "TalksOver",
+    "breeds": "Breeds",
+    "no-such-class": "NoSuchClass",
+}
+
+
+class Honest(Trainer):
+    """NumPy in float32, in place."""
+
+    contract = Contract("eager")
+
+    def __init__(self, workload, dataset, parameters, device):
+        self.workload, self.dataset, self.params = workload, dataset, parameters
+        self.rate = np.float32(workload.learning_rate)
+
+    def train_epoch(self, order):
+        batches = self.workload.batches(order)
+        losses = oracle.train(self.params, batches, self.dataset, self.rate)
+        return float(np.average(losses, weights=[len(batch) for batch in batches]))
+
+    def evaluate(self):
+        return oracle.accuracy(self.params, self.dataset)
+
+    def parameters(self):
+        return self.params
+
+
+# The liars: each trains something else, or says something else than it did.
+
+
+class WrongRate(Honest):
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.rate = np.float32(1.01 * self.rate)
+
+
+class OtherStart(Honest):
+    """Draws its own start, as every framework does by default."""
+
+    def __init__(self, workload, dataset, parameters, device):
+        random = np.random.default_rng(1)
+        own = [tuple(random.normal(0, 0.1, a.shape).astype(np.float32) for a in layer) for layer in parameters]
+        super().__init__(workload, dataset, own, device)
+
+
+class QuietlyOtherStart(OtherStart):
+    """Draws its own start and shows the given one until it is asked to train."""
+
+    def __init__(self, workload, dataset, parameters, device):
+        super().__init__(workload, dataset, parameters, device)
+        self.shown = parameters
+
+    def train_epoch(self, order):
+        self.shown = None
+        return super().train_epoch(order)
+
+    def parameters(self):
+        return self.shown or self.params
+
+
+class DroppedBatch(Honest):
+    """Drops the ragged last batch, as ``drop_last=True`` does."""
+
+    def train_epoch(self, order):
+        size = self.workload.batch_size
+        return super().train_epoch(order[: len(order) // size * size] if len(order) > size else order)
+
+
+class ShuffledLabels(Honest):
+    def __init__(self, workload, dataset, parameters, device):
+        super().__init__(workload, dataset, parameters, device)
+        labels = np.random.default_rng(1).permutation(dataset.train_labels)
+        object.__setattr__(dataset, "train_labels", labels)
+
+
+class OwnOrder(Honest):
+    """Shuffles an epoch by itself; one batch is left as it is, so the first steps look right."""
+
+    def train_epoch(self, order):
+        whole = len(order) > self.workload.batch_size
+        return super().train_epoch(np.random.default_rng(1).permutation(order) if whole else order)
+
+
+class HalfPrecision(Honest):
+    """Rounds its parameters to TF32's ten bits of mantissa in every step, behind a contract that says fp32."""
+
+    def train_epoch(self, order):
+        loss = super().train_epoch(order)
+        for layer in self.params:
+            for array in layer:
+                array[...] = (array.view(np.uint32) & np.uint32(0xFFFFE000)).view(np.float32)
+        return loss
+
+
+class FrozenLayer(Honest):
+    """Leaves the first bias as it was: hardly seen in a loss."""
+
+    def train_epoch(self, order):
+        before = self.params[0][1].copy()
+        loss = super().train_epoch(order)
+        self.params[0][1][...] = before
+        return loss
+
+
+class Lazy(Honest):
+    """Returns a loss that is still to be computed, as JAX does without block_until_ready."""
+
+    def train_epoch(self, order):
+        self.thread = threading.Thread(target=self._train, args=(order,))
+        self.thread.start()
+        return self
+
+    def _train(self, order):
+        self.loss = super().train_epoch(order)
+
+    def __float__(self):
+        self.thread.join()
+        return self.loss
+
+
+class Late(Honest):
+    """Returns the right loss while its "device" is still busy with the last update."""
+
+    thread = None
+
+    def train_epoch(self, order):
+        loss = super().train_epoch(order)
+        self.thread = threading.Thread(target=time.sleep, args=(0.1,))
+        self.thread.start()
+        return loss
+
+    def parameters(self):
+        if self.thread is not None:
+            self.thread.join()
+        return self.params
+
+
+class Flattered(Honest):
+    """Says it is better than it is, by 6 of 10,000 images; the synthetic test set has 1,000."""
+
+    by = 0.0006
+
+    def evaluate(self):
+        return min(1.0, max(0.0, super().evaluate() + self.by))
+
+
+class Modest(Flattered):
+    """Worse than the oracle: the bound holds both ways."""
+
+    by = -0.0006
+
+
+# The broken: each takes its process, its pipe or its interface with it. They train the parity check's steps first.
+
+
+class Broken(Honest):
+    def train_epoch(self, order):
+        if len(order) > self.workload.batch_size:
+            return self.fall()
+        return super().train_epoch(order)
+
+
+class Crashes(Broken):
+    def fall(self):
+        print("about to touch address 0", flush=True)
+        os.kill(os.getpid(), signal.SIGSEGV)
+
+
+class Killed(Broken):
+    def fall(self):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Hangs(Broken):
+    def fall(self):
+        print("going to sleep", flush=True)
+        time.sleep(3600)
+
+
+class Raises(Broken):
+    def fall(self):
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+
+class Exits(Broken):
+    def fall(self):
+        sys.exit(3)
+
+
+class Chatty(Honest):
+    """Prints what looks like replies to standard output and error; it is honest otherwise."""
+
+    def train_epoch(self, order):
+        print('{"result": {"seconds": 0.0}}', flush=True)
+        os.write(1, b'{"error": "rubbish", "kind": "Rubbish"}\n\xff\xfe')
+        print("WARNING: nothing is wrong", file=sys.stderr)
+        return super().train_epoch(order)
+
+
+class NotANumber(Broken):
+    def fall(self):
+        return float("nan")
+
+
+class Wordy(Broken):
+    def fall(self):
+        return "0.5"
+
+
+class Misshapen(Honest):
+    """Hands its weights out as PyTorch keeps them, transposed."""
+
+    def parameters(self):
+        return [(weight.T, bias) for weight, bias in self.params]
+
+
+class TalksOver(Broken):
+    """Writes into every descriptor it finds, the worker's private pipe among them."""
+
+    def fall(self):
+        for descriptor in range(3, 64):
+            try:
+                os.write(descriptor, b"I am a reply\n")
+            except OSError:
+                pass
+        time.sleep(60)
+
+
+class Breeds(Honest):
+    """Starts helpers of its own, as data loaders do, in its process group; and holds their pipes open."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        if os.fork() == 0:
+            time.sleep(3600)
+            os._exit(0)
