@@ -3,6 +3,7 @@
 They reach the suite as a user's own would, ``--framework-path tests/trainers.py --frameworks NAME``.
 """
 
+import ctypes
 import os
 import signal
 import sys
@@ -13,6 +14,7 @@ import numpy as np
 
 from benchmarks.frameworks.trainer import Contract, Trainer
 from benchmarks.workload import oracle
+from benchmarks.workload.cache import cache_directory
 
 TRAINERS = {
     "honest": "Honest",
@@ -31,6 +33,8 @@ TRAINERS = {
     "crashes": "Crashes",
     "killed": "Killed",
     "hangs": "Hangs",
+    "holds-the-lock": "HoldsTheLock",
+    "breeds-and-hangs": "BreedsAndHangs",
     "raises": "Raises",
     "exits": "Exits",
     "chatty": "Chatty",
@@ -213,7 +217,24 @@ class Killed(Broken):
 class Hangs(Broken):
     def fall(self):
         print("going to sleep", flush=True)
+        tell_that_it_hangs()
         time.sleep(3600)
+
+
+class HoldsTheLock(Broken):
+    """Hangs in C with the interpreter lock held, so that no thread of the worker can help."""
+
+    def fall(self):
+        tell_that_it_hangs()
+        ctypes.PyDLL(None).sleep(3600)
+
+
+class BreedsAndHangs(Hangs):
+    """Hangs with a helper of its own beside it."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        breed()
 
 
 class Raises(Broken):
@@ -270,6 +291,16 @@ class Breeds(Honest):
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
-        if os.fork() == 0:
-            time.sleep(3600)
-            os._exit(0)
+        breed()
+
+
+def breed():
+    if os.fork() == 0:
+        time.sleep(3600)
+        os._exit(0)
+
+
+def tell_that_it_hangs():
+    mark = cache_directory() / "hanging"
+    mark.parent.mkdir(exist_ok=True)
+    mark.touch()

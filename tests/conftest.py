@@ -1,0 +1,79 @@
+"""Runs the suite as its users do, in a process of its own, on a workload that takes milliseconds."""
+
+import json
+import os
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+TRAINERS = ROOT / "tests" / "trainers.py"
+SMALL = ("--dataset=synthetic", "--layer-sizes=784,32,10", "--trials=1")
+# Other tests run beside these, so a trial is never undisturbed; the tests of the disturbance check set it themselves.
+ANY_LOAD = ("--max-foreign-cores=99",)
+
+
+@dataclass
+class Run:
+    """How one run of the suite ended."""
+
+    exit_code: int
+    output: str
+    directory: Path
+
+    @property
+    def json(self):
+        return json.loads((self.directory / "run.json").read_text())
+
+    @property
+    def rows(self):
+        """Each saved benchmark's ``extra_info``, by framework."""
+        return {row["extra_info"]["framework"]: row["extra_info"] for row in self.json["benchmarks"]}
+
+    @property
+    def outcomes(self):
+        """``{framework: (outcome, message)}`` as the JUnit file tells."""
+        cases = ElementTree.parse(self.directory / "junit.xml").iter("testcase")
+        return {case.get("name").split("[")[1].rstrip("]").split("-dataset")[0]: _outcome(case) for case in cases}
+
+
+def _outcome(case):
+    for kind in ("failure", "error", "skipped"):
+        found = case.find(kind)
+        if found is not None:
+            return kind, found.text or found.get("message")
+    return "passed", ""
+
+
+@pytest.fixture
+def command(tmp_path):
+    """Return the command line and environment of a run whose files all land in ``tmp_path``."""
+
+    def build(*arguments, frameworks="honest", small=True):
+        line = [sys.executable, "-m", "pytest", "benchmarks", "-p", "no:cacheprovider", "-rA"]
+        line += [f"--benchmark-storage=file://{tmp_path}/storage", f"--junitxml={tmp_path}/junit.xml"]
+        line += [f"--benchmark-json={tmp_path}/run.json", *ANY_LOAD]
+        line += [f"--framework-path={TRAINERS}", f"--frameworks={frameworks}"] if frameworks else []
+        line += [*(SMALL if small else ()), *arguments]
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+        return line, dict(environment, FRAMEWORK_BENCHMARKS_CACHE=str(tmp_path / "cache"), COLUMNS="200")
+
+    return build
+
+
+@pytest.fixture
+def suite(command, tmp_path):
+    """Run ``pytest benchmarks`` with the arguments, and return the :class:`Run`."""
+
+    def run(*arguments, timeout=120, **how):
+        line, environment = command(*arguments, **how)
+        done = subprocess.run(
+            line, cwd=ROOT, env=environment, timeout=timeout, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        return Run(done.returncode, done.stdout, tmp_path)
+
+    return run
