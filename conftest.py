@@ -26,7 +26,7 @@ def pytest_configure(config):
     if config.getoption("numprocesses", None) and _asks_for_benchmarks(config):
         raise pytest.UsageError(
             "-n: timing needs the machine to itself, and pytest-benchmark would switch itself off beside "
-            "pytest-xdist. Run the benchmarks with -n0 (the suite's own tests, `pytest tests -n auto`, are meant for it)."
+            "pytest-xdist. Run the benchmarks with -n0; `pytest tests -n auto`, the suite's own tests, is fine."
         )
 
 
@@ -82,12 +82,12 @@ def oracle(options, mnist, progress):
 
 @pytest.fixture(scope="session")
 def machine_limit(options, progress):
-    """This machine's measured rate of matrix products at the workload's shapes, on its CPU, in FLOP a second."""
-    from benchmarks.measure.client import Worker
+    """This CPU's measured rate of matrix products at the workload's shapes, in FLOP a second, and whose it is."""
+    from benchmarks.frameworks import LIMIT_SETTERS, REGISTRY
+    from benchmarks.measure.trial import measure_limit
 
     progress("measuring the machine's limit")
-    with Worker("machine limit", timeout_seconds=options.worker_timeout) as worker:
-        return worker.call("matrix_limit", workload=options.workload.as_dict())["flops_per_second"]
+    return measure_limit(options.workload, [REGISTRY[name] for name in LIMIT_SETTERS], options.worker_timeout)
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def gpu_memory(options):
 
 @pytest.fixture
 def clock(request):
-    """The timer that pytest-benchmark reads. Name it before ``benchmark``, which looks for its timer when it is built."""
+    """The timer that pytest-benchmark reads; name it before ``benchmark``, which takes its timer when it is built."""
     from benchmarks.measure.clock import ReplayClock
 
     replay = ReplayClock()

@@ -53,24 +53,42 @@ class Options:
 def add_options(parser):
     """Declare the options to pytest."""
     add = parser.getgroup("frameworks", "deep-learning frameworks").addoption
-    add("--frameworks", action="append", metavar="NAMES", help=f"names or globs, comma-separated; or 'all' (default: "
-        f"{','.join(DEFAULT)})")
+    add(
+        "--frameworks",
+        action="append",
+        metavar="NAMES",
+        help=f"names or globs, comma-separated; or 'all' (default: {','.join(DEFAULT)})",
+    )
     add("--framework-path", action="append", default=[], metavar="FILE", help="also run the trainers of this file")
     add("--require-frameworks", action="store_true", help="fail, not skip, where a framework is not installed")
-    add("--device", choices=("auto", "cpu", "gpu"), default="auto", help="where to train (default: a GPU if there is one)")
+    add("--device", choices=("auto", "cpu", "gpu"), default="auto", help="where to train (default: a GPU if any)")
     add("--trials", type=int, default=3, metavar="N", help="fresh processes per framework (default: 3)")
-    add("--isolation", choices=("process", "none"), default="process",
-        help="none: train in pytest's own process, for debuggers and profilers")
-    add("--worker-timeout", type=float, default=600, metavar="SECONDS", help="for one answer of a worker (default: 600)")
-    add("--max-foreign-cores", type=float, default=MAX_FOREIGN_CORES, metavar="CORES",
-        help=f"CPU that others may use beside a trial before it is repeated (default: {MAX_FOREIGN_CORES})")
-    add("--memory-interval", type=float, default=INTERVAL_SECONDS, metavar="SECONDS",
-        help=f"between two samples of memory; 0 takes none (default: {INTERVAL_SECONDS})")
+    add(
+        "--isolation",
+        choices=("process", "none"),
+        default="process",
+        help="none: train in pytest's own process, for debuggers and profilers",
+    )
+    add("--worker-timeout", type=float, default=600, metavar="SECONDS", help="for one answer (default: 600)")
+    add(
+        "--max-foreign-cores",
+        type=float,
+        default=MAX_FOREIGN_CORES,
+        metavar="CORES",
+        help=f"CPU that others may use beside a trial before it is repeated (default: {MAX_FOREIGN_CORES})",
+    )
+    add(
+        "--memory-interval",
+        type=float,
+        default=INTERVAL_SECONDS,
+        metavar="SECONDS",
+        help=f"between two samples of memory; 0 takes none (default: {INTERVAL_SECONDS})",
+    )
     add("--results-csv", metavar="DIR", help="write results.csv (every epoch) and summary.csv there")
 
     default = Workload()
     add = parser.getgroup("workload", "what is trained").addoption
-    add("--dataset", choices=("mnist", "synthetic"), default=default.dataset, help="synthetic: small, needs no download")
+    add("--dataset", choices=("mnist", "synthetic"), default=default.dataset, help="synthetic: small, no download")
     add("--mnist-dir", metavar="DIR", help="where the four MNIST files are; else $MNIST_DIR, caches, the network")
     add("--epochs", type=int, default=default.epochs, metavar="N", help="per trial; the first is warm-up")
     add("--batch-size", type=int, default=default.batch_size, metavar="N", help="images a step")

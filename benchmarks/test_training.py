@@ -15,7 +15,7 @@ def test_training_epoch(
     trials, errors = [], []
     for number in range(1, (1 if benchmark.disabled else options.trials) + 1):
         trial = trainer.run(number, gpu_memory)
-        errors.append(parity.check_trial(framework, trial, oracle))
+        errors.append(parity.check_trial(framework, trial, oracle, options.workload))
         for epoch, right in zip(trial.epochs, oracle.accuracies):
             agrees = parity.accuracy_agrees(epoch.accuracy, right)
             assert agrees, parity.accuracy_text(framework, epoch.accuracy, right)

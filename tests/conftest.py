@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from support import ROOT, TRAINERS
 
-ROOT = Path(__file__).parents[1]
-TRAINERS = ROOT / "tests" / "trainers.py"
 SMALL = ("--dataset=synthetic", "--layer-sizes=784,32,10", "--trials=1")
 # Other tests run beside these, so a trial is never undisturbed; the tests of the disturbance check set it themselves.
 ANY_LOAD = ("--max-foreign-cores=99",)
@@ -72,7 +71,13 @@ def suite(command, tmp_path):
     def run(*arguments, timeout=120, **how):
         line, environment = command(*arguments, **how)
         done = subprocess.run(
-            line, cwd=ROOT, env=environment, timeout=timeout, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            line,
+            cwd=ROOT,
+            env=environment,
+            timeout=timeout,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
         )
         return Run(done.returncode, done.stdout, tmp_path)
 

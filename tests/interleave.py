@@ -14,6 +14,7 @@ from statistics import median
 from benchmarks.frameworks import DEFAULT, REGISTRY
 from benchmarks.measure.client import Worker
 from benchmarks.measure.sampler import MemorySampler
+from benchmarks.measure.worker import run_as_batch_job
 from benchmarks.workload import mnist
 from benchmarks.workload.spec import Workload
 
@@ -24,29 +25,24 @@ KINDS = ("suite", "unsampled", "bare", "seed")
 
 def bare(kind, framework, directory):
     """The other side: one epoch a line of input, its seconds a line of output."""
+    run_as_batch_job()  # chrt --batch 0 python ...
     workload, dataset = Workload(), mnist.load(directory)
     if kind == "seed":
         from tests.seed_loops import LOOPS
 
         epoch = LOOPS[framework](workload, dataset)
     else:
-        from benchmarks.measure.host import _load
+        from benchmarks.measure.host import load_trainer
 
-        trainer = _load(REGISTRY[framework].location)(workload, dataset, workload.initial_parameters(), "auto")
-        numbers = iter(range(1, 1_000))
-        orders = (workload.order(number, len(dataset.train_labels)) for number in numbers)
+        trainer = load_trainer(REGISTRY[framework].location)(workload, dataset, workload.initial_parameters(), "auto")
+        order = workload.order(1, len(dataset.train_labels))
 
         def epoch():
-            return trainer.train_epoch(next(orders))
+            return trainer.train_epoch(order)
 
     for _ in sys.stdin:
-        if kind == "bare":
-            prepared = [next(orders)]  # the suite draws the order outside the clock as well
-            start = time.perf_counter()
-            trainer.train_epoch(prepared[0])
-        else:
-            start = time.perf_counter()
-            epoch()
+        start = time.perf_counter()
+        epoch()
         print(f"seconds {time.perf_counter() - start}", flush=True)
 
 
@@ -56,7 +52,11 @@ class Script:
     def __init__(self, *arguments):
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.interleave", "--bare", *arguments],
-            cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
         )
 
     def epoch(self):
@@ -79,8 +79,12 @@ class Suite:
         self.worker = Worker(framework)
         entry = REGISTRY[framework]
         self.worker.call(
-            "build", location=entry.location, requires=list(entry.requires), workload=Workload().as_dict(),
-            data_directory=directory, device="auto",
+            "build",
+            location=entry.location,
+            requires=list(entry.requires),
+            workload=Workload().as_dict(),
+            data_directory=directory,
+            device="auto",
         )
         self.number = 0
 
@@ -98,8 +102,10 @@ def compare(framework, directory):
         scripts[kind] = Script(kind, framework, directory)
         scripts[kind].epoch()
     run = {
-        "suite": lambda: suite.epoch(sampled=True), "unsampled": lambda: suite.epoch(sampled=False),
-        "bare": scripts["bare"].epoch, "seed": scripts["seed"].epoch,
+        "suite": lambda: suite.epoch(sampled=True),
+        "unsampled": lambda: suite.epoch(sampled=False),
+        "bare": scripts["bare"].epoch,
+        "seed": scripts["seed"].epoch,
     }
     seconds = {kind: [] for kind in KINDS}
     for turn in range(EPOCHS):

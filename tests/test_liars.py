@@ -2,8 +2,8 @@
 
 import re
 
-import psutil
 import pytest
+from support import left_behind
 
 LIARS = {  # who, and what the suite must say of it
     "wrong-rate": r"parity fails .* step \d",
@@ -51,15 +51,3 @@ def test_offenders_fail_alone_and_the_honest_pass(suite, offenders):
         assert outcomes[name] == ("passed", "")
     assert set(run.rows) == set(HONEST), "no time may be saved for a trainer that failed"
     assert not left_behind(run.directory)
-
-
-def left_behind(directory):
-    """Return the processes that still belong to a run; each worker carries the run's cache in its environment."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get("FRAMEWORK_BENCHMARKS_CACHE") == str(directory / "cache"):
-                found.append(process)
-        except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
-            continue
-    return found

@@ -2,11 +2,9 @@
 
 import signal
 import subprocess
-import time
 
 import pytest
-from conftest import ROOT
-from test_liars import left_behind
+from support import ROOT, left_behind, wait_until
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM], ids=lambda s: s.name)
@@ -24,10 +22,3 @@ def test_no_process_outlives_pytest(command, tmp_path, how, offender):
         pytest_process.kill()
         for process in left_behind(tmp_path):
             process.kill()
-
-
-def wait_until(condition, seconds):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.05)

@@ -35,6 +35,7 @@ REGISTRY = {
     )
 }
 DEFAULT = ("jax", "torch", "keras")
+LIMIT_SETTERS = ("jax", "torch")  # whose matrix products the machine's limit is measured with, the best of them
 
 
 def select(patterns, registry):

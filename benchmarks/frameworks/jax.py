@@ -68,6 +68,12 @@ class JaxTrainer(Trainer):
     def parameters(self):
         return jax.tree.map(np.asarray, self.params)
 
+    @staticmethod
+    def matrix_product():
+        jax.config.update("jax_default_device", jax.devices("cpu")[0])
+        multiply = jax.jit(jnp.matmul)
+        return jnp.asarray, lambda left, right: multiply(left, right).block_until_ready()
+
     def memory(self):
         stats = self.device.memory_stats() or {}  # None on CPUs
         found = {

@@ -71,6 +71,10 @@ class TorchTrainer(Trainer):
             for layer in self.model.linears
         ]
 
+    @staticmethod
+    def matrix_product():
+        return torch.from_numpy, torch.matmul
+
     def memory(self):
         if self.device.type != "cuda":
             return {}

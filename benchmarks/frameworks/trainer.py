@@ -65,6 +65,14 @@ class Trainer:
         """Return the current parameters as NumPy arrays, shaped and ordered as they were handed in."""
         raise NotImplementedError
 
+    @staticmethod
+    def matrix_product():
+        """Return ``(place, multiply)`` for :func:`benchmarks.measure.limits.matrix_product_rate`, on the CPU.
+
+        Only a framework that may hold the machine's record need give it: the best of all is the machine's limit.
+        """
+        return ()  # NumPy's
+
     def memory(self):
         """Return what the framework's own allocator says, in bytes; leave out what it cannot tell.
 

@@ -8,7 +8,7 @@ from statistics import mean, median, stdev
 SCHEMA = 1
 
 
-def describe(framework, options, dataset, built, trials, errors, limit_flops_per_second):
+def describe(framework, options, dataset, built, trials, errors, limit):
     """Return one benchmark's ``extra_info``: everything that RESULTS.md documents.
 
     :param options: :class:`benchmarks.options.Options`.
@@ -16,10 +16,12 @@ def describe(framework, options, dataset, built, trials, errors, limit_flops_per
     :param built: what the worker said of itself, :meth:`benchmarks.measure.host.Host.build`.
     :param trials: list of :class:`benchmarks.measure.record.Trial`.
     :param errors: list of :class:`benchmarks.judge.parity.Errors`, one for each trial.
-    :param limit_flops_per_second: the CPU's measured limit.
+    :param limit: the CPU's, :func:`benchmarks.measure.trial.measure_limit`.
     """
     images = len(dataset.train_labels)
-    on_cpu = built["device"].startswith("cpu")
+    flops = options.workload.flops_per_epoch(images)
+    if not built["device"].startswith("cpu"):
+        limit = {"flops_per_second": None, "engine": None}  # it is the CPU's
     return {
         "schema": SCHEMA,
         "framework": framework,
@@ -27,13 +29,14 @@ def describe(framework, options, dataset, built, trials, errors, limit_flops_per
         "device": built["device"],
         "versions": built["versions"],
         "python": built["python"],
+        "scheduling": built["scheduling"],
         "isolation": options.isolation,
         "workload": options.workload.as_dict(),
         "dataset": {"name": dataset.name, "digest": dataset.digest, "train_images": images},
-        "flops_per_epoch": options.workload.flops_per_epoch(images),
+        "flops_per_epoch": flops,
         "bytes_per_epoch": options.workload.bytes_per_epoch(images),
-        **summarize(trials, errors, images, options.workload.flops_per_epoch(images),
-                    limit_flops_per_second if on_cpu else None),
+        "limit": limit,
+        **summarize(trials, errors, images, flops, limit["flops_per_second"]),
         "trials": [trial.as_dict() for trial in trials],
     }
 
@@ -57,7 +60,6 @@ def summarize(trials, errors, images, flops, limit_flops_per_second):
         "cpu_seconds": median(epoch.cpu_seconds for trial in trials for epoch in trial.rounds),
         "images_per_second": images / epoch_seconds,
         "flops_per_second": rate,
-        "limit_flops_per_second": limit_flops_per_second,
         "limit_share": rate / limit_flops_per_second if limit_flops_per_second else None,
         "accuracy": median(trial.epochs[-1].accuracy for trial in trials),
         "memory": _worst(asdict(trial.memory) for trial in trials),
@@ -77,6 +79,5 @@ def _worst(records):
     """Return, field by field, the highest value of several dictionaries; None where none has one."""
     records = list(records)
     return {
-        name: max((record[name] for record in records if record[name] is not None), default=None)
-        for name in records[0]
+        name: max((record[name] for record in records if record[name] is not None), default=None) for name in records[0]
     }

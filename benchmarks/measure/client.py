@@ -51,7 +51,11 @@ class Worker:
             with open(self._log, "wb") as log:
                 self.process = subprocess.Popen(
                     [python or sys.executable, "-m", "benchmarks.measure.worker", *map(str, theirs)],
-                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=theirs, env=_environment(),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    pass_fds=theirs,
+                    env=_environment(),
                     cwd=self._scratch.name,  # what a framework drops into its working directory goes with it
                     start_new_session=True,  # a group of its own: killed whole, and deaf to the terminal's Ctrl-C
                 )

@@ -46,9 +46,7 @@ class MachineUsage:
     steal_seconds: float
 
     def __sub__(self, earlier):
-        return MachineUsage(
-            self.busy_seconds - earlier.busy_seconds, self.steal_seconds - earlier.steal_seconds
-        )
+        return MachineUsage(self.busy_seconds - earlier.busy_seconds, self.steal_seconds - earlier.steal_seconds)
 
 
 def machine_usage(stat="/proc/stat"):
@@ -58,12 +56,22 @@ def machine_usage(stat="/proc/stat"):
     """
     try:
         with open(stat) as file:
-            name, *ticks = file.readline().split()
+            _cpu, *ticks = file.readline().split()
         user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, ticks[:8])
     except (OSError, ValueError):
         return None
     second = os.sysconf("SC_CLK_TCK")
     return MachineUsage((user + nice + system + irq + softirq) / second, steal / second)
+
+
+def scheduling_policy():
+    """Return the name of this process's scheduling policy on Linux, ``"other"`` by default; elsewhere None."""
+    try:
+        policy = os.sched_getscheduler(0)
+    except AttributeError:
+        return None
+    names = {os.SCHED_OTHER: "other", os.SCHED_BATCH: "batch", os.SCHED_FIFO: "fifo", os.SCHED_RR: "rr"}
+    return names.get(policy, str(policy))
 
 
 def usable_cores():

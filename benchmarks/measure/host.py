@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.measure import limits, memory
-from benchmarks.measure.cpu import process_usage
+from benchmarks.measure.cpu import process_usage, scheduling_policy
 from benchmarks.workload import mnist
 from benchmarks.workload.dataset import synthetic
 from benchmarks.workload.sketch import sketch_update
@@ -44,13 +44,11 @@ class Host:
         :param data_directory: where the four MNIST files are; None for the synthetic data set.
         :raises NotInstalled: where one of ``requires`` is missing here.
         """
-        missing = [name for name in requires if importlib.util.find_spec(name) is None]
-        if missing:
-            raise NotInstalled(f"{', '.join(missing)} not installed in {sys.executable}")
+        _check_installed(requires)
         self.workload = Workload(**workload)
         self.dataset = mnist.load(data_directory) if data_directory else synthetic()
         start = time.perf_counter_ns()
-        trainer_class = _load(location)
+        trainer_class = load_trainer(location)
         imported = time.perf_counter_ns()
         self.initial = self.workload.initial_parameters()
         copies = [tuple(array.copy() for array in layer) for layer in self.initial]  # a trainer may train in place
@@ -62,6 +60,7 @@ class Host:
             "device": str(self.trainer.device_name),
             "versions": {name: _version(name) for name in requires},
             "python": sys.version.split()[0],
+            "scheduling": scheduling_policy(),
             "import_seconds": (imported - start) / 1e9,
             "build_seconds": (built - imported) / 1e9,
             "memory": self._memory(),
@@ -96,9 +95,11 @@ class Host:
         """Return the test accuracy and the sketched update so far; untimed."""
         return {"accuracy": _as_share(self.trainer.evaluate()), "update": self._update()}
 
-    def matrix_limit(self, workload):
-        """Return this machine's rate of float32 matrix products at a workload's shapes; needs no trainer."""
-        return {"flops_per_second": limits.matrix_product_rate(Workload(**workload))}
+    def matrix_limit(self, workload, location, requires):
+        """Return the rate of a framework's float32 matrix products at a workload's shapes; needs no trainer."""
+        _check_installed(requires)
+        products = load_trainer(location).matrix_product()
+        return {"flops_per_second": limits.matrix_product_rate(Workload(**workload), *products)}
 
     def _memory(self):
         said = self.trainer.memory()
@@ -131,8 +132,8 @@ class Host:
             for name, given, used in zip(("weight", "bias"), then, now):
                 if not np.array_equal(given, used):
                     raise TrainerError(
-                        f"the trainer does not start from the parameters it was handed: layer {layer}'s {name} differs by up "
-                        f"to {np.abs(given - used).max():.3g}"
+                        f"the trainer does not start from the parameters it was handed: layer {layer}'s {name} differs "
+                        f"by up to {np.abs(given - used).max():.3g}"
                     )
 
     def _checked_parameters(self):
@@ -142,6 +143,12 @@ class Host:
         if found != expected:
             raise TrainerError(f"parameters() gave arrays of the shapes {found}, not {expected}")
         return layers
+
+
+def _check_installed(requires):
+    missing = [name for name in requires if importlib.util.find_spec(name) is None]
+    if missing:
+        raise NotInstalled(f"{', '.join(missing)} not installed in {sys.executable}")
 
 
 def _as_loss(value):
@@ -168,7 +175,7 @@ def _as_number(value, call):
     return number
 
 
-def _load(location):
+def load_trainer(location):
     """Return the class at ``"module:Class"`` or ``"path/to/file.py:Class"``."""
     place, _, class_name = location.rpartition(":")
     if place.endswith(".py"):

@@ -9,11 +9,14 @@ import numpy as np
 SECONDS = 0.5
 
 
-def matrix_product_rate(workload, seconds=SECONDS):
+def matrix_product_rate(workload, place=np.asarray, multiply=np.matmul, seconds=SECONDS):
     """Return the floating-point operations a second of the matrix products of one full training step, and no more.
 
-    NumPy's BLAS runs each product that :meth:`Workload.flops_per_epoch` counts, over and over, in float32 on all
-    usable cores; each product's best time counts. A framework with a better BLAS can pass 100 % of it.
+    Each product that :meth:`Workload.flops_per_epoch` counts is run over and over, in float32 on all usable cores;
+    each one's best time counts.
+
+    :param place: takes a NumPy array to where ``multiply`` wants it.
+    :param multiply: multiplies two such matrices and waits for the product.
     """
     random = np.random.RandomState(0)
 
@@ -26,11 +29,14 @@ def matrix_product_rate(workload, seconds=SECONDS):
         inputs, weight = matrix(workload.batch_size, n_in), matrix(n_in, n_out)
         delta = matrix(workload.batch_size, n_out)
         products += [(inputs, weight), (inputs.T, delta)] + ([(delta, weight.T)] if layer else [])
+    products = [(place(left), place(right)) for left, right in products]
+    for left, right in products:
+        multiply(left, right)  # compiles, where there is something to compile
     best = [float("inf")] * len(products)
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
         for i, (left, right) in enumerate(products):
             start = time.perf_counter()
-            left @ right
+            multiply(left, right)
             best[i] = min(best[i], time.perf_counter() - start)
     return workload.flops_per_epoch(workload.batch_size) / sum(best)

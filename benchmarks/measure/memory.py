@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 
@@ -37,7 +38,11 @@ def reset_peak_rss(clear_refs="/proc/self/clear_refs"):
 
 def rss_bytes(pid):
     """Return the physical memory that process ``pid`` holds now, in bytes; None where Linux's /proc is missing."""
-    return _status_bytes(f"/proc/{pid}/status", "VmRSS")
+    try:
+        with open(f"/proc/{pid}/statm") as file:  # read 20 times a second: half the cost of its status
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, IndexError):
+        return None
 
 
 def out_of_memory_kills(vmstat="/proc/vmstat"):

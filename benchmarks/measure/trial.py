@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 
+from benchmarks.errors import SuiteError
 from benchmarks.measure.client import InProcess, Worker
 from benchmarks.measure.cpu import machine_usage, process_usage
 from benchmarks.measure.gpu import POWER_CAP
@@ -118,6 +119,25 @@ class Runner:
         if sampler.foreign_gpu_processes:
             reasons.append(f"other processes held the GPU: {', '.join(map(str, sampler.foreign_gpu_processes))}")
         return Disturbance(foreign, steal, throttling, sampler.foreign_gpu_processes, reasons)
+
+
+def measure_limit(workload, entries, timeout_seconds=600):
+    """Return the best CPU rate of a workload's matrix products that any of these frameworks reaches, and which does.
+
+    :param entries: :class:`benchmarks.frameworks.Entry`; one that is missing, or fails, is passed over.
+    """
+    best = {"flops_per_second": None, "engine": None}
+    for entry in entries:
+        try:
+            with Worker(entry.name, timeout_seconds=timeout_seconds) as worker:
+                found = worker.call(
+                    "matrix_limit", workload=workload.as_dict(), location=entry.location, requires=list(entry.requires)
+                )["flops_per_second"]
+        except SuiteError:
+            continue  # its own benchmark will say what is wrong
+        if best["engine"] is None or found > best["flops_per_second"]:
+            best = {"flops_per_second": found, "engine": entry.name}
+    return best
 
 
 class _Others:

@@ -8,7 +8,7 @@ import textwrap
 MIB = 2**20
 NOTES = (
     "epoch: median over trials of each trial's median steady epoch; spread: highest minus lowest trial; "
-    "limit: share of the rate of the same matrix products in NumPy, measured on this machine; "
+    "limit: share of the best rate that matrix products of the same shapes reach on this machine; "
     "memory: peak, on the device where the trainer runs on one; parity: largest relative error of a loss."
 )
 

@@ -127,7 +127,7 @@ def _activations(parameters, images):
     for weight, bias in parameters[:-1]:
         activations.append(np.tanh(activations[-1] @ weight + bias))
     weight, bias = parameters[-1]
-    return activations + [activations[-1] @ weight + bias]
+    return [*activations, activations[-1] @ weight + bias]
 
 
 def _logsumexp(logits):

@@ -30,11 +30,14 @@ def sketch_update(parameters, initial):
     return [sketch(np.asarray(now, np.float64) - np.asarray(then, np.float64)) for now, then in pairs]
 
 
+def norm(sketched):
+    """Return the Euclidean norm of an array, estimated from its sketch."""
+    return float(np.linalg.norm(sketched))
+
+
 def relative_error(update, reference):
     """Return ``norm(update - reference) / norm(reference)``, estimated from two sketches of one array's update."""
-    update, reference = np.asarray(update), np.asarray(reference)
-    norm = np.linalg.norm(reference)
-    return float(np.linalg.norm(update - reference) / norm) if norm else float("inf")
+    return norm(np.subtract(update, reference)) / max(norm(reference), np.finfo(float).tiny)
 
 
 def _flatten(parameters):

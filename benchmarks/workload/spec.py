@@ -54,7 +54,7 @@ class Workload:
                 f"{CLASSES} (the classes), for example {IMAGE_SIZE},512,{CLASSES}."
             )
         if self.epochs < 2:
-            raise SuiteError(f"--epochs={self.epochs}: give 2 or more; the first epoch is warm-up, the others are timed.")
+            raise SuiteError(f"--epochs={self.epochs}: give 2 or more; the first is warm-up, the others are timed.")
         if self.batch_size < 1:
             raise SuiteError(f"--batch-size={self.batch_size}: give 1 or more images a step.")
         if self.seed < 0:

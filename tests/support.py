@@ -1,0 +1,29 @@
+"""What several of the tests need."""
+
+import time
+from pathlib import Path
+
+import psutil
+
+ROOT = Path(__file__).parents[1]
+TRAINERS = ROOT / "tests" / "trainers.py"
+
+
+def left_behind(directory):
+    """Return the processes that still belong to a run; each worker carries the run's cache in its environment."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("FRAMEWORK_BENCHMARKS_CACHE") == str(directory / "cache"):
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
+            continue
+    return found
+
+
+def wait_until(condition, seconds):
+    """Poll until the condition holds; fail when the time is up."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.05)
