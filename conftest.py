@@ -86,8 +86,9 @@ def machine_limit(options, progress):
     from benchmarks.frameworks import LIMIT_SETTERS, REGISTRY
     from benchmarks.measure.trial import measure_limit
 
+    setters = LIMIT_SETTERS if options.measure_limit else ()
     progress("measuring the machine's limit")
-    return measure_limit(options.workload, [REGISTRY[name] for name in LIMIT_SETTERS], options.worker_timeout)
+    return measure_limit(options.workload, [REGISTRY[name] for name in setters], options.worker_timeout)
 
 
 @pytest.fixture

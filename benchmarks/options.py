@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from benchmarks.errors import SuiteError
 from benchmarks.frameworks import DEFAULT, REGISTRY, entries_of_file, select
 from benchmarks.measure.sampler import INTERVAL_SECONDS
 from benchmarks.measure.trial import MAX_FOREIGN_CORES, Runner
@@ -28,6 +29,7 @@ class Options:
     memory_interval: float
     mnist_dir: str | None
     require_frameworks: bool
+    measure_limit: bool
     results_csv: str | None
 
     def runner(self, framework, data_directory, progress):
@@ -84,6 +86,7 @@ def add_options(parser):
         metavar="SECONDS",
         help=f"between two samples of memory; 0 takes none (default: {INTERVAL_SECONDS})",
     )
+    add("--no-limit", action="store_true", help="do not measure the machine's limit; saves some seconds")
     add("--results-csv", metavar="DIR", help="write results.csv (every epoch) and summary.csv there")
 
     default = Workload()
@@ -129,6 +132,7 @@ def read_options(config):
         memory_interval=_at_least(0, "--memory-interval", get("memory_interval")),
         mnist_dir=get("mnist_dir"),
         require_frameworks=get("require_frameworks"),
+        measure_limit=not get("no_limit"),
         results_csv=get("results_csv"),
     )
 
@@ -138,8 +142,6 @@ def _sizes(text):
 
 
 def _at_least(least, option, value):
-    from benchmarks.errors import SuiteError
-
     if not value >= least:
         raise SuiteError(f"{option}={value}: give {least} or more.")
     return value

@@ -53,7 +53,7 @@ def command(tmp_path):
     """Return the command line and environment of a run whose files all land in ``tmp_path``."""
 
     def build(*arguments, frameworks="honest", small=True):
-        line = [sys.executable, "-m", "pytest", "benchmarks", "-p", "no:cacheprovider", "-rA"]
+        line = [sys.executable, "-m", "pytest", "benchmarks", "-p", "no:cacheprovider", "-rA", "--no-limit"]
         line += [f"--benchmark-storage=file://{tmp_path}/storage", f"--junitxml={tmp_path}/junit.xml"]
         line += [f"--benchmark-json={tmp_path}/run.json", *ANY_LOAD]
         line += [f"--framework-path={TRAINERS}", f"--frameworks={frameworks}"] if frameworks else []
@@ -68,12 +68,12 @@ def command(tmp_path):
 def suite(command, tmp_path):
     """Run ``pytest benchmarks`` with the arguments, and return the :class:`Run`."""
 
-    def run(*arguments, timeout=120, **how):
-        line, environment = command(*arguments, **how)
+    def run(*arguments, timeout=120, environment=None, **how):
+        line, inherited = command(*arguments, **how)
         done = subprocess.run(
             line,
             cwd=ROOT,
-            env=environment,
+            env=dict(inherited, **(environment or {})),
             timeout=timeout,
             text=True,
             stdout=subprocess.PIPE,

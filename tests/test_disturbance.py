@@ -1,0 +1,126 @@
+"""A trial beside which others used the machine is repeated, then reported; it is never taken for a result."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+from support import TRAINERS
+
+from benchmarks.frameworks import entries_of_file
+from benchmarks.measure import cpu, trial
+from benchmarks.measure.client import InProcess
+from benchmarks.measure.record import Disturbance
+from benchmarks.measure.sampler import MemorySampler
+from benchmarks.measure.trial import ATTEMPTS, Runner
+from benchmarks.workload.spec import Workload
+
+SMALL = Workload(dataset="synthetic", layer_sizes=(784, 256, 10), epochs=3)
+
+
+@pytest.fixture
+def runner():
+    (honest,) = [entry for entry in entries_of_file(TRAINERS) if entry.name == "honest"]
+    return Runner(honest, SMALL)
+
+
+@pytest.fixture
+def quiet_machine(monkeypatch):
+    """A machine on which only what the test says happens: seconds of others' CPU time, and stolen ones, a look."""
+    others = SimpleNamespace(busy=0.0, steal=0.0, looks=0)
+
+    def usage():
+        others.looks += 1
+        return cpu.MachineUsage(others.busy * others.looks, others.steal * others.looks)
+
+    monkeypatch.setattr(trial, "machine_usage", usage)
+    monkeypatch.setattr(trial, "process_usage", lambda: cpu.Usage(0.0, 0))
+    return others
+
+
+def test_a_busy_neighbour_is_noticed(runner):
+    """A real one: a process that spins beside the trial for as long as it lasts."""
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as neighbour:
+        try:
+            found = runner.run(1, lambda: MemorySampler())
+        finally:
+            neighbour.kill()
+    assert found.disturbed
+    assert found.disturbance.foreign_cores > 0.3
+    assert "others used" in found.disturbance.reasons[0]
+
+
+def test_an_undisturbed_trial_is_kept_as_it_is(runner, quiet_machine):
+    found = runner.run(1, lambda: MemorySampler())
+    assert not found.disturbed
+    assert (found.attempt, found.disturbance.foreign_cores) == (1, 0.0)
+
+
+def test_stolen_time_counts_as_others(runner, quiet_machine):
+    quiet_machine.steal = 10.0
+    found = runner.run(1, lambda: MemorySampler())
+    assert found.disturbed
+    assert found.disturbance.steal_cores == pytest.approx(found.disturbance.foreign_cores, rel=0.2)
+
+
+def test_the_threshold_is_the_user_s(runner, quiet_machine):
+    quiet_machine.steal = 10.0
+    assert not replace(runner, max_foreign_cores=1e9).run(1, lambda: MemorySampler()).disturbed
+
+
+def test_a_disturbed_trial_is_repeated_until_it_is_not(runner, monkeypatch):
+    attempts = iter([0.8, 0.5, 0.0])
+    monkeypatch.setattr(Runner, "_disturbance", lambda *_: disturbance(next(attempts)))
+    found = runner.run(1, lambda: MemorySampler())
+    assert (found.attempt, found.disturbed) == (3, False)
+
+
+def test_after_three_attempts_the_least_disturbed_is_reported_as_disturbed(runner, monkeypatch):
+    attempts = iter([0.8, 0.2, 0.5, 0.0])
+    monkeypatch.setattr(Runner, "_disturbance", lambda *_: disturbance(next(attempts)))
+    found = runner.run(1, lambda: MemorySampler())
+    assert (found.attempt, found.disturbed) == (2, True)
+    assert next(attempts) == 0.0, f"{ATTEMPTS} attempts, not more"
+
+
+def disturbance(cores):
+    return Disturbance(cores, 0.0, None, None, ["others"] if cores else [])
+
+
+def test_disturbed_trials_are_told_in_table_and_json(suite):
+    run = suite("--max-foreign-cores=0", "--trials=2")  # pytest's own children alone are more than nothing
+    row = run.rows["honest"]
+    assert run.exit_code == 0
+    assert row["disturbed_trials"] == 2
+    assert "2 of 2 trials DISTURBED" in run.output
+    assert all("limit 0" in trial["disturbance"]["reasons"][0] for trial in row["trials"])
+
+
+def test_cpu_time_of_the_machine_is_read_from_the_kernel(tmp_path):
+    stat = tmp_path / "stat"
+    stat.write_text("cpu  100 10 20 5000 7 3 2 40 60 0\ncpu0 1 2 3\n")
+    assert cpu.machine_usage(stat) == cpu.MachineUsage(busy_seconds=1.35, steal_seconds=0.4)
+
+
+@pytest.mark.parametrize("text", [None, "", "cpu 1 2\n", "cpu a b c d e f g h\n"])
+def test_a_kernel_that_does_not_tell_is_none_and_disturbs_nothing(tmp_path, runner, monkeypatch, text):
+    stat = tmp_path / "stat"
+    if text is not None:
+        stat.write_text(text)
+    assert cpu.machine_usage(stat) is None
+    monkeypatch.setattr(trial, "machine_usage", lambda: cpu.machine_usage(stat))
+    found = runner.run(1, lambda: MemorySampler())
+    assert found.disturbance == Disturbance(None, None, None, None, [])
+
+
+@pytest.mark.parametrize(("in_process", "foreign"), [(False, 2.5), (True, 9.5)])
+def test_the_worker_s_time_and_our_own_are_not_others(monkeypatch, in_process, foreign):
+    """Of 10 busy seconds and half a stolen one, 1 was pytest's own and 7 the worker's, if it is another process."""
+    machine = iter([cpu.MachineUsage(100.0, 3.0), cpu.MachineUsage(110.0, 3.5)])
+    own = iter([cpu.Usage(5.0, 0), cpu.Usage(6.0, 0)])
+    monkeypatch.setattr(trial, "machine_usage", lambda: next(machine))
+    monkeypatch.setattr(trial, "process_usage", lambda: next(own))
+    worker = InProcess("any") if in_process else object()
+    _, others, stolen = trial._Others(worker).stop(worker_cpu_seconds=7.0)
+    assert (others, stolen) == (foreign, 0.5)

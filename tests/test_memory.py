@@ -1,0 +1,161 @@
+"""The memory ledger: each source by itself, and None, never 0, for what cannot be read."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+from fake_nvml import FakeNvml
+from support import TRAINERS, wait_until
+
+from benchmarks.frameworks import entries_of_file
+from benchmarks.measure import memory
+from benchmarks.measure.gpu import Gpu, find_gpu
+from benchmarks.measure.sampler import MemorySampler
+from benchmarks.measure.trial import Runner, _ledger
+from benchmarks.workload.spec import Workload
+
+MIB = 2**20
+HOLD = "import sys; held = bytearray({mib} * 2**20); print('held', flush=True); sys.stdin.read()"
+
+
+def gpu(**state):
+    nvml = FakeNvml(**state)
+    return Gpu(nvml, nvml.nvmlDeviceGetHandleByIndex(0)), nvml
+
+
+def test_peak_rss_is_this_program_s_own_not_its_parent_s():
+    ballast = bytearray(300 * MIB)
+    code = "from benchmarks.measure.memory import peak_rss_bytes as peak; print(peak())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert len(ballast) == 300 * MIB
+    assert 5 * MIB < int(done.stdout) < 100 * MIB
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's counter can be reset on Linux alone")
+def test_peak_rss_can_be_counted_anew():
+    code = (
+        "from benchmarks.measure import memory as m\n"
+        "held = bytearray(200 * 2**20); del held\n"
+        "before = m.peak_rss_bytes(); m.reset_peak_rss(); print(before, m.peak_rss_bytes())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    before, after = map(int, done.stdout.split())
+    assert before > 200 * MIB > after
+
+
+def test_what_the_system_does_not_tell_is_none(tmp_path):
+    assert memory.rss_bytes(2**22 + 1) is None
+    assert memory.out_of_memory_kills(tmp_path / "nothing") is None
+    memory.reset_peak_rss(tmp_path / "nothing" / "here")  # and no error
+
+
+def test_sampler_sees_peak_and_average_of_a_process():
+    with subprocess.Popen([sys.executable, "-c", HOLD.format(mib=200)], stdin=-1, stdout=-1, text=True) as process:
+        assert process.stdout.readline() == "held\n"
+        with MemorySampler(interval_seconds=0.01).watch(process.pid) as sampler:
+            time.sleep(0.1)
+            window = sampler.look()
+        process.stdin.close()
+    peak, average = window.rss
+    assert 200 * MIB < average <= peak < 300 * MIB
+    assert window.nvml_process == window.nvml_device_delta == (None, None)
+    assert window.best == window.rss
+
+
+def test_sampler_takes_each_gpu_source_by_itself():
+    card, nvml = gpu(used=1000)
+    sampler = MemorySampler(card, interval_seconds=0.005)
+    with sampler.watch(os.getpid()):
+        nvml.used, nvml.processes = 1700, {os.getpid(): 500, 1: 999}
+        sampler.look()
+        nvml.used, nvml.processes, nvml.bits = 1900, {os.getpid(): 800}, 0x40 | 0x01
+        wait_until(lambda: len(sampler._nvml_process) > 3, 10)
+        window = sampler.look()
+    assert window.nvml_process[0] == 800
+    assert window.nvml_device_delta[0] == 900, "counted from what was in use before the worker started"
+    assert window.throttle_reasons == {"hardware thermal slowdown"}, "idle is no throttling"
+    assert window.best == window.nvml_process
+
+
+def test_a_container_that_hides_processes_leaves_the_device_delta():
+    card, nvml = gpu(used=1000)
+    sampler = MemorySampler(card).watch(os.getpid())
+    nvml.used = 4000
+    with sampler:
+        window = sampler.look()
+    assert window.nvml_process == (None, None)
+    assert window.best == (3000, 3000.0)
+
+
+@pytest.mark.parametrize("refused", ["nvmlDeviceGetMemoryInfo", "nvmlDeviceGetComputeRunningProcesses"])
+def test_what_nvml_refuses_is_none_not_zero(refused):
+    card, _ = gpu(used=1000, processes={os.getpid(): 10}, refuses=(refused,))
+    sampler = MemorySampler(card)
+    with sampler.watch(os.getpid()):
+        window = sampler.look()
+    refused_source = window.nvml_device_delta if "Memory" in refused else window.nvml_process
+    assert refused_source == (None, None)
+
+
+def test_no_interval_takes_no_samples():
+    sampler = MemorySampler(interval_seconds=0)
+    with sampler.watch(os.getpid()):
+        assert sampler._thread is None
+        assert sampler.look().rss == (None, None)
+
+
+def test_ledger_of_a_trainer_on_the_cpu_holds_no_gpu_memory():
+    """On a machine with a GPU that somebody else fills, a CPU trainer's row must not show it."""
+    card, nvml = gpu(used=1000)
+    sampler = MemorySampler(card)
+    with sampler.watch(os.getpid()):
+        nvml.used = 5000
+        windows = [sampler.look(), sampler.look()]
+    readings = [{"host_peak_rss_bytes": 7, "allocator_peak_bytes": None, "allocator_reserved_bytes": None}]
+    on_cpu, on_gpu = (_ledger(readings, windows, on_gpu=on_gpu) for on_gpu in (False, True))
+    assert on_cpu.nvml_device_delta_peak_bytes is None
+    assert (on_gpu.nvml_device_delta_peak_bytes, on_gpu.host_peak_rss_bytes) == (4000, 7)
+    assert on_gpu.allocator_peak_bytes is None
+
+
+def test_throttling_and_foreign_gpu_processes_disturb_a_trial():
+    (honest,) = [entry for entry in entries_of_file(TRAINERS) if entry.name == "honest"]
+    runner = Runner(honest, Workload(dataset="synthetic", layer_sizes=(784, 10), epochs=2), max_foreign_cores=99)
+    card, _ = gpu(processes={4242: 10**9}, bits=0x08 | 0x04)
+    found = runner.run(1, lambda: MemorySampler(card)).disturbance
+    assert found.foreign_gpu_processes == [4242]
+    assert found.gpu_throttle_reasons == ["hardware slowdown", "software power cap"]
+    assert len(found.reasons) == 2 and "4242" in found.reasons[1]
+
+    capped, _ = gpu(bits=0x04)
+    found = runner.run(1, lambda: MemorySampler(capped)).disturbance
+    assert found.reasons == [], "running at the power cap is what a busy card does"
+
+
+def test_gpu_is_the_one_the_frameworks_take(monkeypatch):
+    nvml = FakeNvml()
+    monkeypatch.setitem(sys.modules, "pynvml", nvml)
+    for visible in ("3,1", "GPU-abc", "0"):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+        assert find_gpu() is not None
+    assert nvml.asked == [3, "GPU-abc", 0]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert find_gpu() is None
+
+
+def test_no_driver_is_no_gpu(monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setitem(sys.modules, "pynvml", FakeNvml(refuses=("nvmlInit",)))
+    assert find_gpu() is None
+    monkeypatch.setitem(sys.modules, "pynvml", None)  # not installed
+    assert find_gpu() is None
+
+
+def test_fingerprint_holds_what_stays():
+    card, nvml = gpu()
+    first = card.fingerprint()
+    nvml.used, nvml.bits = 10**9, 0x40
+    assert card.fingerprint() == first
+    assert (first["name"], first["ecc"], first["mig"]) == ("Fake H200", True, False)
