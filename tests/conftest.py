@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+# Tests run side by side: with one thread each they share the cores instead of spinning at each other's barriers.
+os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
+
 from support import ROOT, TRAINERS
 
 SMALL = ("--dataset=synthetic", "--layer-sizes=784,32,10", "--trials=1")

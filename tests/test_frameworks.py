@@ -1,12 +1,12 @@
 """The real frameworks keep their interface: parity on the synthetic data, in one session each."""
 
 import pytest
+from support import TRAINERS
 
 from benchmarks.frameworks import DEFAULT, LIMIT_SETTERS, REGISTRY, Entry, select
 from benchmarks.frameworks.trainer import Contract
 from benchmarks.measure.trial import measure_limit
 from benchmarks.workload.spec import Workload
-from support import TRAINERS
 
 
 @pytest.mark.parametrize("name", DEFAULT)
