@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from benchmarks.errors import SuiteError
 from benchmarks.frameworks import DEFAULT, REGISTRY, entries_of_file, select
+from benchmarks.measure.gpu import find_gpu
 from benchmarks.measure.sampler import INTERVAL_SECONDS
 from benchmarks.measure.trial import MAX_FOREIGN_CORES, Runner
 from benchmarks.workload.spec import Workload
@@ -47,7 +48,8 @@ class Options:
 
     def label(self):
         """Return what sets these runs apart from default ones, for the benchmark's name; ``""`` if nothing."""
-        conditions = [f"device={self.device}"] if self.device != "auto" else []
+        # Where there is no GPU, "cpu" is what "auto" means; "gpu" is what it means where there is one.
+        conditions = ["device=cpu"] if self.device == "cpu" and find_gpu() else []
         conditions += [f"isolation={self.isolation}"] if self.isolation != "process" else []
         return ",".join(filter(None, [self.workload.label(), *conditions]))
 

@@ -5,11 +5,12 @@ suite's worker with its memory sampler ("suite"), the same trainer in a bare scr
 own loop ("seed"). Printed are medians and ratios; nothing is asserted, for CI never asserts a time.
 """
 
+import argparse
 import subprocess
 import sys
 import time
 from pathlib import Path
-from statistics import median
+from statistics import median, stdev
 
 from benchmarks.frameworks import DEFAULT, REGISTRY
 from benchmarks.measure.client import Worker
@@ -19,7 +20,6 @@ from benchmarks.workload import mnist
 from benchmarks.workload.spec import Workload
 
 ROOT = Path(__file__).parents[1]
-EPOCHS = 12
 KINDS = ("suite", "unsampled", "bare", "seed")
 
 
@@ -94,43 +94,45 @@ class Suite:
             return self.worker.call("train_epoch", epoch=self.number)["seconds"]
 
 
-def compare(framework, directory):
+def compare(framework, directory, kinds, epochs):
     suite = Suite(framework, directory)
-    suite.epoch(sampled=True)  # each is warmed before the next one starts: see "A/B" in the design
+    suite.epoch(sampled=True)  # each is warmed before the next one starts, or the second one is slower every time
     scripts = {}
-    for kind in ("bare", "seed"):
-        scripts[kind] = Script(kind, framework, directory)
-        scripts[kind].epoch()
-    run = {
-        "suite": lambda: suite.epoch(sampled=True),
-        "unsampled": lambda: suite.epoch(sampled=False),
-        "bare": scripts["bare"].epoch,
-        "seed": scripts["seed"].epoch,
-    }
-    seconds = {kind: [] for kind in KINDS}
-    for turn in range(EPOCHS):
-        for kind in KINDS if turn % 2 else reversed(KINDS):
+    run = {"suite": lambda: suite.epoch(sampled=True), "unsampled": lambda: suite.epoch(sampled=False)}
+    for kind in kinds:
+        if kind in ("bare", "seed"):
+            scripts[kind] = Script(kind, framework, directory)
+            run[kind] = scripts[kind].epoch
+            run[kind]()
+    seconds = {kind: [] for kind in kinds}
+    for turn in range(epochs):
+        for kind in kinds if turn % 2 else reversed(kinds):
             seconds[kind].append(run[kind]())
     suite.worker.close()
     for script in scripts.values():
         script.close()
-    middle = {kind: median(values) for kind, values in seconds.items()}
-    shown = "  ".join(f"{kind} {middle[kind]:.3f} s" for kind in KINDS)
-    ratios = "  ".join(
-        f"{a}/{b} {median(x / y for x, y in zip(seconds[a], seconds[b])):.4f}"
-        for a, b in (("suite", "bare"), ("suite", "unsampled"), ("bare", "seed"))
-    )
-    print(f"{framework:6} {shown}   {ratios}", flush=True)
+    print(f"{framework:6}", *(f"{kind} {median(values):.3f} s " for kind, values in seconds.items()), end=" ")
+    for over, under in (("suite", "bare"), ("suite", "unsampled"), ("bare", "seed")):
+        if over in kinds and under in kinds:
+            ratios = [x / y for x, y in zip(seconds[over], seconds[under])]
+            error = 1.25 * stdev(ratios) / epochs**0.5  # of a median of normal values
+            print(f" {over}/{under} {median(ratios):.4f} ± {error:.4f}", end=" ")
+    print(flush=True)
 
 
-def main(arguments):
-    if arguments[:1] == ["--bare"]:
-        bare(*arguments[1:])
+def main():
+    if sys.argv[1:2] == ["--bare"]:
+        bare(*sys.argv[2:])
         return
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("frameworks", nargs="*", default=DEFAULT, metavar="FRAMEWORK")
+    parser.add_argument("--epochs", type=int, default=12, help="of each kind (default: 12)")
+    parser.add_argument("--kinds", type=lambda text: text.split(","), default=KINDS, help=",".join(KINDS))
+    arguments = parser.parse_args()
     directory = str(mnist.find())
-    for framework in arguments or DEFAULT:
-        compare(framework, directory)
+    for framework in arguments.frameworks:
+        compare(framework, directory, arguments.kinds, arguments.epochs)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

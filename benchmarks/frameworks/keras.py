@@ -30,6 +30,9 @@ class KerasTrainer(Trainer):
             self.device_name = f"gpu:{tf.config.experimental.get_device_details(gpus[0]).get('device_name')}"
             tf.config.experimental.set_memory_growth(gpus[0], True)  # else nearly all of the GPU is taken at once
         self.workload, self.dataset = workload, dataset
+        with tf.device("CPU:0"):  # host-fed, also where there is a GPU
+            self.train_images = tf.constant(dataset.train_images)
+            self.train_labels = tf.constant(dataset.train_labels)
         *hidden, classes = workload.layer_sizes[1:]
         self.model = keras.Sequential(
             [keras.Input(workload.layer_sizes[:1])]
@@ -43,16 +46,15 @@ class KerasTrainer(Trainer):
         self.model.set_weights([array for layer in parameters for array in layer])
 
     def train_epoch(self, order):
-        history = self.model.fit(
-            self.dataset.train_images[order],
-            self.dataset.train_labels[order],
-            batch_size=self.workload.batch_size,
-            shuffle=False,  # the order is given
-            verbose=0,
-        )
+        batches = tf.data.Dataset.from_tensor_slices(order).batch(self.workload.batch_size)
+        batches = batches.map(self.cut, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+        history = self.model.fit(batches, verbose=0)
         if self.on_gpu:
             tf.test.experimental.sync_devices()
         return history.history["loss"][0]
+
+    def cut(self, batch):
+        return tf.gather(self.train_images, batch), tf.gather(self.train_labels, batch)
 
     def evaluate(self):
         logits = self.model.predict(self.dataset.test_images, self.workload.batch_size, verbose=0)
