@@ -23,7 +23,7 @@ def pytest_configure(config):
         config.stash[OPTIONS] = read_options(config)
     except SuiteError as error:
         raise pytest.UsageError(str(error)) from None
-    if config.getoption("numprocesses", None) and _asks_for_benchmarks(config):
+    if config.getoption("dist", "no") != "no" and _asks_for_benchmarks(config):  # -n and --tx both set it
         raise pytest.UsageError(
             "-n: timing needs the machine to itself, and pytest-benchmark would switch itself off beside "
             "pytest-xdist. Run the benchmarks with -n0; `pytest tests -n auto`, the suite's own tests, is fine."

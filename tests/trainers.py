@@ -257,6 +257,13 @@ class Chatty(Honest):
         return super().train_epoch(order)
 
 
+class Verbose(Broken):
+    def fall(self):
+        for number in range(10_000):
+            print("line", number)
+        sys.exit(1)
+
+
 class NotANumber(Broken):
     def fall(self):
         return float("nan")

@@ -46,7 +46,7 @@ class JaxTrainer(Trainer):
     def __init__(self, workload, dataset, parameters, device):
         self.device = jax.devices(None if device == "auto" else device)[0]
         jax.config.update("jax_default_device", self.device)
-        self.device_name = f"{self.device.platform}:{self.device.device_kind}"
+        self.device_name = "cpu" if self.device.platform == "cpu" else f"gpu:{self.device.device_kind}"
         self.workload, self.dataset = workload, dataset
         self.params = jax.device_put(parameters, self.device)
 

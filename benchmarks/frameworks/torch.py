@@ -29,7 +29,7 @@ class TorchTrainer(Trainer):
     def __init__(self, workload, dataset, parameters, device):
         gpu = torch.cuda.is_available() if device == "auto" else device == "gpu"
         self.device = torch.device("cuda" if gpu else "cpu")
-        self.device_name = f"cuda:{torch.cuda.get_device_name()}" if gpu else "cpu"
+        self.device_name = f"gpu:{torch.cuda.get_device_name()}" if gpu else "cpu"
         self.batch_size = workload.batch_size
         self.train_data = TensorDataset(
             torch.from_numpy(dataset.train_images), torch.from_numpy(dataset.train_labels).long()

@@ -42,7 +42,7 @@ class Trainer:
     """
 
     contract: Contract
-    device_name = "cpu"  # what it really runs on, as the framework spells it; set by __init__
+    device_name = "cpu"  # what it really runs on, set by __init__: "cpu", or "gpu:" and the framework's name for it
 
     def __init__(self, workload, dataset, parameters, device):
         raise NotImplementedError

@@ -20,7 +20,7 @@ def describe(framework, options, dataset, built, trials, errors, limit):
     """
     images = len(dataset.train_labels)
     flops = options.workload.flops_per_epoch(images)
-    if not built["device"].startswith("cpu"):
+    if built["device"] != "cpu":
         limit = {"flops_per_second": None, "engine": None}  # it is the CPU's
     return {
         "schema": SCHEMA,

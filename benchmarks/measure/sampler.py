@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from benchmarks.measure.memory import rss_bytes
 
-INTERVAL_SECONDS = 0.05
+INTERVAL_SECONDS = 0.1
 
 
 @dataclass(frozen=True)

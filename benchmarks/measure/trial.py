@@ -85,7 +85,7 @@ class Runner:
             import_seconds=built["import_seconds"],
             build_seconds=built["build_seconds"],
             epochs=epochs,
-            memory=_ledger(readings, windows, on_gpu=not built["device"].startswith("cpu")),
+            memory=_ledger(readings, windows, on_gpu=built["device"] != "cpu"),
             disturbance=self._disturbance(others, windows, sampler),
         )
 

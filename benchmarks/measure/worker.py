@@ -62,15 +62,15 @@ def run_as_batch_job():
 
 def hold_on_to(lifeline):
     """Have this process group killed as soon as the other end of the lifeline closes."""
-    if sys.platform == "linux":
+    try:
         # The kernel itself sends the signal: it needs no thread, no interpreter lock and no help from a hung worker.
         fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
         fcntl.fcntl(lifeline, F_SETSIG, signal.SIGKILL)
         fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
-        if select.select([lifeline], [], [], 0)[0]:  # the parent went before the signal was armed
-            os.killpg(0, signal.SIGKILL)
-    else:
+    except (AttributeError, OSError):  # not Linux
         threading.Thread(target=_wait_for_the_end, args=(lifeline,), daemon=True).start()
+    if select.select([lifeline], [], [], 0)[0]:  # the parent went before this was set up
+        os.killpg(0, signal.SIGKILL)
 
 
 def _wait_for_the_end(lifeline):
