@@ -1,15 +1,17 @@
 """Measures what the suite itself costs, on an idle machine: ``python -m tests.interleave [FRAMEWORK ...]``.
 
 For each framework processes are started and warmed one after the other, then take turns epoch by epoch: the suite's
-worker with its memory sampler ("suite") and without ("unsampled"), the same trainer in a bare script ("bare"), and the
-seed experiment's own loop ("seed"). Printed are medians, and medians of the ratios of neighbours with their standard
-error; nothing is asserted, for CI never asserts a time. ``--short --epochs 200`` tells 1 % apart on a noisy machine.
+worker with its memory sampler ("suite") and without ("unsampled"); the same trainer in a bare script ("bare"), and in
+that script's own process by the suite's code ("hosted"); the seed experiment's own loop ("seed"). Printed are medians,
+and medians of the ratios of neighbours with their standard error; nothing is asserted, for CI never asserts a time.
+``--short --epochs 200`` tells 1 % apart on a noisy machine.
 """
 
 import argparse
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from statistics import median, stdev
 
@@ -22,31 +24,46 @@ from benchmarks.workload.dataset import synthetic
 from benchmarks.workload.spec import Workload
 
 ROOT = Path(__file__).parents[1]
-KINDS = ("suite", "unsampled", "bare", "seed")
+KINDS = ("suite", "unsampled", "hosted", "bare", "seed")
 
 
 def bare(kind, framework, directory):
-    """The other side: one epoch a line of input, its seconds a line of output."""
+    """The other side: one epoch a line of input ("bare", "hosted" or "seed"), its seconds a line of output."""
     run_as_batch_job()  # chrt --batch 0 python ...
     workload = Workload()
-    dataset = mnist.load(directory) if directory else synthetic()
     if kind == "seed":
         from tests.seed_loops import LOOPS
 
-        epoch = LOOPS[framework](workload, dataset)
+        epoch = LOOPS[framework](workload, mnist.load(directory) if directory else synthetic())
     else:
-        from benchmarks.measure.host import load_trainer
+        from benchmarks.measure.host import Host
 
-        trainer = load_trainer(REGISTRY[framework].location)(workload, dataset, workload.initial_parameters(), "auto")
-        order = workload.order(1, len(dataset.train_labels))
+        host = Host()
+        host.build(**build_arguments(framework, directory))
+        order = workload.order(1, len(host.dataset.train_labels))
 
         def epoch():
-            return trainer.train_epoch(order)
+            return host.trainer.train_epoch(order)
 
-    for _ in sys.stdin:
-        start = time.perf_counter()
-        epoch()
-        print(f"seconds {time.perf_counter() - start}", flush=True)
+    for line in sys.stdin:
+        if line.strip() == "hosted":
+            seconds = host.train_epoch(1)["seconds"]
+        else:
+            start = time.perf_counter()
+            epoch()
+            seconds = time.perf_counter() - start
+        print(f"seconds {seconds}", flush=True)
+
+
+def build_arguments(framework, directory):
+    entry = REGISTRY[framework]
+    return {
+        "location": entry.location,
+        "requires": list(entry.requires),
+        "workload": Workload().as_dict(),
+        "data_directory": directory or None,
+        "device": "auto",
+    }
 
 
 class Script:
@@ -62,8 +79,8 @@ class Script:
             text=True,
         )
 
-    def epoch(self):
-        self.process.stdin.write("\n")
+    def epoch(self, how=""):
+        self.process.stdin.write(f"{how}\n")
         self.process.stdin.flush()
         for line in self.process.stdout:
             if line.startswith("seconds "):
@@ -80,15 +97,7 @@ class Suite:
 
     def __init__(self, framework, directory):
         self.worker = Worker(framework)
-        entry = REGISTRY[framework]
-        self.worker.call(
-            "build",
-            location=entry.location,
-            requires=list(entry.requires),
-            workload=Workload().as_dict(),
-            data_directory=directory or None,
-            device="auto",
-        )
+        self.worker.call("build", **build_arguments(framework, directory))
         self.number = 0
 
     def epoch(self, sampled):
@@ -98,24 +107,27 @@ class Suite:
 
 
 def compare(framework, directory, kinds, epochs):
-    suite = Suite(framework, directory)
-    suite.epoch(sampled=True)  # each is warmed before the next one starts, or the second one is slower every time
-    scripts = {}
-    run = {"suite": lambda: suite.epoch(sampled=True), "unsampled": lambda: suite.epoch(sampled=False)}
-    for kind in kinds:
-        if kind in ("bare", "seed"):
-            scripts[kind] = Script(kind, framework, directory)
-            run[kind] = scripts[kind].epoch
-            run[kind]()
+    started, run = [], {}  # each is warmed before the next one starts, or the second one is slower every time
+    if {"suite", "unsampled"} & set(kinds):
+        suite = Suite(framework, directory)
+        started.append(suite.worker)
+        run["suite"], run["unsampled"] = partial(suite.epoch, sampled=True), partial(suite.epoch, sampled=False)
+        suite.epoch(sampled=True)
+    for kind in [kind for kind in ("bare", "seed") if kind in kinds]:
+        script = Script(kind, framework, directory)
+        started.append(script)
+        run[kind] = script.epoch
+        if kind == "bare":
+            run["hosted"] = partial(script.epoch, "hosted")
+        script.epoch()
     seconds = {kind: [] for kind in kinds}
     for turn in range(epochs):
         for kind in kinds if turn % 2 else reversed(kinds):
             seconds[kind].append(run[kind]())
-    suite.worker.close()
-    for script in scripts.values():
-        script.close()
+    for process in started:
+        process.close()
     print(f"{framework:6}", *(f"{kind} {median(values):.3f} s " for kind, values in seconds.items()), end=" ")
-    for over, under in (("suite", "bare"), ("suite", "unsampled"), ("bare", "seed")):
+    for over, under in (("suite", "bare"), ("hosted", "bare"), ("suite", "unsampled"), ("bare", "seed")):
         if over in kinds and under in kinds:
             ratios = [x / y for x, y in zip(seconds[over], seconds[under])]
             error = 1.25 * stdev(ratios) / epochs**0.5  # of a median of normal values

@@ -39,13 +39,16 @@ def quiet_machine(monkeypatch):
     return others
 
 
-def test_a_busy_neighbour_is_noticed(runner):
-    """A real one: a process that spins beside the trial for as long as it lasts."""
+@pytest.fixture
+def busy_neighbour():
+    """A real one: a process that spins for as long as the test lasts."""
     with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as neighbour:
-        try:
-            found = runner.run(1, lambda: MemorySampler())
-        finally:
-            neighbour.kill()
+        yield
+        neighbour.kill()
+
+
+def test_a_busy_neighbour_is_noticed(runner, busy_neighbour):
+    found = runner.run(1, lambda: MemorySampler())
     assert found.disturbed
     assert found.disturbance.foreign_cores > 0.3
     assert "others used" in found.disturbance.reasons[0]
@@ -88,8 +91,8 @@ def disturbance(cores):
     return Disturbance(cores, 0.0, None, None, ["others"] if cores else [])
 
 
-def test_disturbed_trials_are_told_in_table_and_json(suite):
-    run = suite("--max-foreign-cores=0", "--trials=2")  # pytest's own children alone are more than nothing
+def test_disturbed_trials_are_told_in_table_and_json(suite, busy_neighbour):
+    run = suite("--max-foreign-cores=0", "--trials=2")
     row = run.rows["honest"]
     assert run.exit_code == 0
     assert row["disturbed_trials"] == 2

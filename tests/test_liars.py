@@ -15,14 +15,14 @@ LIARS = {  # who, and what the suite must say of it
     "half-precision": r"parity fails at step \d .* the precision of the products",
     "frozen-layer": r"parity fails after 9 steps: the update of layer 1's bias is off by 1 of its norm",
     "lazy": r"returns before the device has finished: the device went on for .* ms",
-    "late": r"returns before the device has finished: the device went on for 1\d\d\.\d ms",
+    "late": r"returns before the device has finished: the device went on for [1-9]\d\d\.\d ms",
     "flattered": r"test accuracy 0\.\d+, the oracle's is 0\.\d+; .* up or down",
     "modest": r"test accuracy 0\.\d+, the oracle's is 0\.\d+; .* up or down",
 }
 BROKEN = {
     "crashes": r"died of SIGSEGV during train_epoch[\s\S]*about to touch address 0",
     "killed": r"died of SIGKILL during train_epoch",
-    "hangs": r"did not answer train_epoch within 10 s and was killed \(--worker-timeout[\s\S]*going to sleep",
+    "hangs": r"did not answer train_epoch within 15 s and was killed \(--worker-timeout[\s\S]*going to sleep",
     "raises": r"raised RuntimeError in train_epoch: CUDA error: an illegal memory access",
     "exits": r"exited with code 3 during train_epoch",
     "not-a-number": r"train_epoch\(\) gave nan",
@@ -36,7 +36,7 @@ HONEST = ("honest", "chatty", "breeds")
 
 @pytest.mark.parametrize("offenders", [LIARS, BROKEN], ids=["liars", "broken"])
 def test_offenders_fail_alone_and_the_honest_pass(suite, offenders):
-    run = suite("--worker-timeout=10", frameworks=",".join([*offenders, *HONEST]))
+    run = suite("--worker-timeout=15", frameworks=",".join([*offenders, *HONEST]))
     outcomes = run.outcomes
 
     assert run.exit_code == 1
