@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from dataclasses import dataclass
 
 from benchmarks.errors import SuiteError
@@ -93,14 +94,55 @@ def add_options(parser):
 
     default = Workload()
     add = parser.getgroup("workload", "what is trained").addoption
-    add("--dataset", choices=("mnist", "synthetic"), default=default.dataset, help="synthetic: small, no download")
+    add(
+        "--dataset",
+        choices=("mnist", "synthetic"),
+        default=default.dataset,
+        help="synthetic: small, no download (default: mnist)",
+    )
     add("--mnist-dir", metavar="DIR", help="where the four MNIST files are; else $MNIST_DIR, caches, the network")
-    add("--epochs", type=int, default=default.epochs, metavar="N", help="per trial; the first is warm-up")
-    add("--batch-size", type=int, default=default.batch_size, metavar="N", help="images a step")
-    add("--layer-sizes", type=_sizes, default=default.layer_sizes, metavar="N,N,...", help="784, ..., 10")
-    add("--learning-rate", type=float, default=default.learning_rate, metavar="RATE", help="of SGD")
-    add("--init-scale", type=float, default=default.init_scale, metavar="SCALE", help="deviation of the initial values")
-    add("--seed", type=int, default=default.seed, metavar="N", help="of the initial values and the batch orders")
+    add(
+        "--epochs",
+        type=int,
+        default=default.epochs,
+        metavar="N",
+        help=f"per trial; the first is warm-up (default: {default.epochs})",
+    )
+    add(
+        "--batch-size",
+        type=int,
+        default=default.batch_size,
+        metavar="N",
+        help=f"images a step (default: {default.batch_size})",
+    )
+    add(
+        "--layer-sizes",
+        type=_sizes,
+        default=default.layer_sizes,
+        metavar="N,N,...",
+        help="784, ..., 10 (default: 784,1024,1024,10)",
+    )
+    add(
+        "--learning-rate",
+        type=float,
+        default=default.learning_rate,
+        metavar="RATE",
+        help=f"of SGD (default: {default.learning_rate})",
+    )
+    add(
+        "--init-scale",
+        type=float,
+        default=default.init_scale,
+        metavar="SCALE",
+        help=f"deviation of the initial values (default: {default.init_scale})",
+    )
+    add(
+        "--seed",
+        type=int,
+        default=default.seed,
+        metavar="N",
+        help=f"of the initial values and the batch orders (default: {default.seed})",
+    )
 
 
 def read_options(config):
@@ -140,7 +182,10 @@ def read_options(config):
 
 
 def _sizes(text):
-    return tuple(int(size) for size in text.split(","))
+    try:
+        return tuple(int(size) for size in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}: give numbers, comma-separated, as 784,512,10") from None
 
 
 def _at_least(least, option, value):

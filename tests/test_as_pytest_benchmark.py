@@ -122,6 +122,7 @@ def test_a_missing_framework_is_skipped_unless_required(suite, tmp_path, require
         (["--framework-path=pytest.ini"], "--framework-path: .*pytest.ini cannot be read as Python"),
         (["--framework-path=conftest.py"], ".*conftest.py has no line like TRAINERS ="),
         (["--layer-sizes=784,12"], "--layer-sizes=784,12: give positive sizes"),
+        (["--layer-sizes=784,x,10"], r"[\s\S]*argument --layer-sizes: '784,x,10': give numbers"),
         (["--epochs=1"], "--epochs=1: give 2 or more"),
         (["--trials=0"], "--trials=0: give 1 or more"),
         (["-n2"], "-n: timing needs the machine to itself.*-n0"),
@@ -158,6 +159,7 @@ def test_csv_files_have_the_seed_experiment_s_columns(suite, tmp_path):
     steady = [epoch["seconds"] for epoch in saved if epoch["epoch"] > 1]
     assert float(summary["time_mean"]) == pytest.approx(sum(steady) / len(steady))
     assert float(summary["peak_memory_mib_mean"]) > 10
+    assert float(summary["final_accuracy_mean"]) == run.rows["honest"]["accuracy"]
 
 
 def test_the_table_shows_what_was_measured(suite):

@@ -5,6 +5,7 @@ from support import TRAINERS
 
 from benchmarks.frameworks import DEFAULT, LIMIT_SETTERS, REGISTRY, Entry, select
 from benchmarks.frameworks.trainer import Contract
+from benchmarks.measure.gpu import find_gpu
 from benchmarks.measure.trial import measure_limit
 from benchmarks.workload.spec import Workload
 
@@ -28,6 +29,16 @@ def test_a_framework_can_be_run_in_process(suite, name):
     pytest.importorskip(REGISTRY[name].requires[0])
     run = suite("--isolation=none", "--epochs=2", "--device=cpu", frameworks=name)
     assert run.outcomes[name][0] == "passed", run.outcomes[name][1]
+
+
+@pytest.mark.skipif(find_gpu() is not None, reason="this machine has a GPU")
+def test_a_gpu_that_is_not_there_is_told_alike_by_all(suite):
+    run = suite("--device=gpu", frameworks=",".join(DEFAULT))
+    for name in DEFAULT:
+        assert run.outcomes[name] == (
+            "failure",
+            f"{name}: it sees no GPU here; install its build for this machine's CUDA, or use --device=cpu.",
+        )
 
 
 def test_the_limit_is_the_best_engine_s():

@@ -29,6 +29,7 @@ BROKEN = {
     "wordy": r"train_epoch\(\) gave a str, not a number",
     "misshapen": r"parameters\(\) gave arrays of the shapes .*32, 784",
     "talks-over": r"answered train_epoch with nonsense: b'I am a reply'",
+    "contractless": r"Contractless sets no contract",
     "no-such-class": r"trainers\.py defines no NoSuchClass",
 }
 HONEST = ("honest", "chatty", "breeds")

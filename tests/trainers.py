@@ -43,6 +43,7 @@ TRAINERS = {
     "misshapen": "Misshapen",
     "talks-over": "TalksOver",
     "breeds": "Breeds",
+    "contractless": "Contractless",
     "no-such-class": "NoSuchClass",
 }
 
@@ -245,6 +246,10 @@ class Raises(Broken):
 class Exits(Broken):
     def fall(self):
         sys.exit(3)
+
+
+class Contractless(Honest):
+    contract = None
 
 
 class Chatty(Honest):

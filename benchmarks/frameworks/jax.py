@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.frameworks.trainer import Contract, Trainer
+from benchmarks.frameworks.trainer import Contract, NoGpu, Trainer
 
 jax.config.update("jax_default_matmul_precision", "highest")  # fp32 means fp32: no TF32 on a GPU
 
@@ -44,7 +44,10 @@ class JaxTrainer(Trainer):
     contract = Contract("compiled")
 
     def __init__(self, workload, dataset, parameters, device):
-        self.device = jax.devices(None if device == "auto" else device)[0]
+        try:
+            self.device = jax.devices(None if device == "auto" else device)[0]
+        except RuntimeError as error:  # what JAX raises for a platform that it does not see
+            raise NoGpu from error
         jax.config.update("jax_default_device", self.device)
         self.device_name = "cpu" if self.device.platform == "cpu" else f"gpu:{self.device.device_kind}"
         self.workload, self.dataset = workload, dataset

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.frameworks.trainer import Contract, Trainer
+from benchmarks.frameworks.trainer import Contract, NoGpu, Trainer
 
 tf.config.experimental.enable_tensor_float_32_execution(False)  # fp32 means fp32; TensorFlow's default is TF32
 
@@ -21,7 +21,7 @@ class KerasTrainer(Trainer):
     def __init__(self, workload, dataset, parameters, device):
         gpus = tf.config.list_physical_devices("GPU")
         if device == "gpu" and not gpus:
-            raise RuntimeError("TensorFlow sees no GPU")
+            raise NoGpu
         if device == "cpu":
             tf.config.set_visible_devices([], "GPU")
         self.on_gpu = bool(gpus) and device != "cpu"

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.utils.data import BatchSampler, DataLoader, TensorDataset
 
-from benchmarks.frameworks.trainer import Contract, Trainer
+from benchmarks.frameworks.trainer import Contract, NoGpu, Trainer
 
 torch.set_float32_matmul_precision("highest")  # the default, said aloud: fp32 means fp32, no TF32
 
@@ -28,6 +28,8 @@ class TorchTrainer(Trainer):
 
     def __init__(self, workload, dataset, parameters, device):
         gpu = torch.cuda.is_available() if device == "auto" else device == "gpu"
+        if gpu and not torch.cuda.is_available():
+            raise NoGpu
         self.device = torch.device("cuda" if gpu else "cpu")
         self.device_name = f"gpu:{torch.cuda.get_device_name()}" if gpu else "cpu"
         self.batch_size = workload.batch_size

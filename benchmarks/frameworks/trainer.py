@@ -29,8 +29,16 @@ class Contract:
                 raise ValueError(f"a contract says one of {', '.join(allowed)}, not {value!r}")
 
 
+class NoGpu(Exception):
+    """The trainer was asked to use a GPU and its framework sees none."""
+
+
 class Trainer:
     """Trains the shared workload with one framework, written as that framework's own users would write it.
+
+    The network: ``x @ weight + bias`` in every layer, tanh after all but the last, whose outputs are the logits. The
+    loss: softmax cross-entropy, its mean over the batch. The step: ``parameter -= workload.learning_rate * gradient``,
+    once a batch of ``workload.batch_size`` images, the smaller last batch of an epoch included.
 
     A subclass sets ``contract`` and gives the methods below. It draws no random number, reads no clock, and leaves
     its framework's global state to itself: it has a process of its own.
@@ -39,9 +47,10 @@ class Trainer:
     :param dataset: :class:`benchmarks.workload.dataset.Dataset`; float32 images ``(n, 784)``, int32 labels ``(n,)``.
     :param parameters: the start, ``[(weight, bias), ...]``, float32, shapes ``(n_in, n_out)`` and ``(n_out,)``.
     :param device: ``"cpu"``, ``"gpu"``, or ``"auto"``: a GPU where the framework sees one.
+    :raises NoGpu: where ``"gpu"`` is asked for and there is none.
     """
 
-    contract: Contract
+    contract: Contract | None = None  # every subclass sets its own
     device_name = "cpu"  # what it really runs on, set by __init__: "cpu", or "gpu:" and the framework's name for it
 
     def __init__(self, workload, dataset, parameters, device):

@@ -59,7 +59,7 @@ def check_steps(name, steps, workload, dataset):
         if _relative(found, right) > LOSS_TOLERANCE:
             raise ParityError(
                 f"{name}: parity fails at step {number} of {len(batches)} ({len(batch)} images): "
-                f"{_loss_text(found, right)}. {_hint(number)}"
+                f"{_loss_text(found, right)}. {_hint(number, len(batches))}"
             )
     expected = sketch_update(parameters, initial)
     _check_update(name, f"after {len(batches)} steps", steps["update"], expected, _rounding(initial, len(batches)))
@@ -79,8 +79,8 @@ def check_trial(name, trial, trajectory, workload):
         loss = _relative(epoch.loss, right)
         if loss > LOSS_TOLERANCE:
             raise ParityError(
-                f"{name}: parity fails in epoch {epoch.epoch}: {_loss_text(epoch.loss, right)}. The first steps "
-                "agreed: look at the last batch, at the order of the images, and at how the mean is taken."
+                f"{name}: parity fails in epoch {epoch.epoch}: {_loss_text(epoch.loss, right)}. "
+                f"{_epoch_hint(epoch.epoch)}"
             )
         expected = trajectory.updates[epoch.epoch - 1]
         rounding = _rounding(initial, epoch.epoch * len(trajectory.step_losses))
@@ -150,7 +150,22 @@ def _loss_text(found, right):
     return f"loss {found:.8g}, the oracle's is {right:.8g} ({error})"
 
 
-def _hint(step):
+def _hint(step, steps):
     if step == 1:
-        return "The first loss depends on the start, the scaling of the images, the labels and the loss alone."
+        return (
+            "The first loss depends on the start, the network (tanh between the layers), the scaling of the images, the "
+            "labels and the loss alone."
+        )
+    if step == steps:
+        return (
+            "All but the last, smaller batch agreed: look at how its mean is taken, and that all of it is trained on."
+        )
     return "The first loss agreed: look at the gradient, the learning rate and the precision of the products."
+
+
+def _epoch_hint(epoch):
+    if epoch == 1:
+        return "The first steps agreed: look at the last batch, the order of the images, and at how the mean is taken."
+    return (
+        "The first epoch agreed, so a small error adds up: look at the learning rate, the gradient and the precision."
+    )

@@ -54,7 +54,7 @@ def summarize(trials, errors, images, flops, limit_flops_per_second):
     return {
         "epoch_seconds": epoch_seconds,
         "epoch_seconds_of_trials": medians,
-        "epoch_spread": (max(medians) - min(medians)) / epoch_seconds,
+        "epoch_spread": (max(medians) - min(medians)) / epoch_seconds if len(medians) > 1 else None,
         "first_epoch_seconds": median(trial.first_epoch_seconds for trial in trials),
         "import_seconds": median(trial.import_seconds for trial in trials),
         "cpu_seconds": median(epoch.cpu_seconds for trial in trials for epoch in trial.rounds),

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.frameworks.trainer import NoGpu
 from benchmarks.measure import limits, memory
 from benchmarks.measure.cpu import process_usage, scheduling_policy
 from benchmarks.workload import mnist
@@ -52,7 +53,14 @@ class Host:
         imported = time.perf_counter_ns()
         self.initial = self.workload.initial_parameters()
         copies = [tuple(array.copy() for array in layer) for layer in self.initial]  # a trainer may train in place
-        self.trainer = trainer_class(self.workload, self.dataset, copies, device)
+        if trainer_class.contract is None:
+            raise TrainerError(f"{trainer_class.__name__} sets no contract, such as contract = Contract('eager')")
+        try:
+            self.trainer = trainer_class(self.workload, self.dataset, copies, device)
+        except NoGpu:
+            raise TrainerError(
+                "it sees no GPU here; install its build for this machine's CUDA, or use --device=cpu"
+            ) from None
         built = time.perf_counter_ns()
         self._check_start()
         return {

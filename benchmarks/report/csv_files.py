@@ -10,7 +10,7 @@ from benchmarks.judge.summary import mean_and_deviation
 from benchmarks.workload.cache import atomic_write
 
 MIB = 2**20
-MEASURES = ("time", "accuracy", "peak_memory_mib", "avg_memory_mib")
+MEASURES = ("time", "peak_memory_mib", "avg_memory_mib")
 
 
 def write(rows, directory):
@@ -18,7 +18,8 @@ def write(rows, directory):
 
     ``results.csv``: one row an epoch, the first included: framework, run (the trial), epoch, time (seconds), accuracy,
     peak_memory_mib, avg_memory_mib (of the device, or of the host where the trainer runs on it). ``summary.csv``: mean
-    and sample standard deviation of each over the steady epochs, and of the first epoch's time by itself.
+    and sample standard deviation of each over the steady epochs; of the accuracy after the last one and of the first
+    one's time over the trials.
 
     :param rows: the ``extra_info`` of each benchmark.
     """
@@ -50,8 +51,10 @@ def _summary(framework, epochs):
     steady = [epoch for epoch in epochs if epoch["epoch"] > 1]
     for measure in MEASURES:
         columns[f"{measure}_mean"], columns[f"{measure}_std"] = mean_and_deviation(e[measure] for e in steady)
-    first = mean_and_deviation(epoch["time"] for epoch in epochs if epoch["epoch"] == 1)
-    columns["first_epoch_time_mean"], columns["first_epoch_time_std"] = first
+    final = [epoch["accuracy"] for epoch in epochs if epoch["epoch"] == epochs[-1]["epoch"]]
+    first = [epoch["time"] for epoch in epochs if epoch["epoch"] == 1]
+    for name, values in (("final_accuracy", final), ("first_epoch_time", first)):
+        columns[f"{name}_mean"], columns[f"{name}_std"] = mean_and_deviation(values)
     return columns
 
 

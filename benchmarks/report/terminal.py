@@ -49,7 +49,7 @@ def cells(row):
         row["framework"],
         ", ".join([contract["execution"], contract["data"], contract["precision"]]),
         f"{row['epoch_seconds']:.3f} s",
-        f"{row['epoch_spread']:.1%}",
+        _or_dash("{:.1%}", row["epoch_spread"]),
         f"{row['first_epoch_seconds']:.3f} s",
         f"{row['images_per_second']:,.0f}",
         _or_dash("{:.0%}", row["limit_share"]),
@@ -62,8 +62,9 @@ def cells(row):
 
 def _title(rows):
     dataset, workload = rows[0]["dataset"], rows[0]["workload"]
+    trials = len(rows[0]["trials"])
     network = "-".join(map(str, workload["layer_sizes"]))
-    return f"{dataset['name']}, {network}, batch {workload['batch_size']}, {len(rows[0]['trials'])} trials"
+    return f"{dataset['name']}, {network}, batch {workload['batch_size']}, {trials} trial{'s'[: trials > 1]}"
 
 
 def _memory(memory):
