@@ -153,19 +153,15 @@ def _loss_text(found, right):
 def _hint(step, steps):
     if step == 1:
         return (
-            "The first loss depends on the start, the network (tanh between the layers), the scaling of the images, the "
+            "The first loss depends on the start, the network (tanh between layers), the scaling of the images, the "
             "labels and the loss alone."
         )
     if step == steps:
-        return (
-            "All but the last, smaller batch agreed: look at how its mean is taken, and that all of it is trained on."
-        )
+        return "All but the last, smaller batch agreed: look at how its mean is taken, and whether all of it is used."
     return "The first loss agreed: look at the gradient, the learning rate and the precision of the products."
 
 
 def _epoch_hint(epoch):
     if epoch == 1:
-        return "The first steps agreed: look at the last batch, the order of the images, and at how the mean is taken."
-    return (
-        "The first epoch agreed, so a small error adds up: look at the learning rate, the gradient and the precision."
-    )
+        return "The first steps agreed: look at the last batch, the order of the images, and how the mean is taken."
+    return "The first epoch agreed, so a small error adds up: look at the rate, the gradient and the precision."
