@@ -125,7 +125,7 @@ def publish(pytestconfig):
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_fixture_setup(fixturedef, request):
+def pytest_runtest_setup(item):
     try:
         return (yield)
     except SuiteError as error:

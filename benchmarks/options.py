@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
+from pathlib import Path
 
 from benchmarks.errors import SuiteError
 from benchmarks.frameworks import DEFAULT, REGISTRY, entries_of_file, select
@@ -153,7 +154,10 @@ def read_options(config):
     get = config.getoption
     registry = dict(REGISTRY)
     for path in get("framework_path"):
-        registry.update((entry.name, entry) for entry in entries_of_file(path))
+        for entry in entries_of_file(path):
+            if entry.name in registry:
+                raise SuiteError(f"--framework-path: {path} calls a trainer {entry.name!r}, and there is one already.")
+            registry[entry.name] = entry
     own = [name for name in registry if name not in REGISTRY]
     patterns = [name.strip() for names in get("frameworks") or () for name in names.split(",")]
     entries = select(patterns or [*DEFAULT, *own], registry)
@@ -177,7 +181,7 @@ def read_options(config):
         mnist_dir=get("mnist_dir"),
         require_frameworks=get("require_frameworks"),
         measure_limit=not get("no_limit"),
-        results_csv=get("results_csv"),
+        results_csv=_writable(get("results_csv")),
     )
 
 
@@ -186,6 +190,16 @@ def _sizes(text):
         return tuple(int(size) for size in text.split(","))
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r}: give numbers, comma-separated, as 784,512,10") from None
+
+
+def _writable(directory):
+    """Make a directory now: to learn only after the measurement that it cannot be would lose the tables."""
+    if directory:
+        try:
+            Path(directory).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SuiteError(f"--results-csv={directory}: cannot be made ({error}).") from error
+    return directory
 
 
 def _at_least(least, option, value):

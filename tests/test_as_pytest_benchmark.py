@@ -125,6 +125,12 @@ def test_a_missing_framework_is_skipped_unless_required(suite, tmp_path, require
         (["--layer-sizes=784,x,10"], r"[\s\S]*argument --layer-sizes: '784,x,10': give numbers"),
         (["--epochs=1"], "--epochs=1: give 2 or more"),
         (["--trials=0"], "--trials=0: give 1 or more"),
+        (["--seed=4294967296"], "--seed=4294967296: NumPy takes seeds from 0"),
+        (["--results-csv=pytest.ini/here"], "--results-csv=pytest.ini/here: cannot be made"),
+        (
+            [f"--framework-path={TRAINERS}", f"--framework-path={TRAINERS}"],
+            ".*calls a trainer 'honest', and there is one",
+        ),
         (["-n2"], "-n: timing needs the machine to itself.*-n0"),
     ],
 )
@@ -141,7 +147,7 @@ def test_n0_is_no_xdist(suite):
 
 
 def test_missing_data_are_one_clear_error(suite, tmp_path):
-    run = suite(f"--mnist-dir={tmp_path / 'nowhere'}", frameworks="honest", small=False)
+    run = suite(f"--mnist-dir={tmp_path / 'nowhere'}", frameworks="honest,chatty", small=False)
     assert run.exit_code == 1
     assert "MNIST: there is no directory" in run.output and "--dataset=synthetic" in run.output
     assert "Traceback" not in run.output
@@ -199,6 +205,10 @@ def test_without_a_terminal_there_is_no_progress_line(suite):
     assert "\x1b" not in run.output
 
 
+def test_profiling_with_cprofile_works(suite):
+    assert suite("--benchmark-cprofile=cumtime").exit_code == 0
+
+
 def test_replayed_rounds_are_exact():
     clock = ReplayClock()
     seen = []
@@ -218,7 +228,8 @@ def test_a_trainers_file_is_parsed_not_run(tmp_path, suite):
     """Its framework is the worker's to import; pytest's own process stays clean of it."""
     own = tmp_path / "mine.py"
     mark = f"import pathlib; pathlib.Path({str(tmp_path / 'ran')!r}).touch()\n"
-    own.write_text(mark + TRAINERS.read_text().replace('"honest"', '"mine"'))
+    trainers = re.sub(r"TRAINERS = \{.*?\}", 'TRAINERS = {"mine": "Honest"}', TRAINERS.read_text(), flags=re.DOTALL)
+    own.write_text(mark + trainers)
     assert suite(f"--framework-path={own}", "--collect-only", frameworks="mine").exit_code == 0
     assert not (tmp_path / "ran").exists()
     assert suite(f"--framework-path={own}", frameworks="mine").outcomes["mine"][0] == "passed"

@@ -149,3 +149,9 @@ def test_float32_training_is_well_within_the_tolerances(data, rate):
     last.update = [1.01 * np.asarray(array) for array in update]
     with pytest.raises(parity.ParityError, match="after epoch 2: the update of layer 1's weight is off by 0.01 of"):
         parity.check_trial("one percent more", trial, found, workload)
+
+
+def test_accuracy_may_differ_by_five_images_of_ten_thousand_either_way():
+    for right in (7333, 8823, 9001):
+        for off in (-6, -5, 0, 5, 6):
+            assert parity.accuracy_agrees((right + off) / 10_000, right / 10_000) == (abs(off) <= 5)

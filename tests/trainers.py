@@ -28,6 +28,8 @@ TRAINERS = {
     "frozen-layer": "FrozenLayer",
     "lazy": "Lazy",
     "late": "Late",
+    "lazy-parameters": "LazyParameters",
+    "bfloat": "Bfloat",
     "flattered": "Flattered",
     "modest": "Modest",
     "crashes": "Crashes",
@@ -160,6 +162,33 @@ class Lazy(Honest):
     def __float__(self):
         self.thread.join()
         return self.loss
+
+
+class LazyParameters(Honest):
+    """Its loss is right at once; its parameters are still to be computed, and wait when they are read."""
+
+    def train_epoch(self, order):
+        loss = super().train_epoch(order)
+        self.done = time.perf_counter() + 0.1
+        return loss
+
+    def parameters(self):
+        return [(Pending(weight, self), bias) for weight, bias in self.params]
+
+    done = 0.0
+
+
+class Pending:
+    def __init__(self, array, trainer):
+        self.array, self.trainer = array, trainer
+
+    def __array__(self, dtype=None, copy=None):
+        time.sleep(max(0.0, self.trainer.done - time.perf_counter()))
+        return self.array
+
+
+class Bfloat(Honest):
+    contract = Contract("eager", precision="bf16")
 
 
 class Late(Honest):

@@ -69,7 +69,8 @@ class JaxTrainer(Trainer):
         return sum(int(count_correct(self.params, images[batch], labels[batch])) for batch in batches) / len(labels)
 
     def parameters(self):
-        return jax.tree.map(np.asarray, self.params)
+        # Of copies: an array keeps what was once fetched of it, so a second reading would not cost what the first did.
+        return jax.tree.map(lambda param: np.asarray(jnp.copy(param)), self.params)
 
     @staticmethod
     def matrix_product():

@@ -28,6 +28,7 @@ class KerasTrainer(Trainer):
         self.device_name = "cpu"
         if self.on_gpu:
             self.device_name = f"gpu:{tf.config.experimental.get_device_details(gpus[0]).get('device_name')}"
+            tf.config.set_visible_devices(gpus[:1], "GPU")
             tf.config.experimental.set_memory_growth(gpus[0], True)  # else nearly all of the GPU is taken at once
         self.workload, self.dataset = workload, dataset
         with tf.device("CPU:0"):  # host-fed, also where there is a GPU
@@ -42,6 +43,7 @@ class KerasTrainer(Trainer):
         self.model.compile(
             optimizer=keras.optimizers.SGD(workload.learning_rate),
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            jit_compile=False,  # a graph, as the contract says; Keras's default is XLA as soon as there is a GPU
         )
         self.model.set_weights([array for layer in parameters for array in layer])
 

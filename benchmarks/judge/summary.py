@@ -42,7 +42,7 @@ def describe(framework, options, dataset, built, trials, errors, limit):
 
 
 def summarize(trials, errors, images, flops, limit_flops_per_second):
-    """Return the figures of one framework's trials, each trial counting once.
+    """Return the figures of one framework's trials, each trial counting once; the CPU time is a median over rounds.
 
     :param images: how many training images an epoch has.
     :param flops: of an epoch.

@@ -212,4 +212,6 @@ class InProcess:
 def _environment():
     inherited = os.environ.get("PYTHONPATH")
     path = os.pathsep.join([str(ROOT)] + ([inherited] if inherited else []))
-    return dict(os.environ, PYTHONPATH=path, PYTHONUNBUFFERED="1", PYTHONFAULTHANDLER="1")
+    # CUDA counts the fastest GPU first unless told to count as NVML does, whose memory and clocks are read.
+    defaults = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"}
+    return {**defaults, **os.environ, "PYTHONPATH": path}

@@ -20,7 +20,7 @@ class ReplayClock:
 
     def advance(self):
         """Let the next recorded duration pass."""
-        self._now += next(self._durations)
+        self._now += next(self._durations, 0.0)  # --benchmark-cprofile calls once more than there are rounds
 
     def replay(self, benchmark, durations):
         """Hand recorded durations, in seconds, to a ``benchmark`` fixture whose timer this is, one a round."""

@@ -37,7 +37,7 @@ class TrainerError(Exception):
 class Host:
     """One trainer and what is measured around it; made by :meth:`build`, which is the first call."""
 
-    def build(self, location, requires, workload, data_directory, device, threads=None):
+    def build(self, location, requires, workload, data_directory, device):
         """Import the framework, build the trainer from the workload's own start, and say what came of it.
 
         :param location: see :class:`benchmarks.frameworks.Entry`, as is ``requires``.
@@ -55,6 +55,8 @@ class Host:
         copies = [tuple(array.copy() for array in layer) for layer in self.initial]  # a trainer may train in place
         if trainer_class.contract is None:
             raise TrainerError(f"{trainer_class.__name__} sets no contract, such as contract = Contract('eager')")
+        if trainer_class.contract.precision != "fp32":
+            raise TrainerError("its contract is not fp32, and parity has tolerances for float32 alone so far")
         try:
             self.trainer = trainer_class(self.workload, self.dataset, copies, device)
         except NoGpu:
@@ -62,6 +64,8 @@ class Host:
                 "it sees no GPU here; install its build for this machine's CUDA, or use --device=cpu"
             ) from None
         built = time.perf_counter_ns()
+        if device == "gpu" and self.trainer.device_name == "cpu":
+            raise TrainerError("it was asked to train on a GPU and says that it trains on the CPU")
         self._check_start()
         return {
             "contract": asdict(self.trainer.contract),
@@ -81,6 +85,7 @@ class Host:
 
     def train_epoch(self, epoch):
         """Train epoch ``epoch`` (the first is 1), with the clock around it and nothing else."""
+        opened = process_usage()
         order = self.workload.order(epoch, len(self.dataset.train_labels))
         gc.collect()  # the garbage of what came before is not this epoch's work
         memory.reset_peak_rss()  # nor is the memory of the checks between the epochs
@@ -89,15 +94,17 @@ class Host:
         loss = self.trainer.train_epoch(order)
         stop = time.perf_counter_ns()
         used = process_usage() - before
-        return {
+        reply = {
             "epoch": epoch,
             "seconds": (stop - start) / 1e9,
             "cpu_seconds": used.cpu_seconds,
             "involuntary_switches": used.involuntary_switches,
+            "memory": self._memory(),
             "lag_seconds": self._lag(loss),
             "loss": _as_loss(loss),
-            "memory": self._memory(),
         }
+        # Of all that was done here, timed or not: what the machine used beyond it was others'.
+        return dict(reply, call_cpu_seconds=(process_usage() - opened).cpu_seconds)
 
     def examine(self):
         """Return the test accuracy and the sketched update so far; untimed."""
@@ -120,16 +127,16 @@ class Host:
     def _lag(self, loss):
         """Return for how long the device went on after the clock was stopped, in seconds.
 
-        Reading the loss and the parameters waits for a device that is still at work. Reading the parameters a second
-        time costs the same and waits for nothing, so the difference is the wait.
+        Reading the loss and the parameters waits for a device that is still at work. Reading the parameters again
+        costs the same and waits for nothing, so the difference to the slower of two such reads is the wait.
         """
-        start = time.perf_counter_ns()
+        times = [time.perf_counter_ns()]
         _as_loss(loss)
-        self.trainer.parameters()
-        first = time.perf_counter_ns()
-        self.trainer.parameters()
-        second = time.perf_counter_ns()
-        return max(0.0, ((first - start) - (second - first)) / 1e9)
+        for _ in range(3):
+            self._checked_parameters()
+            times.append(time.perf_counter_ns())
+        waiting, *idle = np.diff(times)
+        return max(0.0, float(waiting - max(idle)) / 1e9)
 
     def _update(self):
         arrays = self._checked_parameters()
@@ -189,6 +196,7 @@ def load_trainer(location):
     if place.endswith(".py"):
         spec = importlib.util.spec_from_file_location(f"trainer_{Path(place).stem}", place)
         module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module  # as the import statement does; dataclasses and pickle look there
         spec.loader.exec_module(module)
     else:
         module = importlib.import_module(place)

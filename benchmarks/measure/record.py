@@ -13,7 +13,7 @@ from statistics import median
 class Memory:
     """The ledger: sources side by side, since each means something else.
 
-    :param host_peak_rss_bytes: most physical memory the process ever held (Linux: VmHWM).
+    :param host_peak_rss_bytes: most physical memory held while importing, building and training (Linux: VmHWM).
     :param host_average_rss_bytes: mean over the samples of the steady epochs.
     :param allocator_peak_bytes: most that the framework's live arrays took on the device, by its own account.
     :param allocator_reserved_bytes: the pool that the framework's allocator holds, by its own account.

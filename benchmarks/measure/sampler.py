@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from dataclasses import dataclass
 
@@ -42,7 +43,7 @@ class MemorySampler:
         self.gpu = gpu
         self.interval_seconds = interval_seconds
         self.device_before_bytes = gpu.used_bytes() if gpu else None
-        self.foreign_gpu_processes = gpu.process_ids() if gpu else None
+        self.foreign_gpu_processes = [pid for pid in gpu.process_ids() if pid != os.getpid()] if gpu else None
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread = None

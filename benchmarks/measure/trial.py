@@ -62,21 +62,22 @@ class Runner:
             if not trial.disturbed:
                 return trial
             attempts.append(trial)
-        return min(attempts, key=lambda trial: trial.disturbance.foreign_cores or 0)
+        return min(attempts, key=lambda trial: (len(trial.disturbance.reasons), trial.disturbance.foreign_cores or 0))
 
     def _attempt(self, name, sampler):
         with self._worker() as worker, sampler.watch(worker.pid):
             self.progress(f"{name}, starting")
             built = self._build(worker)
+            on_gpu = built["device"] != "cpu"
             readings, epochs, windows, others = [built["memory"]], [], [], []
             for number in range(1, self.workload.epochs + 1):
                 sampler.look()
                 watch = _Others(worker)
                 timed = worker.call("train_epoch", epoch=number)
-                others.append(watch.stop(timed["cpu_seconds"]))
+                others.append(watch.stop(timed.pop("call_cpu_seconds")))
                 windows.append(sampler.look())
                 readings.append(timed.pop("memory"))
-                peak, average = windows[-1].best
+                peak, average = windows[-1].best if on_gpu else windows[-1].rss
                 epochs.append(
                     Epoch(**timed, **worker.call("examine"), memory_peak_bytes=peak, memory_average_bytes=average)
                 )
@@ -85,7 +86,7 @@ class Runner:
             import_seconds=built["import_seconds"],
             build_seconds=built["build_seconds"],
             epochs=epochs,
-            memory=_ledger(readings, windows, on_gpu=built["device"] != "cpu"),
+            memory=_ledger(readings, windows, on_gpu),
             disturbance=self._disturbance(others, windows, sampler),
         )
 

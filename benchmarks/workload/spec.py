@@ -57,8 +57,8 @@ class Workload:
             raise SuiteError(f"--epochs={self.epochs}: give 2 or more; the first is warm-up, the others are timed.")
         if self.batch_size < 1:
             raise SuiteError(f"--batch-size={self.batch_size}: give 1 or more images a step.")
-        if self.seed < 0:
-            raise SuiteError(f"--seed={self.seed}: NumPy takes seeds from 0 up.")
+        if not 0 <= self.seed < 2**32:
+            raise SuiteError(f"--seed={self.seed}: NumPy takes seeds from 0 to 4294967295.")
         for name in ("learning_rate", "init_scale"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
