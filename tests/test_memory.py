@@ -159,3 +159,12 @@ def test_fingerprint_holds_what_stays():
     nvml.used, nvml.bits = 10**9, 0x40
     assert card.fingerprint() == first
     assert (first["name"], first["ecc"], first["mig"]) == ("Fake H200", True, False)
+
+
+def test_a_gpu_that_tells_nothing_is_none_in_the_record():
+    """Neither "no throttling" nor "nobody else": both would be claims that nobody checked."""
+    (honest,) = [entry for entry in entries_of_file(TRAINERS) if entry.name == "honest"]
+    runner = Runner(honest, Workload(dataset="synthetic", layer_sizes=(784, 10), epochs=2), max_foreign_cores=99)
+    card, _ = gpu(refuses=("nvmlDeviceGetCurrentClocksThrottleReasons", "nvmlDeviceGetComputeRunningProcesses"))
+    found = runner.run(1, lambda: MemorySampler(card)).disturbance
+    assert (found.gpu_throttle_reasons, found.foreign_gpu_processes, found.reasons) == (None, None, [])

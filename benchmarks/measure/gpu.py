@@ -50,14 +50,15 @@ class Gpu:
 
     def process_bytes(self, pid):
         """Return what NVML books on process ``pid``; None where a container hides it, or it holds nothing yet."""
-        for process in self._processes():
+        for process in self._processes() or ():
             if process.pid == pid and process.usedGpuMemory is not None:
                 return int(process.usedGpuMemory)
         return None
 
     def process_ids(self):
-        """Return the ids, as the host counts them, of the processes that hold memory here."""
-        return sorted(process.pid for process in self._processes())
+        """Return the ids, as the host counts them, of the processes that hold memory here; None if NVML refuses."""
+        processes = self._processes()
+        return None if processes is None else sorted(process.pid for process in processes)
 
     def throttle_reasons(self):
         """Return the names of the reasons why its clocks are down now; None where NVML does not say."""
@@ -80,7 +81,7 @@ class Gpu:
         }
 
     def _processes(self):
-        return self._ask("nvmlDeviceGetComputeRunningProcesses") or []
+        return self._ask("nvmlDeviceGetComputeRunningProcesses")
 
     def _ask(self, function, *arguments):
         try:

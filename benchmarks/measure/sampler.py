@@ -18,7 +18,7 @@ class Window:
     rss: tuple
     nvml_process: tuple
     nvml_device_delta: tuple
-    throttle_reasons: frozenset
+    throttle_reasons: frozenset | None  # None: nobody could tell
 
     @property
     def best(self):
@@ -43,7 +43,8 @@ class MemorySampler:
         self.gpu = gpu
         self.interval_seconds = interval_seconds
         self.device_before_bytes = gpu.used_bytes() if gpu else None
-        self.foreign_gpu_processes = [pid for pid in gpu.process_ids() if pid != os.getpid()] if gpu else None
+        holders = gpu.process_ids() if gpu else None
+        self.foreign_gpu_processes = None if holders is None else [pid for pid in holders if pid != os.getpid()]
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread = None
@@ -76,7 +77,7 @@ class MemorySampler:
                 rss=_summary(self._rss),
                 nvml_process=_summary(self._nvml_process),
                 nvml_device_delta=_summary(self._nvml_device_delta),
-                throttle_reasons=frozenset(self._throttle_reasons),
+                throttle_reasons=self._throttle_reasons,
             )
             self._clear()
         return window
@@ -96,11 +97,12 @@ class MemorySampler:
             _append(self._nvml_process, process)
             if used is not None and self.device_before_bytes is not None:
                 self._nvml_device_delta.append(used - self.device_before_bytes)
-            self._throttle_reasons.update(reasons or ())
+            if reasons is not None:
+                self._throttle_reasons = (self._throttle_reasons or frozenset()).union(reasons)
 
     def _clear(self):
         self._rss, self._nvml_process, self._nvml_device_delta = [], [], []
-        self._throttle_reasons = set()
+        self._throttle_reasons = None
 
 
 def _append(samples, value):

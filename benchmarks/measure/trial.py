@@ -111,7 +111,8 @@ class Runner:
             wall = sum(seconds for seconds, _, _ in others)
             foreign = max(0.0, sum(used for _, used, _ in others) / wall)
             steal = sum(stolen for _, _, stolen in others) / wall
-        throttling = sorted(set().union(*(window.throttle_reasons for window in windows))) if sampler.gpu else None
+        known = [window.throttle_reasons for window in windows if window.throttle_reasons is not None]
+        throttling = sorted(frozenset().union(*known)) if known else None
         reasons = []
         if foreign is not None and foreign > self.max_foreign_cores:
             reasons.append(f"others used {foreign:.2f} cores meanwhile (limit {self.max_foreign_cores:g})")
