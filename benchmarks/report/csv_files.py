@@ -14,7 +14,7 @@ MEASURES = ("time", "peak_memory_mib", "avg_memory_mib")
 
 
 def write(rows, directory):
-    """Write ``results.csv`` and ``summary.csv`` into a directory, and return their paths.
+    """Write ``results.csv`` and ``summary.csv`` into a directory that is there, and return their paths.
 
     ``results.csv``: one row an epoch, the first included: framework, run (the trial), epoch, time (seconds), accuracy,
     peak_memory_mib, avg_memory_mib (of the device, or of the host where the trainer runs on it). ``summary.csv``: mean
@@ -24,7 +24,6 @@ def write(rows, directory):
     :param rows: the ``extra_info`` of each benchmark.
     """
     directory = Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
     epochs = [epoch for row in rows for epoch in _epochs(row)]
     summary = [_summary(row["framework"], _epochs(row)) for row in rows]
     return [_write(directory / "results.csv", epochs), _write(directory / "summary.csv", summary)]
