@@ -12,18 +12,17 @@ import subprocess
 import sys
 import time
 from functools import partial
-from pathlib import Path
 from statistics import median, stdev
 
 from benchmarks.frameworks import DEFAULT, REGISTRY
-from benchmarks.measure.client import Worker
+from benchmarks.measure.client import ROOT, Worker
 from benchmarks.measure.sampler import INTERVAL_SECONDS, MemorySampler
+from benchmarks.measure.trial import Runner
 from benchmarks.measure.worker import run_as_batch_job
 from benchmarks.workload import mnist
 from benchmarks.workload.dataset import synthetic
 from benchmarks.workload.spec import Workload
 
-ROOT = Path(__file__).parents[1]
 KINDS = ("suite", "unsampled", "hosted", "bare", "seed")
 
 
@@ -56,14 +55,7 @@ def bare(kind, framework, directory):
 
 
 def build_arguments(framework, directory):
-    entry = REGISTRY[framework]
-    return {
-        "location": entry.location,
-        "requires": list(entry.requires),
-        "workload": Workload().as_dict(),
-        "data_directory": directory or None,
-        "device": "auto",
-    }
+    return Runner(REGISTRY[framework], Workload(), directory or None).build_arguments()
 
 
 class Script:

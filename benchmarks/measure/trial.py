@@ -47,7 +47,7 @@ class Runner:
         """
         with self._worker() as worker:
             self.progress("parity check")
-            built = self._build(worker)
+            built = worker.call("build", **self.build_arguments())
             return dict(built, **worker.call("take_steps", batches=[batch.tolist() for batch in batches]))
 
     def run(self, number, sampler):
@@ -67,7 +67,7 @@ class Runner:
     def _attempt(self, name, sampler):
         with self._worker() as worker, sampler.watch(worker.pid):
             self.progress(f"{name}, starting")
-            built = self._build(worker)
+            built = worker.call("build", **self.build_arguments())
             on_gpu = built["device"] != "cpu"
             readings, epochs, windows, others = [built["memory"]], [], [], []
             for number in range(1, self.workload.epochs + 1):
@@ -95,15 +95,15 @@ class Runner:
             return InProcess(self.entry.name)
         return Worker(self.entry.name, self.python, self.timeout_seconds)
 
-    def _build(self, worker):
-        return worker.call(
-            "build",
-            location=self.entry.location,
-            requires=list(self.entry.requires),
-            workload=self.workload.as_dict(),
-            data_directory=self.data_directory,
-            device=self.device,
-        )
+    def build_arguments(self):
+        """Return what :meth:`Host.build` is to be called with."""
+        return {
+            "location": self.entry.location,
+            "requires": list(self.entry.requires),
+            "workload": self.workload.as_dict(),
+            "data_directory": self.data_directory,
+            "device": self.device,
+        }
 
     def _disturbance(self, others, windows, sampler):
         foreign = steal = None
