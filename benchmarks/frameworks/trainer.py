@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 EXECUTIONS = ("eager", "compiled", "graph", "fused-epoch")
@@ -33,6 +34,19 @@ class NoGpu(Exception):
     """The trainer was asked to use a GPU and its framework sees none."""
 
 
+class WrongHardware(Exception):
+    """The trainer can never run on this machine's hardware; the text says why, and the benchmark is skipped with it."""
+
+
+def threads_asked():
+    """Return how many threads a trainer is to compute with.
+
+    The worker's processor affinity is already cut to as many cores, and OMP_NUM_THREADS and its like say the number;
+    only a framework that follows neither need ask.
+    """
+    return int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
+
+
 class Trainer:
     """Trains the shared workload with one framework, written as that framework's own users would write it.
 
@@ -47,10 +61,12 @@ class Trainer:
     :param dataset: :class:`benchmarks.workload.dataset.Dataset`; float32 images ``(n, 784)``, int32 labels ``(n,)``.
     :param parameters: the start, ``[(weight, bias), ...]``, float32, shapes ``(n_in, n_out)`` and ``(n_out,)``.
     :param device: ``"cpu"``, ``"gpu"``, or ``"auto"``: a GPU where the framework sees one.
-    :raises NoGpu: where ``"gpu"`` is asked for and there is none.
+    :raises NoGpu: where ``"gpu"`` is asked for and there is none; a trainer with ``cpu_only`` is never asked.
+    :raises WrongHardware: where the trainer has no use for this machine at all, such as CUDA graphs without CUDA.
     """
 
     contract: Contract | None = None  # every subclass sets its own
+    cpu_only: str | None = None  # why, where the framework has no build for today's GPUs: "its wheels end at CUDA 10.2"
     device_name = "cpu"  # what it really runs on, set by __init__: "cpu", or "gpu:" and the framework's name for it
 
     def __init__(self, workload, dataset, parameters, device):
@@ -73,6 +89,10 @@ class Trainer:
     def parameters(self):
         """Return the current parameters as NumPy arrays, shaped and ordered as they were handed in."""
         raise NotImplementedError
+
+    def threads(self):
+        """Return how many threads the framework says it computes with, read back from it; None if it cannot tell."""
+        return None
 
     @staticmethod
     def matrix_product():
