@@ -1,6 +1,6 @@
 """The suite as pytest sees it: its options, its fixtures, and how it reports. Everything else is in ``benchmarks/``."""
 
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 import pytest
@@ -33,9 +33,8 @@ def pytest_configure(config):
 def pytest_generate_tests(metafunc):
     if "framework" in metafunc.fixturenames:
         options = metafunc.config.stash[OPTIONS]
-        label = options.label()
         names = list(options.entries)
-        metafunc.parametrize("framework", names, ids=[f"{name}-{label}" if label else name for name in names])
+        metafunc.parametrize("framework", names, ids=map(options.benchmark_id, names))
 
 
 @pytest.fixture(scope="session")
@@ -73,11 +72,11 @@ def mnist(data_directory):
 
 
 @pytest.fixture(scope="session")
-def oracle(options, mnist, progress):
-    """How training must go, :class:`benchmarks.workload.oracle.Trajectory`."""
+def oracle(mnist, progress):
+    """Gives, for a workload, how its training must go, :class:`benchmarks.workload.oracle.Trajectory`."""
     from benchmarks.workload.oracle import trajectory
 
-    return trajectory(options.workload, mnist, progress.say)
+    return lru_cache(maxsize=None)(lambda workload: trajectory(workload, mnist, progress.say))
 
 
 @pytest.fixture(scope="session")
@@ -88,13 +87,13 @@ def machine_limit(options, progress):
 
     setters = LIMIT_SETTERS if options.measure_limit else ()
     progress("measuring the machine's limit")
-    return measure_limit(options.workload, [REGISTRY[name] for name in setters], options.worker_timeout)
+    return measure_limit([options.runner(REGISTRY[name]) for name in setters])
 
 
 @pytest.fixture
 def trainer(framework, options, data_directory, progress):
     """Runs trials of the framework under test, :class:`benchmarks.measure.trial.Runner`."""
-    yield options.runner(framework, data_directory, progress)
+    yield options.runner(options.entries[framework], data_directory, progress)
     progress.clear()
 
 
@@ -119,6 +118,21 @@ def clock(request):
 
 
 @pytest.fixture
+def rename(framework, options, clock, benchmark):  # clock first: benchmark takes its timer when it is built
+    """Call it with the workload that is really trained, if it turns out to be another than the one asked for.
+
+    pytest-benchmark compares by name alone, and times of different workloads must never be compared.
+    """
+
+    def apply(workload):
+        asked, found = options.benchmark_id(framework), options.benchmark_id(framework, workload)
+        for name in ("name", "fullname", "param"):
+            setattr(benchmark, name, getattr(benchmark, name).replace(asked, found))
+
+    return apply
+
+
+@pytest.fixture
 def publish(pytestconfig):
     """Call it with the benchmark's ``extra_info`` to have its row in the tables at the end."""
     return pytestconfig.stash[ROWS].append
@@ -135,16 +149,21 @@ def pytest_runtest_setup(item):
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem):
     """Tell a benchmark's failure in one paragraph: its traceback would show this suite's code, not the cause."""
-    from benchmarks.measure.client import FrameworkMissing
+    from benchmarks.measure.client import FrameworkMissing, HardwareMissing
 
     if "trainer" not in pyfuncitem.fixturenames:
         return (yield)
     try:
         return (yield)
-    except FrameworkMissing as error:
-        if pyfuncitem.config.stash[OPTIONS].require_frameworks:
-            raise _in_one_paragraph(f"{error} (--require-frameworks)") from None
+    except HardwareMissing as error:
         raise pytest.skip.Exception(str(error)) from None
+    except FrameworkMissing as error:
+        options = pyfuncitem.config.stash[OPTIONS]
+        environment = options.entries[pyfuncitem.callspec.params["framework"]].environment
+        text = f"{error}; `tox run --notest -e {environment}` installs it" if environment else str(error)
+        if options.require_frameworks:
+            raise _in_one_paragraph(f"{text} (--require-frameworks)") from None
+        raise pytest.skip.Exception(text) from None
     except SuiteError as error:
         raise _in_one_paragraph(str(error)) from None
     except AssertionError as error:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from benchmarks.errors import SuiteError
 from benchmarks.frameworks import DEFAULT, REGISTRY, entries_of_file, select
+from benchmarks.measure.cpu import usable_cores
 from benchmarks.measure.gpu import find_gpu
+from benchmarks.measure.interpreters import find_interpreter
 from benchmarks.measure.sampler import INTERVAL_SECONDS
 from benchmarks.measure.trial import MAX_FOREIGN_CORES, Runner
 from benchmarks.workload.spec import Workload
@@ -25,6 +27,10 @@ class Options:
     entries: dict
     workload: Workload
     trials: int
+    epoch_budget: float | None
+    pythons: dict
+    environments: str | None
+    threads: int
     device: str
     isolation: str
     worker_timeout: float
@@ -35,25 +41,37 @@ class Options:
     measure_limit: bool
     results_csv: str | None
 
-    def runner(self, framework, data_directory, progress):
+    def runner(self, entry, data_directory=None, progress=lambda text: None):
         """Return the :class:`Runner` of one framework's trials."""
+        python, environment = find_interpreter(entry, self.pythons, self.environments)
         return Runner(
-            entry=self.entries[framework],
+            entry=entry,
+            python=python,
+            environment=environment,
+            threads=self.threads,
             workload=self.workload,
             data_directory=data_directory,
             device=self.device,
             isolation=self.isolation,
             timeout_seconds=self.worker_timeout,
             max_foreign_cores=self.max_foreign_cores,
-            progress=lambda text: progress(f"{framework}: {text}"),
+            progress=lambda text: progress(f"{entry.name}: {text}"),
         )
 
-    def label(self):
-        """Return what sets these runs apart from default ones, for the benchmark's name; ``""`` if nothing."""
+    def label(self, workload=None):
+        """Return what sets these runs apart from default ones, for the benchmark's name; ``""`` if nothing.
+
+        :param workload: where it is another than the one that was asked for.
+        """
         # Where there is no GPU, "cpu" is what "auto" means; "gpu" is what it means where there is one.
         conditions = ["device=cpu"] if self.device == "cpu" and find_gpu() else []
         conditions += [f"isolation={self.isolation}"] if self.isolation != "process" else []
-        return ",".join(filter(None, [self.workload.label(), *conditions]))
+        conditions += [f"threads={self.threads}"] if self.threads != usable_cores() else []
+        return ",".join(filter(None, [(workload or self.workload).label(), *conditions]))
+
+    def benchmark_id(self, framework, workload=None):
+        """Return what stands between the brackets of a benchmark's name."""
+        return "-".join(filter(None, [framework, self.label(workload)]))
 
 
 def add_options(parser):
@@ -68,6 +86,30 @@ def add_options(parser):
     add("--framework-path", action="append", default=[], metavar="FILE", help="also run the trainers of this file")
     add("--require-frameworks", action="store_true", help="fail, not skip, where a framework is not installed")
     add("--device", choices=("auto", "cpu", "gpu"), default="auto", help="where to train (default: a GPU if any)")
+    add(
+        "--python",
+        action="append",
+        default=[],
+        metavar="NAME=PATH",
+        help="the interpreter of a framework, or of an environment of its own",
+    )
+    add(
+        "--envs",
+        metavar="DIR",
+        help="where the frameworks that this interpreter lacks have theirs (default: .tox beside conftest.py)",
+    )
+    add(
+        "--threads",
+        type=int,
+        metavar="N",
+        help="threads and cores of every trainer, on the CPU (default: all cores)",
+    )
+    add(
+        "--epoch-budget",
+        type=float,
+        metavar="SECONDS",
+        help="where an epoch would take longer, train so many steps of it as fit, and report steps a second",
+    )
     add("--trials", type=int, default=3, metavar="N", help="fresh processes per framework (default: 3)")
     add(
         "--isolation",
@@ -109,6 +151,7 @@ def add_options(parser):
         metavar="N",
         help=f"per trial; the first is warm-up (default: {default.epochs})",
     )
+    add("--steps", type=int, metavar="N", help="of an epoch, its first ones (default: all)")
     add(
         "--batch-size",
         type=int,
@@ -171,7 +214,12 @@ def read_options(config):
             epochs=get("epochs"),
             init_scale=get("init_scale"),
             seed=get("seed"),
+            steps=get("steps"),
         ),
+        epoch_budget=_at_least(0.001, "--epoch-budget", get("epoch_budget")),
+        pythons=dict(_named_python(text) for text in get("python")),
+        environments=get("envs") or str(config.rootpath / ".tox"),
+        threads=_threads(get("threads")),
         trials=_at_least(1, "--trials", get("trials")),
         device=get("device"),
         isolation=get("isolation"),
@@ -192,6 +240,23 @@ def _sizes(text):
         raise argparse.ArgumentTypeError(f"{text!r}: give numbers, comma-separated, as 784,512,10") from None
 
 
+def _named_python(text):
+    name, _, path = text.partition("=")
+    if not path:
+        raise SuiteError(f"--python={text}: give NAME=PATH, for example --python caffe2=envs/caffe2/bin/python.")
+    if not Path(path).is_file():
+        raise SuiteError(f"--python={text}: there is no file {path}.")
+    return name, str(Path(path).absolute())
+
+
+def _threads(asked):
+    if asked is None:
+        return usable_cores()
+    if not 1 <= asked <= usable_cores():
+        raise SuiteError(f"--threads={asked}: give 1 to {usable_cores()}, the cores that this process may use.")
+    return asked
+
+
 def _writable(directory):
     """Make a directory now: to learn only after the measurement that it cannot be would lose the tables."""
     if directory:
@@ -203,6 +268,6 @@ def _writable(directory):
 
 
 def _at_least(least, option, value):
-    if not value >= least:
+    if value is not None and not value >= least:
         raise SuiteError(f"{option}={value}: give {least} or more.")
     return value

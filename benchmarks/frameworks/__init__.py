@@ -1,6 +1,6 @@
 """WHO trains: one file per framework, and the registry that names them. Importing this imports no framework.
 
-To add one: a file here with a :class:`~benchmarks.frameworks.trainer.Trainer`, and a line in ``REGISTRY``.
+CONTRIBUTING.md says how one is added: a file here, a line in ``REGISTRY``, a pin.
 """
 
 from __future__ import annotations
@@ -19,19 +19,60 @@ class Entry:
     :param name: the benchmark's parameter id.
     :param location: ``"module:Class"``, or ``"path/to/file.py:Class"``.
     :param requires: the modules it stands on, the framework itself first; where one is missing, the entry is skipped.
+    :param environment: the tox environment that has them.
+    :param variables: pairs of environment variable and value, set before the framework is imported.
     """
 
     name: str
     location: str
     requires: tuple = ()
+    environment: str | None = None
+    variables: tuple = ()
 
+
+def _entry(name, place, *requires, environment="cpu", **variables):
+    return Entry(name, f"benchmarks.frameworks.{place}", requires, environment, tuple(variables.items()))
+
+
+_KERAS_ON_TENSORFLOW = {"KERAS_BACKEND": "tensorflow"}
+_ONNXRUNTIME = ("onnxruntime", "onnxruntime.training", "onnx", "torch")
 
 REGISTRY = {
     entry.name: entry
     for entry in (
-        Entry("jax", "benchmarks.frameworks.jax:JaxTrainer", ("jax", "jaxlib")),
-        Entry("torch", "benchmarks.frameworks.torch:TorchTrainer", ("torch",)),
-        Entry("keras", "benchmarks.frameworks.keras:KerasTrainer", ("keras", "tensorflow")),
+        # As its own users write it, fed by the host.
+        _entry("jax", "jax:JaxTrainer", "jax", "jaxlib"),
+        _entry("torch", "torch:TorchTrainer", "torch"),
+        _entry("keras", "keras:KerasTensorFlowTrainer", "keras", "tensorflow", **_KERAS_ON_TENSORFLOW),
+        _entry("tensorflow", "tensorflow:TensorFlowTrainer", "tensorflow"),
+        _entry("flax", "flax:FlaxTrainer", "flax", "optax", "jax"),
+        _entry("haiku", "haiku:HaikuTrainer", "haiku", "optax", "jax"),
+        _entry("equinox", "equinox:EquinoxTrainer", "equinox", "optax", "jax"),
+        _entry("lightning", "lightning:LightningTrainer", "lightning", "torch"),
+        _entry("keras-jax", "keras:KerasJaxTrainer", "keras", "jax", KERAS_BACKEND="jax"),
+        _entry("keras-torch", "keras:KerasTorchTrainer", "keras", "torch", KERAS_BACKEND="torch"),
+        _entry("paddle", "paddle:PaddleTrainer", "paddle", environment="paddle"),
+        _entry("mxnet", "mxnet:MxnetTrainer", "mxnet", environment="mxnet"),
+        _entry("caffe2", "caffe2:Caffe2Trainer", "caffe2.python", "torch", environment="caffe2"),
+        _entry("onnxruntime", "onnxruntime:OnnxRuntimeTrainer", *_ONNXRUNTIME, environment="onnxruntime"),
+        _entry("mindspore", "mindspore:MindsporeTrainer", "mindspore", environment="mindspore"),
+        _entry("tinygrad", "tinygrad:TinygradTrainer", "tinygrad"),
+        _entry("mlx", "mlx:MlxTrainer", "mlx"),
+        _entry("numpy", "numpy:NumpyTrainer", "numpy", "threadpoolctl"),
+        # Compiled.
+        _entry("torch-compile", "torch:TorchCompileTrainer", "torch"),
+        _entry("torch-script", "torch:TorchScriptTrainer", "torch"),
+        _entry("keras-xla", "keras:KerasXlaTrainer", "keras", "tensorflow", **_KERAS_ON_TENSORFLOW),
+        _entry("tensorflow-xla", "tensorflow:TensorFlowXlaTrainer", "tensorflow"),
+        _entry("paddle-static", "paddle:PaddleStaticTrainer", "paddle", environment="paddle"),
+        _entry("mxnet-hybrid", "mxnet:MxnetHybridTrainer", "mxnet", environment="mxnet"),
+        _entry("mindspore-graph", "mindspore:MindsporeGraphTrainer", "mindspore", environment="mindspore"),
+        # A whole epoch in one call.
+        _entry("jax-scan", "jax:JaxScanTrainer", "jax", "jaxlib"),
+        _entry("torch-epoch", "torch:TorchEpochTrainer", "torch"),
+        _entry("torch-cudagraph", "torch:TorchCudaGraphTrainer", "torch"),
+        _entry("tensorflow-epoch", "tensorflow:TensorFlowEpochTrainer", "tensorflow"),
+        _entry("keras-steps", "keras:KerasStepsTrainer", "keras", "tensorflow", **_KERAS_ON_TENSORFLOW),
     )
 }
 DEFAULT = ("jax", "torch", "keras")
@@ -53,9 +94,10 @@ def select(patterns, registry):
 
 
 def entries_of_file(path):
-    """Return the entries that a user's file offers: its ``TRAINERS``, a dictionary of name to class name.
+    """Return the entries that a user's file offers: its ``TRAINERS``, a dictionary of names.
 
-    The file is parsed, not run: its framework is imported by the worker alone.
+    Each name's value is the class, ``"MyTrainer"``, or a tuple of the class and the modules that it requires,
+    ``("MyTrainer", "torch")``. The file is parsed, not run: its framework is imported by the worker alone.
 
     :raises SuiteError: where the file is missing, is not Python, or offers nothing.
     """
@@ -71,10 +113,15 @@ def entries_of_file(path):
         if names == ["TRAINERS"]:
             try:
                 trainers = ast.literal_eval(node.value)
-                return [Entry(name, f"{path}:{class_name}") for name, class_name in trainers.items()]
-            except (ValueError, AttributeError):
+                return [_users_entry(path, name, value) for name, value in trainers.items()]
+            except (ValueError, TypeError, AttributeError):
                 break
     raise SuiteError(
         f'--framework-path: {path} has no line like TRAINERS = {{"mine": "MyTrainer"}}, a literal dictionary from the '
         "name in the table to the name of the class."
     )
+
+
+def _users_entry(path, name, value):
+    class_name, *requires = (value,) if isinstance(value, str) else value
+    return Entry(name, f"{path}:{class_name}", tuple(requires))

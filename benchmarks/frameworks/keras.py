@@ -1,39 +1,22 @@
-"""Keras on TensorFlow: a Sequential model, compile and fit."""
+"""Keras: a Sequential model, compile and fit, on each of its backends; KERAS_BACKEND (in the registry) says which."""
 
 from __future__ import annotations
 
-import os
-
-os.environ["KERAS_BACKEND"] = "tensorflow"
-
 import keras
 import numpy as np
-import tensorflow as tf
 
-from benchmarks.frameworks.trainer import Contract, NoGpu, Trainer
-
-tf.config.experimental.enable_tensor_float_32_execution(False)  # fp32 means fp32; TensorFlow's default is TF32
+from benchmarks.frameworks.trainer import Contract, Trainer
 
 
 class KerasTrainer(Trainer):
-    contract = Contract("graph")
+    """What all backends share; the subclasses know their devices and their data."""
+
+    jit_compile = False
+    steps_per_execution = 1
 
     def __init__(self, workload, dataset, parameters, device):
-        gpus = tf.config.list_physical_devices("GPU")
-        if device == "gpu" and not gpus:
-            raise NoGpu
-        if device == "cpu":
-            tf.config.set_visible_devices([], "GPU")
-        self.on_gpu = bool(gpus) and device != "cpu"
-        self.device_name = "cpu"
-        if self.on_gpu:
-            self.device_name = f"gpu:{tf.config.experimental.get_device_details(gpus[0]).get('device_name')}"
-            tf.config.set_visible_devices(gpus[:1], "GPU")
-            tf.config.experimental.set_memory_growth(gpus[0], True)  # else nearly all of the GPU is taken at once
         self.workload, self.dataset = workload, dataset
-        with tf.device("CPU:0"):  # host-fed, also where there is a GPU
-            self.train_images = tf.constant(dataset.train_images)
-            self.train_labels = tf.constant(dataset.train_labels)
+        self.use(device)
         *hidden, classes = workload.layer_sizes[1:]
         self.model = keras.Sequential(
             [keras.Input(workload.layer_sizes[:1])]
@@ -43,20 +26,18 @@ class KerasTrainer(Trainer):
         self.model.compile(
             optimizer=keras.optimizers.SGD(workload.learning_rate),
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            jit_compile=False,  # a graph, as the contract says; Keras's default is XLA as soon as there is a GPU
+            jit_compile=self.jit_compile,  # said aloud: Keras's default depends on the machine
+            steps_per_execution=self.steps_per_execution,
         )
         self.model.set_weights([array for layer in parameters for array in layer])
 
     def train_epoch(self, order):
-        batches = tf.data.Dataset.from_tensor_slices(order).batch(self.workload.batch_size)
-        batches = batches.map(self.cut, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
-        history = self.model.fit(batches, verbose=0)
-        if self.on_gpu:
-            tf.test.experimental.sync_devices()
+        history = self.model.fit(self.batches(order), shuffle=False, verbose=0)
+        self.synchronize()
         return history.history["loss"][0]
 
-    def cut(self, batch):
-        return tf.gather(self.train_images, batch), tf.gather(self.train_labels, batch)
+    def batches(self, order):
+        return Batches(self.dataset, self.workload.batches(order))
 
     def evaluate(self):
         logits = self.model.predict(self.dataset.test_images, self.workload.batch_size, verbose=0)
@@ -66,7 +47,112 @@ class KerasTrainer(Trainer):
         arrays = self.model.get_weights()
         return list(zip(arrays[::2], arrays[1::2]))
 
+
+class Batches(keras.utils.PyDataset):
+    """Keras's own way to feed any backend."""
+
+    def __init__(self, dataset, batches):
+        super().__init__()
+        self.dataset, self.batches = dataset, batches
+
+    def __len__(self):
+        return len(self.batches)
+
+    def __getitem__(self, index):
+        batch = self.batches[index]
+        return self.dataset.train_images[batch], self.dataset.train_labels[batch]
+
+
+class KerasTensorFlowTrainer(KerasTrainer):
+    """Fed by tf.data: with NumPy arrays, fit would be some 10 % slower."""
+
+    contract = Contract("graph")
+
+    def use(self, device):
+        from benchmarks.frameworks import tensorflow
+
+        self.backend, self.tf = tensorflow, tensorflow.tf
+        self.on_gpu, self.device_name = tensorflow.use_device(device)
+        with self.tf.device("CPU:0"):  # host-fed, also where there is a GPU
+            self.images, self.labels = map(self.tf.constant, (self.dataset.train_images, self.dataset.train_labels))
+
+    def batches(self, order):
+        tune = self.tf.data.AUTOTUNE
+        batches = self.tf.data.Dataset.from_tensor_slices(order).batch(self.workload.batch_size)
+        return batches.map(self.cut, num_parallel_calls=tune).prefetch(tune)
+
+    def cut(self, batch):
+        return self.tf.gather(self.images, batch), self.tf.gather(self.labels, batch)
+
+    def synchronize(self):
+        if self.on_gpu:
+            self.tf.test.experimental.sync_devices()
+
+    def threads(self):
+        return self.tf.config.threading.get_intra_op_parallelism_threads()
+
     def memory(self):
-        if not self.on_gpu:
-            return {}
-        return {"allocator_peak_bytes": tf.config.experimental.get_memory_info("GPU:0")["peak"]}
+        return self.backend.allocator_memory(self.on_gpu)
+
+
+class KerasXlaTrainer(KerasTensorFlowTrainer):
+    contract = Contract("compiled")
+    jit_compile = True
+
+
+class KerasStepsTrainer(KerasTensorFlowTrainer):
+    """All steps of an epoch in one call of fit's graph, which takes the batches from tf.data itself."""
+
+    contract = Contract("fused-epoch")
+
+    def __init__(self, workload, dataset, parameters, device):
+        self.steps_per_execution = len(workload.batches(dataset.train_labels))
+        super().__init__(workload, dataset, parameters, device)
+
+    def evaluate(self):
+        # Not predict(), whose graph would hold the network once for every step.
+        images, labels = self.dataset.test_images, self.dataset.test_labels
+        batches = self.workload.batches(np.arange(len(labels)))
+        predicted = [self.model.predict_on_batch(images[batch]).argmax(axis=1) for batch in batches]
+        return float(np.mean(np.concatenate(predicted) == labels))
+
+
+class KerasJaxTrainer(KerasTrainer):
+    contract = Contract("compiled")
+    jit_compile = True
+
+    def use(self, device):
+        from benchmarks.frameworks import jax
+
+        self.backend = jax
+        self.device, self.device_name = jax.use_device(device)
+
+    def synchronize(self):
+        self.backend.jax.block_until_ready([variable.value for variable in self.model.variables])
+
+    def threads(self):
+        return self.backend.xla_threads()
+
+    def memory(self):
+        return self.backend.allocator_memory(self.device)
+
+
+class KerasTorchTrainer(KerasTrainer):
+    contract = Contract("eager")
+
+    def use(self, device):
+        from benchmarks.frameworks import torch
+
+        self.backend = torch
+        self.device, self.device_name = torch.use_device(device)
+        keras.device("gpu:0" if self.device.type == "cuda" else "cpu:0").__enter__()  # for good
+
+    def synchronize(self):
+        if self.device.type == "cuda":
+            self.backend.torch.cuda.synchronize()
+
+    def threads(self):
+        return self.backend.torch.get_num_threads()
+
+    def memory(self):
+        return self.backend.allocator_memory(self.device)

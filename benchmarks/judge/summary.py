@@ -5,46 +5,57 @@ from __future__ import annotations
 from dataclasses import asdict
 from statistics import mean, median, stdev
 
-SCHEMA = 1
+SCHEMA = 2
 
 
-def describe(framework, options, dataset, built, trials, errors, limit):
+def describe(runner, dataset, built, trials, errors, limit):
     """Return one benchmark's ``extra_info``: everything that RESULTS.md documents.
 
-    :param options: :class:`benchmarks.options.Options`.
+    :param runner: :class:`benchmarks.measure.trial.Runner`, that of the trials.
     :param dataset: :class:`benchmarks.workload.dataset.Dataset`.
     :param built: what the worker said of itself, :meth:`benchmarks.measure.host.Host.build`.
     :param trials: list of :class:`benchmarks.measure.record.Trial`.
     :param errors: list of :class:`benchmarks.judge.parity.Errors`, one for each trial.
     :param limit: the CPU's, :func:`benchmarks.measure.trial.measure_limit`.
     """
-    images = len(dataset.train_labels)
-    flops = options.workload.flops_per_epoch(images)
+    workload = runner.workload
+    images = workload.images_per_epoch(len(dataset.train_labels))
+    whole = images == len(dataset.train_labels)
+    steps = len(workload.batches(range(images)))
+    flops = workload.flops_per_epoch(images)
     if built["device"] != "cpu":
         limit = {"flops_per_second": None, "engine": None}  # it is the CPU's
     return {
         "schema": SCHEMA,
-        "framework": framework,
+        "framework": runner.entry.name,
         "contract": built["contract"],
         "device": built["device"],
         "versions": built["versions"],
         "python": built["python"],
         "scheduling": built["scheduling"],
-        "isolation": options.isolation,
-        "workload": options.workload.as_dict(),
-        "dataset": {"name": dataset.name, "digest": dataset.digest, "train_images": images},
+        "environment": runner.environment,
+        "threads": built["threads"],
+        "cpu_only": built["cpu_only"],
+        "calls_per_step": built["calls_per_step"],
+        "isolation": runner.isolation,
+        "workload": workload.as_dict(),
+        "dataset": {"name": dataset.name, "digest": dataset.digest, "train_images": len(dataset.train_labels)},
+        "steps_per_epoch": steps,
+        "whole_epochs": whole,
         "flops_per_epoch": flops,
-        "bytes_per_epoch": options.workload.bytes_per_epoch(images),
+        "bytes_per_epoch": workload.bytes_per_epoch(images),
         "limit": limit,
-        **summarize(trials, errors, images, flops, limit["flops_per_second"]),
+        **summarize(trials, errors, steps, images, flops, limit["flops_per_second"]),
+        **({} if whole else {"epoch_seconds": None, "epoch_seconds_of_trials": None}),
         "trials": [trial.as_dict() for trial in trials],
     }
 
 
-def summarize(trials, errors, images, flops, limit_flops_per_second):
+def summarize(trials, errors, steps, images, flops, limit_flops_per_second):
     """Return the figures of one framework's trials, each trial counting once; the CPU time is a median over rounds.
 
-    :param images: how many training images an epoch has.
+    :param steps: how many an epoch has.
+    :param images: how many training images it has.
     :param flops: of an epoch.
     :param limit_flops_per_second: the device's measured limit; None where it was not measured.
     """
@@ -58,6 +69,7 @@ def summarize(trials, errors, images, flops, limit_flops_per_second):
         "first_epoch_seconds": median(trial.first_epoch_seconds for trial in trials),
         "import_seconds": median(trial.import_seconds for trial in trials),
         "cpu_seconds": median(epoch.cpu_seconds for trial in trials for epoch in trial.rounds),
+        "steps_per_second": steps / epoch_seconds,
         "images_per_second": images / epoch_seconds,
         "flops_per_second": rate,
         "limit_share": rate / limit_flops_per_second if limit_flops_per_second else None,

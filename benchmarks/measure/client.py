@@ -14,6 +14,7 @@ from pathlib import Path
 
 from benchmarks.errors import SuiteError
 from benchmarks.measure import memory
+from benchmarks.measure.cpu import usable_cores
 
 ROOT = Path(__file__).parents[2]
 LOG_LINES = 15
@@ -28,15 +29,29 @@ class FrameworkMissing(SuiteError):
     """The framework is not installed where the worker runs."""
 
 
+class HardwareMissing(SuiteError):
+    """The trainer can never run on this machine's hardware."""
+
+
+THREAD_VARIABLES = (  # what the thread pools of the field read when they are made
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+)
+
+
 class Worker:
     """One trainer in a process of its own. Use it as a context manager: leaving it leaves no process behind.
 
     :param name: the framework's, for messages.
     :param python: the interpreter to run under; by default this one.
     :param timeout_seconds: how long one reply may take.
+    :param threads: how many cores and threads it may compute with; None for all cores.
     """
 
-    def __init__(self, name, python=None, timeout_seconds=600):
+    def __init__(self, name, python=None, timeout_seconds=600, threads=None):
         self.name = name
         self.timeout_seconds = timeout_seconds
         self._answered = b""
@@ -47,15 +62,17 @@ class Worker:
         self._replies, theirs_out = os.pipe()
         theirs_alive, self._lifeline = os.pipe()
         theirs = (theirs_in, theirs_out, theirs_alive)
+        threads = threads or usable_cores()
+        python = python or sys.executable
         try:
             with open(self._log, "wb") as log:
                 self.process = subprocess.Popen(
-                    [python or sys.executable, "-m", "benchmarks.measure.worker", *map(str, theirs)],
+                    [python, "-m", "benchmarks.measure.worker", *map(str, theirs), str(threads)],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
                     pass_fds=theirs,
-                    env=_environment(),
+                    env=_environment(self._scratch.name, threads),
                     cwd=self._scratch.name,  # what a framework drops into its working directory goes with it
                     start_new_session=True,  # a group of its own: killed whole, and deaf to the terminal's Ctrl-C
                 )
@@ -96,6 +113,8 @@ class Worker:
             self._raise(f"answered {call} with nonsense: {line[:200]!r}")
         if reply.get("kind") == "NotInstalled":
             raise FrameworkMissing(f"{self.name}: {reply['error']}")
+        if reply.get("kind") == "WrongHardware":
+            raise HardwareMissing(f"{self.name}: {reply['error']}")
         self._raise_error(call, reply)
 
     def close(self, patience_seconds=GOODBYE_SECONDS):
@@ -199,19 +218,25 @@ class InProcess:
 
     def call(self, call, **arguments):
         """As :meth:`Worker.call`; what a trainer raises comes through with its own traceback."""
+        from benchmarks.frameworks.trainer import WrongHardware
         from benchmarks.measure.host import NotInstalled, TrainerError
 
         try:
             return getattr(self._host, call)(**arguments)
         except NotInstalled as error:
             raise FrameworkMissing(f"{self.name}: {error}") from error
+        except WrongHardware as error:
+            raise HardwareMissing(f"{self.name}: {error}") from error
         except TrainerError as error:
             raise WorkerError(f"{self.name}: {error}.") from error
 
 
-def _environment():
+def _environment(scratch, threads):
     inherited = os.environ.get("PYTHONPATH")
     path = os.pathsep.join([str(ROOT)] + ([inherited] if inherited else []))
     # CUDA counts the fastest GPU first unless told to count as NVML does, whose memory and clocks are read.
     defaults = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"}
-    return {**defaults, **os.environ, "PYTHONPATH": path}
+    fixed = {name: str(threads) for name in THREAD_VARIABLES}
+    # Compiled kernels that a framework keeps in the temporary directory would spare the next trial its compilation.
+    fixed.update(PYTHONPATH=path, TMPDIR=scratch)
+    return {**defaults, **os.environ, **fixed}

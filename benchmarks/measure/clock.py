@@ -12,10 +12,12 @@ class ReplayClock:
 
     def __init__(self):
         self._now = 0.0
+        self._reads = 0
         self._durations = iter(())
 
     def __call__(self):
         """Return the time in seconds, as ``time.perf_counter`` does."""
+        self._reads += 1
         return self._now
 
     def advance(self):
@@ -23,7 +25,12 @@ class ReplayClock:
         self._now += next(self._durations, 0.0)  # --benchmark-cprofile calls once more than there are rounds
 
     def replay(self, benchmark, durations):
-        """Hand recorded durations, in seconds, to a ``benchmark`` fixture whose timer this is, one a round."""
+        """Hand recorded durations, in seconds, to a ``benchmark`` fixture whose timer this is, one a round.
+
+        :raises RuntimeError: where the fixture was built before this clock and so reads another one.
+        """
         durations = list(durations)
-        self._durations = iter(durations)
+        self._durations, before = iter(durations), self._reads
         benchmark.pedantic(self.advance, rounds=len(durations))
+        if not benchmark.disabled and self._reads == before:
+            raise RuntimeError("the `clock` fixture must come before `benchmark`: these times are not the workers'")

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import gc
 import importlib
+import importlib.metadata
 import importlib.util
 import math
+import os
 import sys
 import time
 from dataclasses import asdict
@@ -17,9 +19,10 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.frameworks.trainer import NoGpu
-from benchmarks.measure import limits, memory
-from benchmarks.measure.cpu import process_usage, scheduling_policy
+from benchmarks.frameworks.trainer import NoGpu, WrongHardware
+from benchmarks.measure import limits, memory, watching
+from benchmarks.measure.cpu import process_usage, scheduling_policy, usable_cores
+from benchmarks.measure.interpreters import missing
 from benchmarks.workload import mnist
 from benchmarks.workload.dataset import synthetic
 from benchmarks.workload.sketch import sketch_update
@@ -37,15 +40,18 @@ class TrainerError(Exception):
 class Host:
     """One trainer and what is measured around it; made by :meth:`build`, which is the first call."""
 
-    def build(self, location, requires, workload, data_directory, device):
+    def build(self, location, requires, variables, workload, data_directory, device, threads):
         """Import the framework, build the trainer from the workload's own start, and say what came of it.
 
-        :param location: see :class:`benchmarks.frameworks.Entry`, as is ``requires``.
+        :param location: see :class:`benchmarks.frameworks.Entry`, as are ``requires`` and ``variables``.
         :param workload: what :meth:`Workload.as_dict` gave.
         :param data_directory: where the four MNIST files are; None for the synthetic data set.
+        :param threads: how many the trainer must compute with, if it can tell; None for any number.
         :raises NotInstalled: where one of ``requires`` is missing here.
+        :raises WrongHardware: where the trainer can never run on this machine.
         """
         _check_installed(requires)
+        os.environ.update(variables)
         self.workload = Workload(**workload)
         self.dataset = mnist.load(data_directory) if data_directory else synthetic()
         start = time.perf_counter_ns()
@@ -57,6 +63,10 @@ class Host:
             raise TrainerError(f"{trainer_class.__name__} sets no contract, such as contract = Contract('eager')")
         if trainer_class.contract.precision != "fp32":
             raise TrainerError("its contract is not fp32, and parity has tolerances for float32 alone so far")
+        if trainer_class.cpu_only:
+            if device == "gpu":
+                raise WrongHardware(f"CPU only, because {trainer_class.cpu_only}")
+            device = "cpu"
         try:
             self.trainer = trainer_class(self.workload, self.dataset, copies, device)
         except NoGpu:
@@ -67,10 +77,15 @@ class Host:
         if device == "gpu" and self.trainer.device_name == "cpu":
             raise TrainerError("it was asked to train on a GPU and says that it trains on the CPU")
         self._check_start()
+        said = self.trainer.threads()
+        if threads is not None and said is not None and said != threads:
+            raise TrainerError(f"it computes with {said} threads where {threads} were asked for (--threads)")
         return {
             "contract": asdict(self.trainer.contract),
             "device": str(self.trainer.device_name),
-            "versions": {name: _version(name) for name in requires},
+            "cpu_only": self.trainer.cpu_only,
+            "threads": {"asked": threads, "cores": usable_cores(), "framework": said},
+            "versions": {name: _version(name) for name in requires if "." not in name or name == requires[0]},
             "python": sys.version.split()[0],
             "scheduling": scheduling_policy(),
             "import_seconds": (imported - start) / 1e9,
@@ -79,9 +94,29 @@ class Host:
         }
 
     def take_steps(self, batches):
-        """Train on one batch at a time, untimed, and return each batch's loss and the sketched update in the end."""
+        """Train on one batch at a time, and return each batch's loss and the sketched update in the end.
+
+        A trainer that is to keep its images on the device must do without the host's from here on.
+        """
+        if self.trainer.contract.data == "device-resident":
+            self.dataset.train_images.fill(np.nan)
+            self.dataset.train_labels.fill(0)
         losses = [_as_loss(self.trainer.train_epoch(np.asarray(batch, np.int64))) for batch in batches]
         return {"losses": losses, "update": self._update()}
+
+    def watch_python(self, batches):
+        """Return what Python has to do to train on these batches at once, when all has been compiled.
+
+        ``calls`` are those of Python functions and of built-in ones; ``lines`` are the lines that Python executes;
+        ``seconds`` is how long it took, with nobody watching.
+        """
+        order = np.concatenate([np.asarray(batch, np.int64) for batch in batches])
+        for _ in range(2):  # some frameworks trace the first time and compile the second
+            start = time.perf_counter()
+            self.trainer.train_epoch(order)
+            seconds = time.perf_counter() - start
+        seen = watching.count_python(lambda: self.trainer.train_epoch(order))
+        return dict(seen, seconds=seconds, allocator_peak_bytes=self._memory()["allocator_peak_bytes"])
 
     def train_epoch(self, epoch):
         """Train epoch ``epoch`` (the first is 1), with the clock around it and nothing else."""
@@ -161,9 +196,9 @@ class Host:
 
 
 def _check_installed(requires):
-    missing = [name for name in requires if importlib.util.find_spec(name) is None]
-    if missing:
-        raise NotInstalled(f"{', '.join(missing)} not installed in {sys.executable}")
+    absent = missing(requires)
+    if absent:
+        raise NotInstalled(f"{', '.join(absent)} not installed in {sys.executable}")
 
 
 def _as_loss(value):
@@ -206,4 +241,8 @@ def load_trainer(location):
 
 
 def _version(name):
-    return str(getattr(sys.modules.get(name), "__version__", "unknown"))
+    found = getattr(sys.modules.get(name), "__version__", None)
+    try:
+        return str(found or importlib.metadata.version(name))
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, replace
 
@@ -13,6 +14,7 @@ from benchmarks.measure.record import Disturbance, Epoch, Memory, Trial
 
 ATTEMPTS = 3  # a disturbed trial is repeated twice at the most
 MAX_FOREIGN_CORES = 0.1
+WATCHED_STEPS = (2, 6)
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class Runner:
     :param timeout_seconds: how long a worker may take over one reply.
     :param max_foreign_cores: a trial beside which others used more CPU than this, in cores, is disturbed.
     :param python: the workers' interpreter; None for this one.
+    :param environment: the name of that interpreter's environment; None for this one.
+    :param threads: how many cores and threads a trainer computes with; None for all cores.
     :param progress: called with a line of text whenever there is news.
     """
 
@@ -38,17 +42,44 @@ class Runner:
     timeout_seconds: float = 600
     max_foreign_cores: float = MAX_FOREIGN_CORES
     python: str | None = None
+    environment: str | None = None
+    threads: int | None = None
     progress: object = lambda text: None
 
+    def within(self, budget_seconds, step_seconds, images):
+        """Return this runner, or one that trains fewer steps an epoch, so that an epoch stays within a budget.
+
+        The number of steps is a power of two, so that the same machine arrives at the same number every time.
+
+        :param budget_seconds: for an epoch; None for no limit.
+        :param step_seconds: what a step is thought to take.
+        :param images: of the data set.
+        """
+        steps = len(self.workload.batches(range(self.workload.images_per_epoch(images))))
+        if budget_seconds is None or steps * step_seconds <= budget_seconds:
+            return self
+        affordable = max(1.0, budget_seconds / step_seconds)
+        return replace(self, workload=replace(self.workload, steps=2 ** int(math.log2(affordable))))
+
     def take_steps(self, batches):
-        """Return what :meth:`Host.take_steps` says of these batches, and what :meth:`Host.build` said before.
+        """Return what the host's ``build`` and ``take_steps`` say of these batches, and what a step costs.
+
+        ``calls_per_step``, ``lines_per_step`` and ``seconds_per_step`` are what a further step of an epoch adds
+        (:meth:`Host.watch_python`); the seconds are a rough guess.
 
         In a process of its own, so that the compilation that the steps cause is not missing from the first epoch.
         """
         with self._worker() as worker:
             self.progress("parity check")
             built = worker.call("build", **self.build_arguments())
-            return dict(built, **worker.call("take_steps", batches=[batch.tolist() for batch in batches]))
+            batches = [batch.tolist() for batch in batches]
+            steps = worker.call("take_steps", batches=batches)
+            short, long = (worker.call("watch_python", batches=batches[:1] * count) for count in WATCHED_STEPS)
+        per_step = {
+            f"{name}_per_step": (long[name] - short[name]) / (WATCHED_STEPS[1] - WATCHED_STEPS[0])
+            for name in ("calls", "lines", "seconds")
+        }
+        return {**built, **steps, **per_step, "allocator_peak_bytes": long["allocator_peak_bytes"]}
 
     def run(self, number, sampler):
         """Return trial ``number`` as a :class:`Trial`: the first undisturbed attempt, else the least disturbed one.
@@ -93,17 +124,25 @@ class Runner:
     def _worker(self):
         if self.isolation == "none":
             return InProcess(self.entry.name)
-        return Worker(self.entry.name, self.python, self.timeout_seconds)
+        return Worker(self.entry.name, self.python, self.timeout_seconds, self.threads)
 
     def build_arguments(self):
         """Return what :meth:`Host.build` is to be called with."""
         return {
             "location": self.entry.location,
             "requires": list(self.entry.requires),
+            "variables": dict(self.entry.variables),
             "workload": self.workload.as_dict(),
             "data_directory": self.data_directory,
             "device": self.device,
+            "threads": self.threads if self.isolation == "process" else None,
         }
+
+    def matrix_limit(self):
+        """Return the rate of the framework's matrix products at the workload's shapes, in FLOP a second."""
+        with Worker(self.entry.name, self.python, self.timeout_seconds, self.threads) as worker:
+            arguments = {"location": self.entry.location, "requires": list(self.entry.requires)}
+            return worker.call("matrix_limit", workload=self.workload.as_dict(), **arguments)["flops_per_second"]
 
     def _disturbance(self, others, windows, sampler):
         foreign = steal = None
@@ -123,22 +162,19 @@ class Runner:
         return Disturbance(foreign, steal, throttling, sampler.foreign_gpu_processes, reasons)
 
 
-def measure_limit(workload, entries, timeout_seconds=600):
+def measure_limit(runners):
     """Return the best CPU rate of a workload's matrix products that any of these frameworks reaches, and which does.
 
-    :param entries: :class:`benchmarks.frameworks.Entry`; one that is missing, or fails, is passed over.
+    :param runners: a :class:`Runner` each; a framework that is missing, or fails, is passed over.
     """
     best = {"flops_per_second": None, "engine": None}
-    for entry in entries:
+    for runner in runners:
         try:
-            with Worker(entry.name, timeout_seconds=timeout_seconds) as worker:
-                found = worker.call(
-                    "matrix_limit", workload=workload.as_dict(), location=entry.location, requires=list(entry.requires)
-                )["flops_per_second"]
+            found = runner.matrix_limit()
         except SuiteError:
             continue  # its own benchmark will say what is wrong
         if best["engine"] is None or found > best["flops_per_second"]:
-            best = {"flops_per_second": found, "engine": entry.name}
+            best = {"flops_per_second": found, "engine": runner.entry.name}
     return best
 
 

@@ -1,11 +1,11 @@
-"""The process that hosts one trainer: ``python -m benchmarks.measure.worker REQUESTS REPLIES LIFELINE``.
+"""The process that hosts one trainer: ``python -m benchmarks.measure.worker REQUESTS REPLIES LIFELINE THREADS``.
 
 Reads one JSON request a line from the file descriptor REQUESTS, ``{"call": "train_epoch", "epoch": 2}``, and writes
 one JSON reply a line to REPLIES: ``{"result": ...}``, or ``{"error": ..., "kind": ..., "traceback": ...}``.
 Standard output and standard error are the log's: whatever a framework prints cannot be taken for a reply.
 
 LIFELINE is the reading end of a pipe whose other end the parent keeps open. When the parent goes, however it goes, the
-worker's whole process group goes with it.
+worker's whole process group goes with it. THREADS is how many cores it may use.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ F_SETSIG = 10  # Linux's number; not every Python names it
 
 
 def main():
-    requests, replies, lifeline = map(int, sys.argv[1:4])
+    requests, replies, lifeline, threads = map(int, sys.argv[1:5])
     for descriptor in (requests, replies, lifeline):
         os.set_inheritable(descriptor, False)  # a helper process of the framework must not hold the pipes open
     hold_on_to(lifeline)
     run_as_batch_job()
+    keep_to_cores(threads)
 
     from benchmarks.measure.host import Host
 
@@ -58,6 +59,25 @@ def run_as_batch_job():
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))  # threads to come inherit it
     except (AttributeError, OSError):
         pass  # not Linux, or not allowed: host.build reports the policy that holds
+
+
+def keep_to_cores(count):
+    """Bind this process to as many of its cores, one hardware thread of each physical core first.
+
+    Most frameworks size their thread pools by what they may use; and no pool, whatever its size, uses more.
+    """
+    try:
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0), key=_rank_among_siblings)[:count])
+    except (AttributeError, OSError):
+        pass  # not Linux: OMP_NUM_THREADS and its like have to do
+
+
+def _rank_among_siblings(core):
+    try:
+        with open(f"/sys/devices/system/cpu/cpu{core}/topology/thread_siblings_list") as file:
+            return file.read().replace("-", ",").split(",").index(str(core)), core
+    except (OSError, ValueError):
+        return 0, core
 
 
 def hold_on_to(lifeline):

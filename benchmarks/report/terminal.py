@@ -28,8 +28,8 @@ def show(terminalreporter, rows):
     for heading in ("epoch", "spread", "first", "images/s", "limit", "memory", "accuracy", "parity"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("notes")
-    for row in sorted(rows, key=lambda row: row["epoch_seconds"]):
-        table.add_row(*cells(row))
+    for row in sorted(rows, key=lambda row: -row["images_per_second"]):
+        table.add_row(*cells(row, beside_gpu=any(row["device"] != "cpu" for row in rows)))
 
     text = io.StringIO()
     # As wide as its figures need, like pytest-benchmark's table: a terminal that is narrower wraps, and nothing is cut.
@@ -42,21 +42,24 @@ def show(terminalreporter, rows):
     terminalreporter.write(f"{lines}\n{textwrap.fill(NOTES, 110)}\n")
 
 
-def cells(row):
-    """Return one row's cells as text; what is unknown is a dash."""
+def cells(row, beside_gpu=False):
+    """Return one row's cells as text; what is unknown is a dash.
+
+    :param beside_gpu: whether others in the table trained on a GPU.
+    """
     contract = row["contract"]
     return (
         row["framework"],
         ", ".join([contract["execution"], contract["data"], contract["precision"]]),
-        f"{row['epoch_seconds']:.3f} s",
+        _or_dash("{:.3f} s", row["epoch_seconds"]),
         _or_dash("{:.1%}", row["epoch_spread"]),
-        f"{row['first_epoch_seconds']:.3f} s",
+        _or_dash("{:.3f} s", row["first_epoch_seconds"] if row["whole_epochs"] else None),
         f"{row['images_per_second']:,.0f}",
         _or_dash("{:.0%}", row["limit_share"]),
         _memory(row["memory"]),
         f"{row['accuracy']:.4f}",
         f"{row['parity']['loss']:.0e}",
-        _notes(row),
+        _notes(row, beside_gpu),
     )
 
 
@@ -74,12 +77,16 @@ def _memory(memory):
     return _or_dash("{:,.0f} MiB host", memory["host_peak_rss_bytes"], MIB)
 
 
-def _notes(row):
+def _notes(row, beside_gpu):
     notes = []
     if row["disturbed_trials"]:
         notes.append(f"{row['disturbed_trials']} of {len(row['trials'])} trials DISTURBED")
     elif row["repeated_attempts"]:
         notes.append(f"{row['repeated_attempts']} disturbed attempts repeated")
+    if not row["whole_epochs"]:
+        notes.append(f"epochs of {row['steps_per_epoch']} steps: {row['steps_per_second']:.2f} steps/s")
+    if row["cpu_only"] and beside_gpu:
+        notes.append(f"CPU only, because {row['cpu_only']}")
     if row["isolation"] != "process":
         notes.append("not isolated")
     if row["dataset"]["name"] != "mnist":

@@ -33,6 +33,7 @@ class Workload:
     :param epochs: passes over the training images; the first is reported alone, the others are the rounds.
     :param init_scale: standard deviation of the initial weights and biases, all drawn from N(0, init_scale²).
     :param seed: of the initial parameters and of the batch orders.
+    :param steps: of an epoch, the first ones of its order; None for all of them.
     :raises SuiteError: naming the option, for a value that no epoch can be trained with.
     """
 
@@ -43,6 +44,7 @@ class Workload:
     epochs: int = 6
     init_scale: float = 0.1
     seed: int = 0
+    steps: int | None = None
 
     def __post_init__(self):
         object.__setattr__(self, "layer_sizes", tuple(self.layer_sizes))
@@ -57,6 +59,8 @@ class Workload:
             raise SuiteError(f"--epochs={self.epochs}: give 2 or more; the first is warm-up, the others are timed.")
         if self.batch_size < 1:
             raise SuiteError(f"--batch-size={self.batch_size}: give 1 or more images a step.")
+        if self.steps is not None and self.steps < 1:
+            raise SuiteError(f"--steps={self.steps}: give 1 or more steps an epoch.")
         if not 0 <= self.seed < 2**32:
             raise SuiteError(f"--seed={self.seed}: NumPy takes seeds from 0 to 4294967295.")
         for name in ("learning_rate", "init_scale"):
@@ -73,11 +77,17 @@ class Workload:
         ]
 
     def order(self, epoch, images):
-        """Return epoch ``epoch``'s order (the first is 1): int64, shape ``(images,)``, a permutation of the indices.
+        """Return epoch ``epoch``'s order (the first is 1): int64, a permutation of the indices of ``images`` images.
 
-        Batch ``i`` of the epoch is ``order[i * batch_size : (i + 1) * batch_size]``.
+        Batch ``i`` of the epoch is ``order[i * batch_size : (i + 1) * batch_size]``. With ``steps``, the permutation's
+        beginning.
         """
-        return np.random.RandomState([self.seed, _ORDER, epoch]).permutation(images).astype(np.int64)
+        order = np.random.RandomState([self.seed, _ORDER, epoch]).permutation(images).astype(np.int64)
+        return order[: self.images_per_epoch(images)]
+
+    def images_per_epoch(self, images):
+        """Return how many of a data set's images an epoch trains on: all of them, but for ``steps``."""
+        return images if self.steps is None else min(images, self.steps * self.batch_size)
 
     def batches(self, order):
         """Cut an order into the index arrays of its batches, the ragged last one included."""
@@ -128,7 +138,7 @@ class Workload:
 
         The number of epochs is left out: a shorter training is the beginning of a longer one.
         """
-        path = {name: value for name, value in self.as_dict().items() if name != "epochs"}
+        path = {name: value for name, value in self.as_dict().items() if name != "epochs" and value is not None}
         return hashlib.sha256(json.dumps(path, sort_keys=True).encode()).hexdigest()
 
     def _draw(self, random, *shape):

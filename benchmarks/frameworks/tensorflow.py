@@ -1,0 +1,126 @@
+"""TensorFlow without Keras: tf.function over a GradientTape, fed by tf.data; with XLA; a whole epoch in one graph."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from benchmarks.frameworks.trainer import Contract, NoGpu, Trainer, threads_asked
+
+tf.config.experimental.enable_tensor_float_32_execution(False)  # fp32 means fp32; TensorFlow's default is TF32
+tf.config.threading.set_intra_op_parallelism_threads(threads_asked())
+
+
+class MLP(tf.Module):
+    def __init__(self, parameters):
+        super().__init__()
+        self.layers = [(tf.Variable(weight), tf.Variable(bias)) for weight, bias in parameters]
+
+    def __call__(self, images):
+        for weight, bias in self.layers[:-1]:
+            images = tf.tanh(images @ weight + bias)
+        weight, bias = self.layers[-1]
+        return images @ weight + bias
+
+
+def use_device(device):
+    """Let TensorFlow see the GPU asked for, or none; return whether it will use one, and the suite's name for it."""
+    gpus = tf.config.list_physical_devices("GPU")
+    if device == "gpu" and not gpus:
+        raise NoGpu
+    if device == "cpu" or not gpus:
+        tf.config.set_visible_devices([], "GPU")
+        return False, "cpu"
+    tf.config.set_visible_devices(gpus[:1], "GPU")
+    tf.config.experimental.set_memory_growth(gpus[0], True)  # else nearly all of the GPU is taken at once
+    return True, f"gpu:{tf.config.experimental.get_device_details(gpus[0]).get('device_name')}"
+
+
+def allocator_memory(on_gpu):
+    return {"allocator_peak_bytes": tf.config.experimental.get_memory_info("GPU:0")["peak"]} if on_gpu else {}
+
+
+class TensorFlowTrainer(Trainer):
+    contract = Contract("graph")
+    jit_compile = False
+    data_device = "CPU:0"  # host-fed, also where there is a GPU
+
+    def __init__(self, workload, dataset, parameters, device):
+        self.on_gpu, self.device_name = use_device(device)
+        self.workload, self.dataset = workload, dataset
+        with tf.device(self.data_device):
+            self.train_images, self.train_labels = map(tf.constant, (dataset.train_images, dataset.train_labels))
+        self.model = MLP(parameters)
+        self.step = tf.function(self.take_step, jit_compile=self.jit_compile)
+        self.predict = tf.function(self.model)
+
+    def train_epoch(self, order):
+        total_loss = self.train(order)
+        if self.on_gpu:
+            tf.test.experimental.sync_devices()
+        return float(total_loss) / len(order)
+
+    def train(self, order):
+        total_loss = tf.zeros(())
+        for images, labels in self.batches(order):
+            total_loss += self.step(images, labels)
+        return total_loss
+
+    def batches(self, order):
+        batches = tf.data.Dataset.from_tensor_slices(order).batch(self.workload.batch_size)
+        return batches.map(self.cut, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+    def cut(self, batch):
+        return tf.gather(self.train_images, batch), tf.gather(self.train_labels, batch)
+
+    def take_step(self, images, labels):
+        """Take one SGD step and return the sum of the images' losses before it."""
+        with tf.GradientTape() as tape:
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, self.model(images))
+            loss = tf.reduce_mean(losses)
+        variables = self.model.trainable_variables
+        for variable, gradient in zip(variables, tape.gradient(loss, variables)):
+            variable.assign_sub(self.workload.learning_rate * gradient)
+        return tf.reduce_sum(losses)
+
+    def evaluate(self):
+        data = tf.data.Dataset.from_tensor_slices((self.dataset.test_images, self.dataset.test_labels))
+        correct = 0
+        for images, labels in data.batch(self.workload.batch_size):
+            predicted = tf.argmax(self.predict(images), axis=1, output_type=tf.int32)
+            correct += int(tf.math.count_nonzero(predicted == labels))
+        return correct / len(self.dataset.test_labels)
+
+    def parameters(self):
+        return [(weight.numpy(), bias.numpy()) for weight, bias in self.model.layers]
+
+    def threads(self):
+        return tf.config.threading.get_intra_op_parallelism_threads()
+
+    def memory(self):
+        return allocator_memory(self.on_gpu)
+
+
+class TensorFlowXlaTrainer(TensorFlowTrainer):
+    contract = Contract("compiled")
+    jit_compile = True
+
+
+class TensorFlowEpochTrainer(TensorFlowTrainer):
+    """All images live on the device; an epoch is one tf.function, its loop a tf.while_loop."""
+
+    contract = Contract("fused-epoch", data="device-resident")
+    data_device = None
+
+    def __init__(self, workload, dataset, parameters, device):
+        super().__init__(workload, dataset, parameters, device)
+        self.train_in_graph = tf.function(self.loop, input_signature=[tf.TensorSpec([None], tf.int64)])
+
+    def train(self, order):
+        return self.train_in_graph(order)
+
+    def loop(self, order):
+        size = self.workload.batch_size
+        total_loss = tf.zeros(())
+        for start in tf.range(0, len(order), size):  # AutoGraph makes a tf.while_loop of it
+            total_loss += self.take_step(*self.cut(order[start : start + size]))
+        return total_loss
