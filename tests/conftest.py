@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
-# Tests run side by side: with one thread each they share the cores instead of spinning at each other's barriers.
+# Tests run side by side: with a core and a thread each they do not spin at each other's barriers.
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
+if "PYTEST_XDIST_WORKER" in os.environ and hasattr(os, "sched_setaffinity"):
+    _cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {_cores[int(os.environ["PYTEST_XDIST_WORKER"][2:]) % len(_cores)]})
 
 from support import ROOT, TRAINERS
 

@@ -27,7 +27,7 @@ def test_saved_file_is_valid_and_holds_everything(suite):
     rounds = [epoch["seconds"] for trial in row["trials"] for epoch in trial["epochs"] if epoch["epoch"] > 1]
     assert benchmark["stats"]["data"] == pytest.approx(rounds, rel=1e-9), "the worker's own times, nothing else"
     assert benchmark["stats"]["rounds"] == 2 * 5
-    assert row["schema"] == 1
+    assert row["schema"] == 2
     assert row["dataset"]["name"] == "synthetic"
     assert row["isolation"] == "process"
     assert row["scheduling"] in ("batch", None)
@@ -214,6 +214,8 @@ def test_replayed_rounds_are_exact():
     seen = []
 
     class Benchmark:
+        disabled = False
+
         def pedantic(self, function, rounds):
             for _ in range(rounds):
                 start = clock()
@@ -222,6 +224,18 @@ def test_replayed_rounds_are_exact():
 
     clock.replay(Benchmark(), [0.25, 3.5, 1.0])
     assert seen == [0.25, 3.5, 1.0]
+
+
+def test_a_benchmark_with_another_timer_is_noticed():
+    class Built:
+        disabled = False
+
+        def pedantic(self, function, rounds):
+            for _ in range(rounds):
+                function()
+
+    with pytest.raises(RuntimeError, match="`clock` fixture must come before `benchmark`"):
+        ReplayClock().replay(Built(), [0.25])
 
 
 def test_a_trainers_file_is_parsed_not_run(tmp_path, suite):

@@ -9,10 +9,11 @@ import signal
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 
-from benchmarks.frameworks.trainer import Contract, Trainer
+from benchmarks.frameworks.trainer import Contract, Trainer, WrongHardware
 from benchmarks.workload import oracle
 from benchmarks.workload.cache import cache_directory
 
@@ -32,6 +33,9 @@ TRAINERS = {
     "bfloat": "Bfloat",
     "flattered": "Flattered",
     "modest": "Modest",
+    "not-fused": "NotFused",
+    "not-resident": "NotResident",
+    "other-threads": "OtherThreads",
     "crashes": "Crashes",
     "killed": "Killed",
     "hangs": "Hangs",
@@ -47,6 +51,12 @@ TRAINERS = {
     "breeds": "Breeds",
     "contractless": "Contractless",
     "no-such-class": "NoSuchClass",
+    "wants-a-module": ("Honest", "numpy", "no_such_module"),
+    "wants-numpy": ("Honest", "numpy"),
+    "wants-a-quantum-computer": "WantsAQuantumComputer",
+    "cpu-only": "CpuOnly",
+    "slow": "Slow",
+    "resident": "Resident",
 }
 
 
@@ -223,6 +233,19 @@ class Modest(Flattered):
     by = -0.0006
 
 
+class NotFused(Honest):
+    contract = Contract("fused-epoch")
+
+
+class NotResident(Honest):
+    contract = Contract("eager", data="device-resident")
+
+
+class OtherThreads(Honest):
+    def threads(self):
+        return 99
+
+
 # The broken: each takes its process, its pipe or its interface with it. They train the parity check's steps first.
 
 
@@ -345,3 +368,29 @@ def tell_that_it_hangs():
     mark = cache_directory() / "hanging"
     mark.parent.mkdir(exist_ok=True)
     mark.touch()
+
+
+# Honest ones of special needs.
+
+
+class WantsAQuantumComputer(Honest):
+    def __init__(self, *arguments):
+        raise WrongHardware("it needs a quantum computer")
+
+
+class CpuOnly(Honest):
+    cpu_only = "nobody built it for a GPU"
+
+
+class Slow(Honest):
+    def train_epoch(self, order):
+        time.sleep(0.05 * len(self.workload.batches(order)))
+        return super().train_epoch(order)
+
+
+class Resident(Honest):
+    contract = Contract("eager", data="device-resident")
+
+    def __init__(self, workload, dataset, parameters, device):
+        dataset = replace(dataset, train_images=dataset.train_images.copy(), train_labels=dataset.train_labels.copy())
+        super().__init__(workload, dataset, parameters, device)

@@ -14,7 +14,6 @@ if CPU_INFO.exists() and {"AuthenticAMD", "avx2"} <= set(CPU_INFO.read_text().sp
 import numpy as np
 import paddle
 from paddle import nn
-from paddle.nn.initializer import Assign
 
 from benchmarks.frameworks.trainer import Contract, Trainer
 
@@ -27,12 +26,10 @@ class Linear(nn.Linear):
 
 
 class MLP(nn.Sequential):
-    def __init__(self, parameters):
+    def __init__(self, layer_sizes):
         layers = []
-        for number, (weight, bias) in enumerate(parameters, start=1):
-            weight_attr = paddle.ParamAttr(f"weight{number}", Assign(weight))
-            bias_attr = paddle.ParamAttr(f"bias{number}", Assign(bias))
-            layers += [Linear(*weight.shape, weight_attr, bias_attr), nn.Tanh()]
+        for n_in, n_out in zip(layer_sizes[:-1], layer_sizes[1:]):
+            layers += [Linear(n_in, n_out), nn.Tanh()]
         super().__init__(*layers[:-1])
 
 
@@ -43,7 +40,9 @@ class PaddleTrainer(Trainer):
     def __init__(self, workload, dataset, parameters, device):
         paddle.set_device("cpu")
         self.workload, self.dataset = workload, dataset
-        self.model = MLP(parameters)
+        self.model = MLP(workload.layer_sizes)
+        for parameter, array in zip(self.model.parameters(), (array for layer in parameters for array in layer)):
+            parameter.set_value(array)
         self.optimizer = paddle.optimizer.SGD(workload.learning_rate, self.model.parameters())
 
     def train_epoch(self, order):
@@ -81,20 +80,25 @@ class PaddleStaticTrainer(PaddleTrainer):
         # every one that multiplies matrices does so with as many threads as there are cores.
         paddle.set_flags({"FLAGS_enable_pir_in_executor_trace_run": True})
         self.workload, self.dataset = workload, dataset
-        self.train_program, start_program = paddle.static.Program(), paddle.static.Program()
-        with paddle.static.program_guard(self.train_program, start_program):
-            images = paddle.static.data("images", [None, workload.layer_sizes[0]], "float32")
+        self.train_program, self.test_program, start = (paddle.static.Program() for _ in range(3))
+        with paddle.static.program_guard(self.train_program, start), paddle.utils.unique_name.guard():
             labels = paddle.static.data("labels", [None], "int32")
-            model = MLP(parameters)
-            self.loss = nn.functional.cross_entropy(model(images), labels)
+            model, logits = self.network()
+            self.loss = nn.functional.cross_entropy(logits, labels)
             paddle.optimizer.SGD(workload.learning_rate).minimize(self.loss)
-        self.test_program = paddle.static.Program()
-        with paddle.static.program_guard(self.test_program, paddle.static.Program()):
-            images = paddle.static.data("images", [None, workload.layer_sizes[0]], "float32")
-            self.predicted = MLP(parameters)(images).argmax(axis=1)  # finds the trained parameters by their names
-        self.names = [parameter.name for parameter in model.parameters()]
+        # The same names again: this network's parameters are the trained ones.
+        with paddle.static.program_guard(self.test_program, paddle.static.Program()), paddle.utils.unique_name.guard():
+            self.predicted = self.network()[1].argmax(axis=1)
         self.executor = paddle.static.Executor(paddle.CPUPlace())
-        self.executor.run(start_program)
+        self.executor.run(start)
+        scope = paddle.static.global_scope()
+        self.variables = [scope.find_var(parameter.name).get_tensor() for parameter in model.parameters()]
+        for variable, array in zip(self.variables, (array for layer in parameters for array in layer)):
+            variable.set(array, paddle.CPUPlace())
+
+    def network(self):
+        model = MLP(self.workload.layer_sizes)
+        return model, model(paddle.static.data("images", [None, self.workload.layer_sizes[0]], "float32"))
 
     def train_epoch(self, order):
         total_loss = 0.0
@@ -108,6 +112,5 @@ class PaddleStaticTrainer(PaddleTrainer):
         return self.executor.run(self.test_program, {"images": images}, [self.predicted])[0]
 
     def parameters(self):
-        scope = paddle.static.global_scope()
-        arrays = [np.array(scope.find_var(name).get_tensor()) for name in self.names]
+        arrays = [np.array(variable) for variable in self.variables]
         return list(zip(arrays[::2], arrays[1::2]))

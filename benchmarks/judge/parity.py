@@ -46,7 +46,7 @@ def parity_batches(workload, images):
 def check_steps(name, steps, workload, dataset):
     """Hold a trainer's first steps against the oracle's.
 
-    :param steps: what :meth:`benchmarks.measure.host.Host.take_steps` gave for :func:`parity_batches`.
+    :param steps: what :meth:`benchmarks.measure.trial.Runner.take_steps` gave for :func:`parity_batches`.
     :raises ParityError: naming the first step that differs, else the array whose update does.
     """
     batches = parity_batches(workload, len(dataset.train_labels))
@@ -59,7 +59,7 @@ def check_steps(name, steps, workload, dataset):
         if _relative(found, right) > LOSS_TOLERANCE:
             raise ParityError(
                 f"{name}: parity fails at step {number} of {len(batches)} ({len(batch)} images): "
-                f"{_loss_text(found, right)}. {_hint(number, len(batches))}"
+                f"{_loss_text(found, right)}. {_hint(number, len(batches))}{_resident_hint(steps)}"
             )
     expected = sketch_update(parameters, initial)
     _check_update(name, f"after {len(batches)} steps", steps["update"], expected, _rounding(initial, len(batches)))
@@ -159,6 +159,12 @@ def _hint(step, steps):
     if step == steps:
         return "All but the last, smaller batch agreed: look at how its mean is taken, and whether all of it is used."
     return "The first loss agreed: look at the gradient, the learning rate and the precision of the products."
+
+
+def _resident_hint(steps):
+    if steps["contract"]["data"] != "device-resident":
+        return ""
+    return " Or does it not keep its images on the device, as its contract says? The host's images were overwritten."
 
 
 def _epoch_hint(epoch):

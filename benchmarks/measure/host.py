@@ -40,7 +40,7 @@ class TrainerError(Exception):
 class Host:
     """One trainer and what is measured around it; made by :meth:`build`, which is the first call."""
 
-    def build(self, location, requires, variables, workload, data_directory, device, threads):
+    def build(self, location, requires, workload, data_directory, device, variables=(), threads=None):
         """Import the framework, build the trainer from the workload's own start, and say what came of it.
 
         :param location: see :class:`benchmarks.frameworks.Entry`, as are ``requires`` and ``variables``.
@@ -99,13 +99,13 @@ class Host:
         A trainer that is to keep its images on the device must do without the host's from here on.
         """
         if self.trainer.contract.data == "device-resident":
-            self.dataset.train_images.fill(np.nan)
+            self.dataset.train_images.fill(0)
             self.dataset.train_labels.fill(0)
         losses = [_as_loss(self.trainer.train_epoch(np.asarray(batch, np.int64))) for batch in batches]
         return {"losses": losses, "update": self._update()}
 
-    def watch_python(self, batches):
-        """Return what Python has to do to train on these batches at once, when all has been compiled.
+    def train_watched(self, batches):
+        """Train on these batches at once, and return what Python has to do for it when all has been compiled.
 
         ``calls`` are those of Python functions and of built-in ones; ``lines`` are the lines that Python executes;
         ``seconds`` is how long it took, with nobody watching.
@@ -115,7 +115,12 @@ class Host:
             start = time.perf_counter()
             self.trainer.train_epoch(order)
             seconds = time.perf_counter() - start
-        seen = watching.count_python(lambda: self.trainer.train_epoch(order))
+
+        def work():
+            self.trainer.train_epoch(order)
+            self.trainer.parameters()  # waits for what a trainer may still be at, in a thread of its own
+
+        seen = watching.count_python(work)
         return dict(seen, seconds=seconds, allocator_peak_bytes=self._memory()["allocator_peak_bytes"])
 
     def train_epoch(self, epoch):

@@ -65,7 +65,7 @@ class Runner:
         """Return what the host's ``build`` and ``take_steps`` say of these batches, and what a step costs.
 
         ``calls_per_step``, ``lines_per_step`` and ``seconds_per_step`` are what a further step of an epoch adds
-        (:meth:`Host.watch_python`); the seconds are a rough guess.
+        (:meth:`Host.train_watched`); the seconds are a rough guess.
 
         In a process of its own, so that the compilation that the steps cause is not missing from the first epoch.
         """
@@ -74,7 +74,7 @@ class Runner:
             built = worker.call("build", **self.build_arguments())
             batches = [batch.tolist() for batch in batches]
             steps = worker.call("take_steps", batches=batches)
-            short, long = (worker.call("watch_python", batches=batches[:1] * count) for count in WATCHED_STEPS)
+            short, long = (worker.call("train_watched", batches=batches[:1] * count) for count in WATCHED_STEPS)
         per_step = {
             f"{name}_per_step": (long[name] - short[name]) / (WATCHED_STEPS[1] - WATCHED_STEPS[0])
             for name in ("calls", "lines", "seconds")

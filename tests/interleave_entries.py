@@ -1,0 +1,61 @@
+"""Compares entries of the registry with each other: ``python -m tests.interleave_entries torch-compile/torch ...``.
+
+On an idle machine. The workers of a pair are started and warmed one after the other and take turns, epoch by epoch,
+so that whatever slows the machine slows both. Printed are the medians, and the median of the ratios of neighbours with
+its standard error.
+"""
+
+import argparse
+from contextlib import ExitStack
+from pathlib import Path
+from statistics import median, stdev
+
+from benchmarks.frameworks import REGISTRY
+from benchmarks.measure.client import ROOT, Worker
+from benchmarks.measure.interpreters import find_interpreter
+from benchmarks.measure.trial import Runner
+from benchmarks.workload import mnist
+from benchmarks.workload.spec import Workload
+
+
+def warm_worker(name, directory, environments, workload):
+    """Return a worker that has trained an epoch."""
+    entry = REGISTRY[name]
+    worker = Worker(name, find_interpreter(entry, {}, environments)[0])
+    worker.call("build", **Runner(entry, workload, directory).build_arguments())
+    worker.call("train_epoch", epoch=1)
+    return worker
+
+
+def compare(over, under, directory, environments, workload, turns):
+    with ExitStack() as stack:
+        workers = {
+            name: stack.enter_context(warm_worker(name, directory, environments, workload)) for name in (over, under)
+        }
+        seconds = {over: [], under: []}
+        for turn in range(turns):
+            for name in (over, under) if turn % 2 else (under, over):
+                seconds[name].append(workers[name].call("train_epoch", epoch=turn + 2)["seconds"])
+    ratios = [x / y for x, y in zip(seconds[over], seconds[under])]
+    error = 1.25 * stdev(ratios) / turns**0.5  # of a median of normal values
+    print(
+        f"{over}/{under} {median(ratios):.3f} ± {error:.3f} ({turns} turns; {over} {median(seconds[over]):.3f} s, "
+        f"{under} {median(seconds[under]):.3f} s)",
+        flush=True,
+    )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("pairs", nargs="+", metavar="OVER/UNDER")
+    parser.add_argument("--turns", type=int, default=8, help="epochs of each (default: 8)")
+    parser.add_argument("--steps", type=int, help="of an epoch (default: all)")
+    parser.add_argument("--envs", type=Path, default=ROOT / ".tox", help="as pytest's --envs")
+    arguments = parser.parse_args()
+    workload = Workload(steps=arguments.steps)
+    for pair in arguments.pairs:
+        compare(*pair.split("/"), str(mnist.find()), arguments.envs, workload, arguments.turns)
+
+
+if __name__ == "__main__":
+    main()
