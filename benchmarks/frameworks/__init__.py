@@ -57,7 +57,7 @@ REGISTRY = {
         _entry("onnxruntime", "onnxruntime:OnnxRuntimeTrainer", *_ONNXRUNTIME, environment="onnxruntime"),
         _entry("mindspore", "mindspore:MindsporeTrainer", "mindspore", environment="mindspore"),
         _entry("tinygrad", "tinygrad:TinygradTrainer", "tinygrad"),
-        _entry("mlx", "mlx:MlxTrainer", "mlx"),
+        _entry("mlx", "mlx:MlxTrainer", "mlx.core", environment="mlx"),
         _entry("numpy", "numpy:NumpyTrainer", "numpy", "threadpoolctl"),
         # Compiled.
         _entry("torch-compile", "torch:TorchCompileTrainer", "torch"),
