@@ -25,11 +25,13 @@ def test_what_this_interpreter_has_runs_here(tmp_path):
     assert find_interpreter(HERE, {}, tmp_path) == (None, None)
 
 
-def test_what_it_lacks_runs_in_its_environment(tmp_path):
+def test_what_it_lacks_runs_in_its_environment(tmp_path, monkeypatch):
     assert find_interpreter(ELSEWHERE, {}, tmp_path) == (None, None)
     python = make_environment(tmp_path)
     assert find_interpreter(ELSEWHERE, {}, tmp_path) == (python, "there")
     assert find_interpreter(ELSEWHERE, {}, None) == (None, None)
+    monkeypatch.chdir(tmp_path)
+    assert find_interpreter(ELSEWHERE, {}, ".") == (python, "there"), "workers start in another directory"
 
 
 def test_a_named_interpreter_goes_first(tmp_path):

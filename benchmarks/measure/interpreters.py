@@ -25,7 +25,7 @@ def find_interpreter(entry, named, directory):
         if name in named:
             return named[name], name
     if directory and entry.environment and missing(entry.requires):
-        python = interpreter_of(Path(directory) / entry.environment)
+        python = interpreter_of(Path(directory).absolute() / entry.environment)  # workers start elsewhere
         if python.exists():
             return str(python), entry.environment
     return None, None
