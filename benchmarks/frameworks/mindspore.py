@@ -1,4 +1,4 @@
-"""MindSpore: cells and value_and_grad, in PyNative mode, its default, or with the whole step one graph."""
+"""MindSpore: PyNative, its eager mode and default, or the whole step compiled to a graph."""
 
 from __future__ import annotations
 
@@ -6,62 +6,66 @@ import mindspore as ms
 import numpy as np
 from mindspore import nn, ops
 
-from benchmarks.frameworks.trainer import Contract, Trainer
-
-
-def network(layer_sizes):
-    layers = []
-    for n_in, n_out in zip(layer_sizes[:-1], layer_sizes[1:]):
-        layers += [nn.Dense(n_in, n_out), nn.Tanh()]
-    return nn.SequentialCell(*layers[:-1])
+from benchmarks.frameworks.trainer import Contract, Trainer, threads_asked
 
 
 class MindsporeTrainer(Trainer):
     contract = Contract("eager")
-    cpu_only = "its wheels are built for CPUs and Ascend"
+    cpu_only = "its wheels' GPU plugins are built for CUDA 11.1 and 11.6"
 
     def __init__(self, workload, dataset, parameters, device):
         ms.set_device("CPU")
-        ms.runtime.set_cpu_affinity(False)  # the worker's own is already cut to --threads
+        ms.device_context.cpu.op_tuning.threads_num(threads_asked())  # else it counts the machine's cores
+        # Else each operation passes through a pipeline of threads that spin as they wait, on the cores that compute.
+        ms.runtime.launch_blocking()
         self.workload, self.dataset = workload, dataset
-        self.model = network(workload.layer_sizes)
-        self.dense = [cell for cell in self.model if isinstance(cell, nn.Dense)]
-        for layer, (weight, bias) in zip(self.dense, parameters):
-            layer.weight.set_data(ms.Tensor(weight.T.copy()))
-            layer.bias.set_data(ms.Tensor(bias))
-        self.optimizer = nn.SGD(self.model.trainable_params(), workload.learning_rate)
-        self.loss_and_gradients = ms.value_and_grad(self.mean_loss, None, self.optimizer.parameters)
+        layers = []
+        for weight, bias in parameters:
+            weight = ms.Tensor(np.ascontiguousarray(weight.T))
+            layers += [nn.Dense(weight.shape[1], weight.shape[0], weight, ms.Tensor(bias)), nn.Tanh()]
+        self.model = nn.SequentialCell(*layers[:-1])
+        self.weights = ms.ParameterTuple(self.model.trainable_params())
+        # One operation; ops.cross_entropy is many, and slow ones.
+        self.cross_entropy = nn.SoftmaxCrossEntropyWithLogits(sparse=True, reduction="mean")
+        self.descend = ops.ApplyGradientDescent()  # nn.SGD compiles a graph of its own, which is not eager
+        self.loss_and_gradients = ms.value_and_grad(self.mean_loss, None, self.weights)
 
     def mean_loss(self, images, labels):
-        return ops.cross_entropy(self.model(images), labels)
+        return self.cross_entropy(self.model(images), labels)
 
     def step(self, images, labels):
         loss, gradients = self.loss_and_gradients(images, labels)
-        self.optimizer(gradients)
+        for parameter, gradient in zip(self.weights, gradients):
+            self.descend(parameter, self.workload.learning_rate, gradient)
         return loss
 
     def train_epoch(self, order):
-        total_loss = ms.Tensor(0.0, ms.float32)
+        total_loss = 0.0
         for batch in self.workload.batches(order):
-            images, labels = self.dataset.train_images[batch], self.dataset.train_labels[batch]
-            total_loss += self.step(ms.Tensor(images), ms.Tensor(labels)) * len(batch)
-        ms.runtime.synchronize()
-        return float(total_loss.asnumpy()) / len(order)
+            images = ms.Tensor(self.dataset.train_images[batch])
+            labels = ms.Tensor(self.dataset.train_labels[batch])
+            total_loss += float(self.step(images, labels).asnumpy()) * len(batch)
+        return total_loss / len(order)
 
     def evaluate(self):
         images, labels = self.dataset.test_images, self.dataset.test_labels
-        correct = 0
-        for batch in self.workload.batches(np.arange(len(labels))):
-            correct += int((self.model(ms.Tensor(images[batch])).asnumpy().argmax(axis=1) == labels[batch]).sum())
-        return correct / len(labels)
+        batches = self.workload.batches(np.arange(len(labels)))
+        predicted = (self.model(ms.Tensor(images[batch])).asnumpy().argmax(axis=1) for batch in batches)
+        return sum(int((now == labels[batch]).sum()) for now, batch in zip(predicted, batches)) / len(labels)
 
     def parameters(self):
-        return [(layer.weight.asnumpy().T.copy(), layer.bias.asnumpy().copy()) for layer in self.dense]
+        arrays = [parameter.asnumpy().T.copy() for parameter in self.weights]
+        return list(zip(arrays[::2], arrays[1::2]))
+
+    def threads(self):
+        return ms.get_context("runtime_num_threads")
 
 
 class MindsporeGraphTrainer(MindsporeTrainer):
     contract = Contract("graph")
 
     def __init__(self, workload, dataset, parameters, device):
+        ms.set_context(mode=ms.GRAPH_MODE)
         super().__init__(workload, dataset, parameters, device)
-        self.step = ms.jit(self.step)
+        optimizer = nn.SGD(self.weights, workload.learning_rate)
+        self.step = nn.TrainOneStepCell(nn.WithLossCell(self.model, self.cross_entropy), optimizer).set_train()

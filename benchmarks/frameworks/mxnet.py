@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
-# Aggregated updates save a GPU launches; on a CPU they take twice as long as one update a parameter.
-os.environ.setdefault("MXNET_OPTIMIZER_AGGREGATION_SIZE", "0")
-
 import mxnet as mx
 import numpy as np
 from mxnet import autograd, gluon
