@@ -59,6 +59,17 @@ def test_a_contract_that_holds_passes(seen):
     check(**seen)
 
 
+def test_what_happens_but_once_is_not_counted():
+    filled = []
+
+    def work():
+        if not filled:
+            for number in range(1000):
+                filled.append(len(str(number)))
+
+    assert count_python(work)["lines"] < 10
+
+
 def test_counting_sees_the_same_in_every_repetition_and_more_for_more_work():
     def work(steps):
         for _ in range(steps):
