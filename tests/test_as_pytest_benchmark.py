@@ -12,7 +12,19 @@ from support import ROOT, TRAINERS
 
 from benchmarks.measure.clock import ReplayClock
 
-FRAMEWORKS = ("jax", "torch", "tensorflow", "keras")
+FRAMEWORKS = (
+    "jax",
+    "torch",
+    "tensorflow",
+    "keras",
+    "flax",
+    "haiku",
+    "equinox",
+    "lightning",
+    "tinygrad",
+    "mlx",
+    "paddle",
+)
 
 
 def test_saved_file_is_valid_and_holds_everything(suite):
@@ -180,7 +192,8 @@ def test_the_table_shows_what_was_measured(suite):
 
 def test_collecting_imports_no_framework():
     code = (
-        "import sys, pytest; code = pytest.main(['benchmarks', '--collect-only', '-q', '-p', 'no:cacheprovider']); "
+        "import sys, pytest; arguments = '--frameworks=all --collect-only -q -p no:cacheprovider'; "
+        "code = pytest.main(['benchmarks', *arguments.split()]); "
         f"print('imported', [name for name in {FRAMEWORKS} if name in sys.modules], int(code))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)

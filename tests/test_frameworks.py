@@ -1,7 +1,10 @@
 """The real frameworks keep their interface: parity on the synthetic data, in one session each."""
 
+import ast
+import configparser
+
 import pytest
-from support import TRAINERS
+from support import ROOT, TRAINERS
 
 from benchmarks.frameworks import DEFAULT, LIMIT_SETTERS, REGISTRY, Entry, select
 from benchmarks.frameworks.trainer import Contract
@@ -10,12 +13,16 @@ from benchmarks.measure.gpu import find_gpu
 from benchmarks.measure.trial import Runner, measure_limit
 from benchmarks.workload.spec import Workload
 
+# The default ones in every run; the others with `tox -e tests -- -m slow`, where their environments have been made.
+ALL = [name if name in DEFAULT else pytest.param(name, marks=pytest.mark.slow) for name in REGISTRY]
 
-@pytest.mark.parametrize("name", DEFAULT)
+
+@pytest.mark.parametrize("name", ALL)
 def test_a_framework_trains_what_the_oracle_trains(suite, name):
-    pytest.importorskip(REGISTRY[name].requires[0])
     run = suite("--layer-sizes=784,64,48,10", "--epochs=3", "--device=cpu", frameworks=name)
     outcome, message = run.outcomes[name]
+    if outcome == "skipped":
+        pytest.skip(message)
     assert outcome == "passed", message
     row = run.rows[name]
     assert row["contract"]["precision"] == "fp32"
@@ -27,9 +34,22 @@ def test_a_framework_trains_what_the_oracle_trains(suite, name):
 @pytest.mark.parametrize("name", DEFAULT)
 def test_a_framework_can_be_run_in_process(suite, name):
     """Twice in one process: parity check and trial, as a debugger would want it."""
-    pytest.importorskip(REGISTRY[name].requires[0])
     run = suite("--isolation=none", "--epochs=2", "--device=cpu", frameworks=name)
     assert run.outcomes[name][0] == "passed", run.outcomes[name][1]
+
+
+def test_every_entry_can_be_found_and_installed():
+    """Its class is in its file, and its environment is one that tox knows and `tox -e all` makes."""
+    tox = configparser.ConfigParser(interpolation=None)
+    tox.read(ROOT / "tox.ini")
+    made = tox["testenv:all"]["commands_pre"].split("-e ")[1].split(",")
+    for entry in REGISTRY.values():
+        module, _, class_name = entry.location.partition(":")
+        source = ROOT / (module.replace(".", "/") + ".py")
+        classes = [node.name for node in ast.parse(source.read_text()).body if isinstance(node, ast.ClassDef)]
+        assert class_name in classes, entry
+        assert f"testenv:{entry.environment}" in tox and entry.environment in made, entry
+    assert all(f"testenv:{name}" in tox for name in made)
 
 
 @pytest.mark.skipif(find_gpu() is not None, reason="this machine has a GPU")

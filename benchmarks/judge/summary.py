@@ -72,7 +72,10 @@ def summarize(trials, errors, steps, images, flops, limit_flops_per_second):
         "steps_per_second": steps / epoch_seconds,
         "images_per_second": images / epoch_seconds,
         "flops_per_second": rate,
-        "limit_share": rate / limit_flops_per_second if limit_flops_per_second else None,
+        # Nothing beats a limit: one that was beaten was measured while something disturbed it.
+        "limit_share": rate / limit_flops_per_second
+        if limit_flops_per_second and rate <= limit_flops_per_second
+        else None,
         "accuracy": median(trial.epochs[-1].accuracy for trial in trials),
         "memory": _worst(asdict(trial.memory) for trial in trials),
         "parity": _worst(asdict(error) for error in errors),

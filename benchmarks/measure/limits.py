@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-SECONDS = 0.5
+SECONDS = 1.0
 
 
 def matrix_product_rate(workload, place=np.asarray, multiply=np.matmul, seconds=SECONDS):

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 MIB = 2**20
-HEADINGS = ("framework", "version", "contract", "environment", "epoch", "first epoch", "images/s", "limit")
+HEADINGS = ("framework", "version", "contract", "environment", "epoch", "first epoch", "images/s")
 HEADINGS += ("memory, host", "accuracy", "parity: loss", "update")
 EXECUTIONS = ("eager", "compiled", "graph", "fused-epoch")
 
@@ -35,7 +35,6 @@ def _cells(row):
         f"{row['environment'] or 'cpu'}, Python {row['python'].rpartition('.')[0]}",
         *epochs,
         f"{row['images_per_second']:,.0f}",
-        "-" if row["limit_share"] is None else f"{row['limit_share']:.0%}",
         f"{row['memory']['host_peak_rss_bytes'] / MIB:,.0f} MiB" if row["memory"]["host_peak_rss_bytes"] else "-",
         f"{row['accuracy']:.4f}",
         f"{row['parity']['loss']:.0e}",
