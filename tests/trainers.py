@@ -246,12 +246,12 @@ class OtherThreads(Honest):
         return 99
 
 
-# The broken: each takes its process, its pipe or its interface with it. They train the parity check's steps first.
+# The broken: each takes its process, its pipe or its interface with it, in its first whole epoch.
 
 
 class Broken(Honest):
     def train_epoch(self, order):
-        if len(order) > self.workload.batch_size:
+        if len(order) == len(self.dataset.train_labels):
             return self.fall()
         return super().train_epoch(order)
 
