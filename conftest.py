@@ -126,8 +126,9 @@ def rename(framework, options, clock, benchmark):  # clock first: benchmark take
 
     def apply(workload):
         asked, found = options.benchmark_id(framework), options.benchmark_id(framework, workload)
-        for name in ("name", "fullname", "param"):
-            setattr(benchmark, name, getattr(benchmark, name).replace(asked, found))
+        benchmark.param = found
+        for name in ("name", "fullname"):
+            setattr(benchmark, name, getattr(benchmark, name).replace(f"[{asked}]", f"[{found}]"))
 
     return apply
 

@@ -104,7 +104,7 @@ def test_threads_are_applied_and_read_back(suite):
 
 
 def test_an_epoch_budget_trains_a_part_and_says_so(suite):
-    run = suite("--epoch-budget=0.5", "--epochs=3", frameworks="slow,honest")
+    run = suite("--epoch-budget=0.5", "--epochs=3", frameworks="slow,test,honest")
     slow, honest = run.rows["slow"], run.rows["honest"]
     assert slow["steps_per_epoch"] in (4, 8)  # of 0.05 s each, and what the machine adds
     assert slow["workload"]["steps"] == slow["steps_per_epoch"]
@@ -114,4 +114,5 @@ def test_an_epoch_budget_trains_a_part_and_says_so(suite):
     names = {row["extra_info"]["framework"]: row["name"] for row in run.json["benchmarks"]}
     assert f"steps={slow['steps_per_epoch']}]" in names["slow"], "never compared with whole epochs"
     assert "steps" not in names["honest"]
+    assert names["test"].startswith("test_training_epoch[test-"), "only what stands between the brackets is renamed"
     assert f"epochs of {slow['steps_per_epoch']} steps" in run.output

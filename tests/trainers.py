@@ -56,6 +56,7 @@ TRAINERS = {
     "wants-a-quantum-computer": "WantsAQuantumComputer",
     "cpu-only": "CpuOnly",
     "slow": "Slow",
+    "test": "Slow",
     "resident": "Resident",
 }
 
