@@ -1,5 +1,6 @@
 """What was seen of a trainer against what its contract says; the liars' own runs are in test_liars.py."""
 
+import numpy as np
 import pytest
 
 from benchmarks.judge.contract import ContractError, check_contract
@@ -7,11 +8,16 @@ from benchmarks.measure.watching import count_python
 from benchmarks.workload.dataset import synthetic
 from benchmarks.workload.spec import Workload
 
-DATA = synthetic()
-IMAGES = DATA.train_images.nbytes
+
+class Mnist:
+    train_images = np.broadcast_to(np.float32(0), (60_000, 784))
 
 
-def check(execution, calls, lines=0, data="host-fed", device="cpu", peak=None):
+IMAGES = Mnist.train_images.nbytes
+DEFAULT = {"layer_sizes": Workload().layer_sizes}
+
+
+def check(execution, calls, lines=0, data="host-fed", device="cpu", peak=None, dataset=Mnist, **workload):
     built = {
         "contract": {"execution": execution, "data": data, "precision": "fp32"},
         "calls_per_step": calls,
@@ -19,7 +25,7 @@ def check(execution, calls, lines=0, data="host-fed", device="cpu", peak=None):
         "device": device,
         "allocator_peak_bytes": peak,
     }
-    check_contract("x", built, Workload(layer_sizes=(784, 32, 10)), DATA)
+    check_contract("x", built, Workload(**{"layer_sizes": (784, 32, 10), **workload}), dataset)
 
 
 @pytest.mark.parametrize(
@@ -32,6 +38,7 @@ def check(execution, calls, lines=0, data="host-fed", device="cpu", peak=None):
         (dict(execution="graph", calls=0), "Python does nothing for a further step: say fused-epoch"),
         (dict(execution="eager", calls=3, lines=9), "a step makes 3 calls from Python, and the network alone has 4"),
         (dict(execution="eager", calls=99, device="gpu:x", peak=IMAGES), "more than all the images"),
+        (dict(DEFAULT, execution="eager", calls=99, device="gpu:x", peak=IMAGES), "more than all the images"),
         (
             dict(execution="eager", calls=99, device="gpu:x", data="device-resident", peak=IMAGES - 1),
             "less than the images",
@@ -57,6 +64,15 @@ def test_a_contract_that_does_not_hold_is_named(seen, reason):
 )
 def test_a_contract_that_holds_passes(seen):
     check(**seen)
+
+
+@pytest.mark.parametrize("large", [{"layer_sizes": (784, 7000, 7000, 10)}, {"batch_size": 20_000}])
+def test_what_is_as_large_as_the_images_is_not_taken_for_them(large):
+    check("eager", calls=99, device="gpu:x", peak=2 * IMAGES, **large)
+
+
+def test_a_library_s_workspace_is_not_taken_for_a_small_data_set():
+    check("eager", calls=99, device="gpu:x", peak=40 * 2**20, dataset=synthetic())
 
 
 def test_what_happens_but_once_is_not_counted():

@@ -7,6 +7,12 @@ neither.
 from __future__ import annotations
 
 from benchmarks.errors import SuiteError
+from benchmarks.workload.spec import FLOAT_BYTES
+
+# What an honest trainer may hold on a GPU without all the images: a network and a batch several times over (gradients,
+# an update, batches fetched ahead), and a library's workspace (cuBLAS takes 32 MiB of PyTorch's allocator on Hopper).
+STEP_COPIES = 8
+WORKSPACE_BYTES = 64 * 2**20
 
 
 class ContractError(SuiteError):
@@ -18,7 +24,8 @@ def check_contract(name, built, workload, dataset):
 
     - ``fused-epoch``: Python has nothing more to do for a further step of the epoch. All others have.
     - ``eager``: every layer's product and activation are calls of their own, in every step.
-    - ``host-fed``: on a GPU, all images never lie in the device's memory.
+    - ``host-fed``: on a GPU, all images never lie in the device's memory. Judged only where they would stand out
+      there: where they are larger than all that an honest trainer may need.
     - ``device-resident``: has been proven before, by losses that were right though the host's images were gone; on a
       GPU, they lie in the device's memory.
 
@@ -39,9 +46,11 @@ def check_contract(name, built, workload, dataset):
             "say compiled or graph."
         )
     peak, images = built["allocator_peak_bytes"], dataset.train_images.nbytes
+    step = FLOAT_BYTES * (workload.n_parameters + workload.batch_size * sum(workload.layer_sizes))
+    needed = STEP_COPIES * step + WORKSPACE_BYTES
     if built["device"] == "cpu" or peak is None:
         return
-    if contract["data"] == "host-fed" and peak >= images:
+    if contract["data"] == "host-fed" and peak >= images > needed:
         raise ContractError(f"{said}, but {peak:,} bytes lie on the device, more than all the images ({images:,}).")
     if contract["data"] == "device-resident" and peak < images:
         raise ContractError(f"{said}, but {peak:,} bytes lie on the device, less than the images ({images:,}).")
