@@ -38,6 +38,16 @@ def test_a_framework_can_be_run_in_process(suite, name):
     assert run.outcomes[name][0] == "passed", run.outcomes[name][1]
 
 
+def test_keras_keeps_the_backend_of_its_process(suite):
+    """Else --isolation=none would measure the first backend again, under the name of the second."""
+    run = suite("--isolation=none", "--epochs=2", "--device=cpu", frameworks="keras-jax,keras-torch")
+    assert run.outcomes["keras-jax"][0] == "passed", run.outcomes["keras-jax"][1]
+    outcome, message = run.outcomes["keras-torch"]
+    assert outcome == "failure"
+    assert message.startswith("KerasTorchTrainer trains with Keras on torch, and Keras runs on jax in this process")
+    assert set(run.rows) == {"keras-jax"}
+
+
 def test_every_entry_can_be_found_and_installed():
     """Its class is in its file, and its environment is one that tox knows and `tox -e all` makes."""
     tox = configparser.ConfigParser(interpolation=None)

@@ -5,16 +5,24 @@ from __future__ import annotations
 import keras
 import numpy as np
 
+from benchmarks.errors import SuiteError
 from benchmarks.frameworks.trainer import Contract, Trainer
 
 
 class KerasTrainer(Trainer):
     """What all backends share; the subclasses know their devices and their data."""
 
+    keras_backend: str | None = None  # every subclass names its own
     jit_compile = False
     steps_per_execution = 1
 
     def __init__(self, workload, dataset, parameters, device):
+        found = keras.config.backend()
+        if found != self.keras_backend:  # Keras reads KERAS_BACKEND once a process, when it is imported
+            raise SuiteError(
+                f"{type(self).__name__} trains with Keras on {self.keras_backend}, and Keras runs on {found} in this "
+                "process already: give each backend a process of its own, as --isolation=process does, or a session."
+            )
         self.workload, self.dataset = workload, dataset
         self.use(device)
         *hidden, classes = workload.layer_sizes[1:]
@@ -67,6 +75,7 @@ class KerasTensorFlowTrainer(KerasTrainer):
     """Fed by tf.data: with NumPy arrays, fit would be some 10 % slower."""
 
     contract = Contract("graph")
+    keras_backend = "tensorflow"
 
     def use(self, device):
         from benchmarks.frameworks import tensorflow
@@ -119,6 +128,7 @@ class KerasStepsTrainer(KerasTensorFlowTrainer):
 
 class KerasJaxTrainer(KerasTrainer):
     contract = Contract("compiled")
+    keras_backend = "jax"
     jit_compile = True
 
     def use(self, device):
@@ -139,6 +149,7 @@ class KerasJaxTrainer(KerasTrainer):
 
 class KerasTorchTrainer(KerasTrainer):
     contract = Contract("eager")
+    keras_backend = "torch"
 
     def use(self, device):
         from benchmarks.frameworks import torch
