@@ -82,16 +82,10 @@ class KerasTensorFlowTrainer(KerasTrainer):
 
         self.backend, self.tf = tensorflow, tensorflow.tf
         self.on_gpu, self.device_name = tensorflow.use_device(device)
-        with self.tf.device("CPU:0"):  # host-fed, also where there is a GPU
-            self.images, self.labels = map(self.tf.constant, (self.dataset.train_images, self.dataset.train_labels))
+        self.train_data = tensorflow.train_tensors(self.dataset, "CPU:0")  # host-fed, also where there is a GPU
 
     def batches(self, order):
-        tune = self.tf.data.AUTOTUNE
-        batches = self.tf.data.Dataset.from_tensor_slices(order).batch(self.workload.batch_size)
-        return batches.map(self.cut, num_parallel_calls=tune).prefetch(tune)
-
-    def cut(self, batch):
-        return self.tf.gather(self.images, batch), self.tf.gather(self.labels, batch)
+        return self.backend.host_fed(self.train_data, order, self.workload.batch_size)
 
     def synchronize(self):
         if self.on_gpu:

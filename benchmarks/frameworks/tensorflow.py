@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import tensorflow as tf
 
 from benchmarks.frameworks.trainer import Contract, NoGpu, Trainer, threads_asked
@@ -39,6 +41,23 @@ def allocator_memory(on_gpu):
     return {"allocator_peak_bytes": tf.config.experimental.get_memory_info("GPU:0")["peak"]} if on_gpu else {}
 
 
+def train_tensors(dataset, place):
+    """Return the training images and labels as tensors on a device."""
+    with tf.device(place):
+        return tf.constant(dataset.train_images), tf.constant(dataset.train_labels)
+
+
+def cut(tensors, batch):
+    images, labels = tensors
+    return tf.gather(images, batch), tf.gather(labels, batch)
+
+
+def host_fed(tensors, order, batch_size):
+    """Return the batches of an epoch as a tf.data pipeline, which cuts them on the host while the device trains."""
+    batches, tune = tf.data.Dataset.from_tensor_slices(order).batch(batch_size), tf.data.AUTOTUNE
+    return batches.map(partial(cut, tensors), num_parallel_calls=tune).prefetch(tune)
+
+
 class TensorFlowTrainer(Trainer):
     contract = Contract("graph")
     jit_compile = False
@@ -47,8 +66,7 @@ class TensorFlowTrainer(Trainer):
     def __init__(self, workload, dataset, parameters, device):
         self.on_gpu, self.device_name = use_device(device)
         self.workload, self.dataset = workload, dataset
-        with tf.device(self.data_device):
-            self.train_images, self.train_labels = map(tf.constant, (dataset.train_images, dataset.train_labels))
+        self.train_data = train_tensors(dataset, self.data_device)
         self.model = MLP(parameters)
         self.step = tf.function(self.take_step, jit_compile=self.jit_compile)
         self.predict = tf.function(self.model)
@@ -61,16 +79,9 @@ class TensorFlowTrainer(Trainer):
 
     def train(self, order):
         total_loss = tf.zeros(())
-        for images, labels in self.batches(order):
+        for images, labels in host_fed(self.train_data, order, self.workload.batch_size):
             total_loss += self.step(images, labels)
         return total_loss
-
-    def batches(self, order):
-        batches = tf.data.Dataset.from_tensor_slices(order).batch(self.workload.batch_size)
-        return batches.map(self.cut, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
-
-    def cut(self, batch):
-        return tf.gather(self.train_images, batch), tf.gather(self.train_labels, batch)
 
     def take_step(self, images, labels):
         """Take one SGD step and return the sum of the images' losses before it."""
@@ -122,5 +133,5 @@ class TensorFlowEpochTrainer(TensorFlowTrainer):
         size = self.workload.batch_size
         total_loss = tf.zeros(())
         for start in tf.range(0, len(order), size):  # AutoGraph makes a tf.while_loop of it
-            total_loss += self.take_step(*self.cut(order[start : start + size]))
+            total_loss += self.take_step(*cut(self.train_data, order[start : start + size]))
         return total_loss
