@@ -43,6 +43,13 @@ def test_bytes_count_the_ragged_step():
     assert workload.bytes_per_epoch(images) == 3 * 2 * 4 * workload.n_parameters + 250 * (4 * 784 + 4)
 
 
+@pytest.mark.parametrize(("changed", "steps"), [({}, 3), ({"steps": 2}, 2), ({"steps": 9}, 3)])
+def test_an_epoch_has_as_many_steps_as_batches(changed, steps):
+    workload = Workload(batch_size=100, **changed)
+    images = 250
+    assert workload.steps_per_epoch(images) == len(workload.batches(workload.order(1, images))) == steps
+
+
 def test_every_epoch_has_its_own_order_of_all_images():
     orders = [Workload().order(epoch, 1_000) for epoch in (1, 2)]
     for order in orders:

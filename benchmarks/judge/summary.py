@@ -18,10 +18,10 @@ def describe(runner, dataset, built, trials, errors, limit):
     :param errors: list of :class:`benchmarks.judge.parity.Errors`, one for each trial.
     :param limit: the CPU's, :func:`benchmarks.measure.trial.measure_limit`.
     """
-    workload = runner.workload
-    images = workload.images_per_epoch(len(dataset.train_labels))
-    whole = images == len(dataset.train_labels)
-    steps = len(workload.batches(range(images)))
+    workload, train_images = runner.workload, len(dataset.train_labels)
+    images = workload.images_per_epoch(train_images)
+    whole = images == train_images
+    steps = workload.steps_per_epoch(train_images)
     flops = workload.flops_per_epoch(images)
     if built["device"] != "cpu":
         limit = {"flops_per_second": None, "engine": None}  # it is the CPU's
@@ -39,23 +39,23 @@ def describe(runner, dataset, built, trials, errors, limit):
         "calls_per_step": built["calls_per_step"],
         "isolation": runner.isolation,
         "workload": workload.as_dict(),
-        "dataset": {"name": dataset.name, "digest": dataset.digest, "train_images": len(dataset.train_labels)},
+        "dataset": {"name": dataset.name, "digest": dataset.digest, "train_images": train_images},
         "steps_per_epoch": steps,
         "whole_epochs": whole,
         "flops_per_epoch": flops,
         "bytes_per_epoch": workload.bytes_per_epoch(images),
         "limit": limit,
-        **summarize(trials, errors, steps, images, flops, limit["flops_per_second"]),
-        **({} if whole else {"epoch_seconds": None, "epoch_seconds_of_trials": None}),
+        **summarize(trials, errors, steps, images, whole, flops, limit["flops_per_second"]),
         "trials": [trial.as_dict() for trial in trials],
     }
 
 
-def summarize(trials, errors, steps, images, flops, limit_flops_per_second):
+def summarize(trials, errors, steps, images, whole, flops, limit_flops_per_second):
     """Return the figures of one framework's trials, each trial counting once; the CPU time is a median over rounds.
 
     :param steps: how many an epoch has.
     :param images: how many training images it has.
+    :param whole: whether those are all; the time of a part is no epoch's, and only its rates are told.
     :param flops: of an epoch.
     :param limit_flops_per_second: the device's measured limit; None where it was not measured.
     """
@@ -63,8 +63,8 @@ def summarize(trials, errors, steps, images, flops, limit_flops_per_second):
     epoch_seconds = median(medians)
     rate = flops / epoch_seconds
     return {
-        "epoch_seconds": epoch_seconds,
-        "epoch_seconds_of_trials": medians,
+        "epoch_seconds": epoch_seconds if whole else None,
+        "epoch_seconds_of_trials": medians if whole else None,
         "epoch_spread": (max(medians) - min(medians)) / epoch_seconds if len(medians) > 1 else None,
         "first_epoch_seconds": median(trial.first_epoch_seconds for trial in trials),
         "import_seconds": median(trial.import_seconds for trial in trials),
@@ -72,16 +72,19 @@ def summarize(trials, errors, steps, images, flops, limit_flops_per_second):
         "steps_per_second": steps / epoch_seconds,
         "images_per_second": images / epoch_seconds,
         "flops_per_second": rate,
-        # Nothing beats a limit: one that was beaten was measured while something disturbed it.
-        "limit_share": rate / limit_flops_per_second
-        if limit_flops_per_second and rate <= limit_flops_per_second
-        else None,
+        "limit_share": _limit_share(rate, limit_flops_per_second),
         "accuracy": median(trial.epochs[-1].accuracy for trial in trials),
         "memory": _worst(asdict(trial.memory) for trial in trials),
         "parity": _worst(asdict(error) for error in errors),
         "disturbed_trials": sum(trial.disturbed for trial in trials),
         "repeated_attempts": sum(trial.attempt - 1 for trial in trials),
     }
+
+
+def _limit_share(rate, limit):
+    if limit is None or rate > limit:  # nothing beats a limit: one that was beaten was measured while disturbed
+        return None
+    return rate / limit
 
 
 def mean_and_deviation(values):

@@ -55,8 +55,7 @@ class Runner:
         :param step_seconds: what a step is thought to take.
         :param images: of the data set.
         """
-        steps = len(self.workload.batches(range(self.workload.images_per_epoch(images))))
-        if budget_seconds is None or steps * step_seconds <= budget_seconds:
+        if budget_seconds is None or self.workload.steps_per_epoch(images) * step_seconds <= budget_seconds:
             return self
         affordable = max(1.0, budget_seconds / step_seconds)
         return replace(self, workload=replace(self.workload, steps=2 ** int(math.log2(affordable))))
