@@ -168,7 +168,8 @@ def test_missing_data_are_one_clear_error(suite, tmp_path):
 def test_csv_files_have_the_seed_experiment_s_columns(suite, tmp_path):
     run = suite("--trials=2", f"--results-csv={tmp_path / 'tables'}")
     epochs = list(csv.DictReader((tmp_path / "tables" / "results.csv").open()))
-    assert list(epochs[0]) == ["framework", "run", "epoch", "time", "accuracy", "peak_memory_mib", "avg_memory_mib"]
+    seeds = ["framework", "run", "epoch", "time", "accuracy", "peak_memory_mib", "avg_memory_mib"]
+    assert list(epochs[0]) == [*seeds, "steps"]
     saved = [epoch for trial in run.rows["honest"]["trials"] for epoch in trial["epochs"]]
     assert [float(epoch["time"]) for epoch in epochs] == [epoch["seconds"] for epoch in saved]
     assert [(row["run"], row["epoch"]) for row in epochs] == [(r, e) for r in "12" for e in "123456"]
@@ -178,6 +179,13 @@ def test_csv_files_have_the_seed_experiment_s_columns(suite, tmp_path):
     assert float(summary["time_mean"]) == pytest.approx(sum(steady) / len(steady))
     assert float(summary["peak_memory_mib_mean"]) > 10
     assert float(summary["final_accuracy_mean"]) == run.rows["honest"]["accuracy"]
+
+
+@pytest.mark.parametrize(("asked", "steps"), [((), "47"), (("--steps=3",), "3")])
+def test_csv_files_say_how_much_of_an_epoch_a_time_is_of(suite, tmp_path, asked, steps):
+    suite("--epochs=2", f"--results-csv={tmp_path}", *asked)
+    for name in ("results.csv", "summary.csv"):
+        assert {row["steps"] for row in csv.DictReader((tmp_path / name).open())} == {steps}
 
 
 def test_the_table_shows_what_was_measured(suite):

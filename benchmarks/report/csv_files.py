@@ -1,4 +1,4 @@
-"""``--results-csv``: the seed experiment's two tables, so that its readers find their columns again."""
+"""``--results-csv``: the seed experiment's two tables, so that its readers find their columns again, and one more."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ def write(rows, directory):
     """Write ``results.csv`` and ``summary.csv`` into a directory that is there, and return their paths.
 
     ``results.csv``: one row an epoch, the first included: framework, run (the trial), epoch, time (seconds), accuracy,
-    peak_memory_mib, avg_memory_mib (of the device, or of the host where the trainer runs on it). ``summary.csv``: mean
-    and sample standard deviation of each over the steady epochs; of the accuracy after the last one and of the first
-    one's time over the trials.
+    peak_memory_mib, avg_memory_mib (of the device, or of the host where the trainer runs on it), steps (that were
+    trained of the epoch: times of unlike steps do not compare). ``summary.csv``: mean and sample standard deviation of
+    each over the steady epochs; of the accuracy after the last one and of the first one's time over the trials; steps.
 
     :param rows: the ``extra_info`` of each benchmark.
     """
     directory = Path(directory)
     epochs = [epoch for row in rows for epoch in _epochs(row)]
-    summary = [_summary(row["framework"], _epochs(row)) for row in rows]
+    summary = [_summary(row, _epochs(row)) for row in rows]
     return [_write(directory / "results.csv", epochs), _write(directory / "summary.csv", summary)]
 
 
@@ -39,14 +39,15 @@ def _epochs(row):
             "accuracy": epoch["accuracy"],
             "peak_memory_mib": _mib(epoch["memory_peak_bytes"]),
             "avg_memory_mib": _mib(epoch["memory_average_bytes"]),
+            "steps": row["steps_per_epoch"],
         }
         for run, trial in enumerate(row["trials"], start=1)
         for epoch in trial["epochs"]
     ]
 
 
-def _summary(framework, epochs):
-    columns = {"framework": framework}
+def _summary(row, epochs):
+    columns = {"framework": row["framework"]}
     steady = [epoch for epoch in epochs if epoch["epoch"] > 1]
     for measure in MEASURES:
         columns[f"{measure}_mean"], columns[f"{measure}_std"] = mean_and_deviation(e[measure] for e in steady)
@@ -54,7 +55,7 @@ def _summary(framework, epochs):
     first = [epoch["time"] for epoch in epochs if epoch["epoch"] == 1]
     for name, values in (("final_accuracy", final), ("first_epoch_time", first)):
         columns[f"{name}_mean"], columns[f"{name}_std"] = mean_and_deviation(values)
-    return columns
+    return {**columns, "steps": row["steps_per_epoch"]}
 
 
 def _mib(value):
