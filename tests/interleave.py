@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from functools import partial
-from statistics import median, stdev
+from statistics import median
 
 from benchmarks.frameworks import DEFAULT, REGISTRY
 from benchmarks.measure.client import ROOT, Worker
@@ -22,6 +22,7 @@ from benchmarks.measure.worker import run_as_batch_job
 from benchmarks.workload import mnist
 from benchmarks.workload.dataset import synthetic
 from benchmarks.workload.spec import Workload
+from tests.ratios import median_ratio
 
 KINDS = ("suite", "unsampled", "hosted", "bare", "seed")
 
@@ -121,9 +122,8 @@ def compare(framework, directory, kinds, epochs):
     print(f"{framework:6}", *(f"{kind} {median(values):.3f} s " for kind, values in seconds.items()), end=" ")
     for over, under in (("suite", "bare"), ("hosted", "bare"), ("suite", "unsampled"), ("bare", "seed")):
         if over in kinds and under in kinds:
-            ratios = [x / y for x, y in zip(seconds[over], seconds[under])]
-            error = 1.25 * stdev(ratios) / epochs**0.5  # of a median of normal values
-            print(f" {over}/{under} {median(ratios):.4f} ± {error:.4f}", end=" ")
+            ratio, error = median_ratio(seconds[over], seconds[under])
+            print(f" {over}/{under} {ratio:.4f} ± {error:.4f}", end=" ")
     print(flush=True)
 
 

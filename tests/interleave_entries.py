@@ -8,7 +8,7 @@ its standard error.
 import argparse
 from contextlib import ExitStack
 from pathlib import Path
-from statistics import median, stdev
+from statistics import median
 
 from benchmarks.frameworks import REGISTRY
 from benchmarks.measure.client import ROOT, Worker
@@ -16,6 +16,7 @@ from benchmarks.measure.interpreters import find_interpreter
 from benchmarks.measure.trial import Runner
 from benchmarks.workload import mnist
 from benchmarks.workload.spec import Workload
+from tests.ratios import median_ratio
 
 
 def warm_worker(name, directory, environments, workload):
@@ -36,10 +37,9 @@ def compare(over, under, directory, environments, workload, turns):
         for turn in range(turns):
             for name in (over, under) if turn % 2 else (under, over):
                 seconds[name].append(workers[name].call("train_epoch", epoch=turn + 2)["seconds"])
-    ratios = [x / y for x, y in zip(seconds[over], seconds[under])]
-    error = 1.25 * stdev(ratios) / turns**0.5  # of a median of normal values
+    ratio, error = median_ratio(seconds[over], seconds[under])
     print(
-        f"{over}/{under} {median(ratios):.3f} ± {error:.3f} ({turns} turns; {over} {median(seconds[over]):.3f} s, "
+        f"{over}/{under} {ratio:.3f} ± {error:.3f} ({turns} turns; {over} {median(seconds[over]):.3f} s, "
         f"{under} {median(seconds[under]):.3f} s)",
         flush=True,
     )
