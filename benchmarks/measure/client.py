@@ -38,7 +38,6 @@ THREAD_VARIABLES = (  # what the thread pools of the field read when they are ma
     "OPENBLAS_NUM_THREADS",
     "MKL_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
 )
 
 
