@@ -1,4 +1,8 @@
-"""NumPy in float32: the floor that a framework must beat."""
+"""NumPy in float32: the floor that a framework must beat.
+
+Written apart from the oracle (``benchmarks/workload/oracle.py``), and on purpose: sharing its code, it would agree with
+it in every mistake, and its parity would prove nothing.
+"""
 
 from __future__ import annotations
 
