@@ -7,7 +7,7 @@ import pytest
 from support import ROOT, TRAINERS
 
 from benchmarks.frameworks import DEFAULT, LIMIT_SETTERS, REGISTRY, Entry, select
-from benchmarks.frameworks.trainer import Contract
+from benchmarks.frameworks.trainer import Contract, WrongHardware
 from benchmarks.measure import trial
 from benchmarks.measure.gpu import find_gpu
 from benchmarks.measure.trial import Runner, measure_limit
@@ -46,6 +46,17 @@ def test_keras_keeps_the_backend_of_its_process(suite):
     assert outcome == "failure"
     assert message.startswith("KerasTorchTrainer trains with Keras on torch, and Keras runs on jax in this process")
     assert set(run.rows) == {"keras-jax"}
+
+
+@pytest.mark.parametrize("device", ["auto", "gpu"])
+def test_torch_epoch_leaves_a_gpu_before_anything_is_put_there(monkeypatch, device):
+    torch = pytest.importorskip("torch")
+    from benchmarks.frameworks.torch import TorchEpochTrainer
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a GPU")
+    with pytest.raises(WrongHardware, match="torch-cudagraph is the fastest"):
+        TorchEpochTrainer(Workload(), None, None, device)
 
 
 def test_every_entry_can_be_found_and_installed():

@@ -144,9 +144,9 @@ class TorchEpochTrainer(OnDevice):
     """The fastest that PyTorch trains on a CPU: the gradient by hand, oneDNN's products, the epoch one script."""
 
     def __init__(self, workload, dataset, parameters, device):
-        super().__init__(workload, dataset, parameters, device)
-        if self.device.type != "cpu":
+        if use_device(device)[0].type != "cpu":
             raise WrongHardware("its products are oneDNN's, for CPUs; on a GPU, torch-cudagraph is the fastest")
+        super().__init__(workload, dataset, parameters, device)
         self.scripted_epoch = torch.jit.script(sgd_epoch)
         self.learning_rate = workload.learning_rate
         self.weights = [layer.weight.detach() for layer in linear_layers(self.model)]
