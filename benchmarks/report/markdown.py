@@ -28,11 +28,14 @@ def _cells(row):
         epochs = f"{row['epoch_seconds']:.3f} s", f"{row['first_epoch_seconds']:.3f} s"
     else:
         epochs = f"{row['steps_per_second']:.1f} steps/s (epochs of {row['steps_per_epoch']})", "-"
+    versions = [f"{name.split('.')[0]} {version}" for name, version in row["versions"].items() if version != "unknown"]
+    python = f"Python {row['python'].rpartition('.')[0]}"
     return (
         f"`{row['framework']}`",
-        " ".join(f"{name.split('.')[0]} {version}" for name, version in list(row["versions"].items())[:2]),
+        " ".join(versions[:2]),
         ", ".join(row["contract"].values()),
-        f"{row['environment'] or 'cpu'}, Python {row['python'].rpartition('.')[0]}",
+        # Pytest's own interpreter may be of any environment, and the record names none.
+        f"{row['environment']}, {python}" if row["environment"] else python,
         *epochs,
         f"{row['images_per_second']:,.0f}",
         f"{row['memory']['host_peak_rss_bytes'] / MIB:,.0f} MiB" if row["memory"]["host_peak_rss_bytes"] else "-",
