@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import gate_options
 from benchmarks.errors import SuiteError
+from benchmarks.gate import GATE, Gate
 from benchmarks.options import Options, add_options, read_options
 
 OPTIONS = pytest.StashKey[Options]()
@@ -15,14 +17,20 @@ BENCHMARKS = Path(__file__).with_name("benchmarks")
 
 def pytest_addoption(parser):
     add_options(parser)
+    gate_options.add_options(parser)
 
 
 def pytest_configure(config):
     config.stash[ROWS] = []
     try:
         config.stash[OPTIONS] = read_options(config)
+        gate = config.stash[GATE] = Gate(gate_options.read_options(config), config)
     except SuiteError as error:
         raise pytest.UsageError(str(error)) from None
+    config.pluginmanager.register(gate, "gate")
+    config.addinivalue_line(
+        "markers", "gate(METRIC=MARGIN, ...): this benchmark's margins: gate(epoch_seconds='3%,1ms')"
+    )
     if config.getoption("dist", "no") != "no" and _asks_for_benchmarks(config):  # -n and --tx both set it
         raise pytest.UsageError(
             "-n: timing needs the machine to itself, and pytest-benchmark would switch itself off beside "
@@ -35,6 +43,13 @@ def pytest_generate_tests(metafunc):
         options = metafunc.config.stash[OPTIONS]
         names = list(options.entries)
         metafunc.parametrize("framework", names, ids=map(options.benchmark_id, names))
+
+
+def pytest_ignore_collect(collection_path, config):
+    """With ``--against``, both sides take turns in test_against.py; every other benchmark has the machine to itself."""
+    if collection_path.parent == BENCHMARKS and collection_path.name.startswith("test_"):
+        takes_turns = collection_path.name == "test_against.py"
+        return True if takes_turns != bool(config.stash[GATE].options.against) else None
 
 
 @pytest.fixture(scope="session")
@@ -133,10 +148,39 @@ def rename(framework, options, clock, benchmark):  # clock first: benchmark take
     return apply
 
 
+@pytest.fixture(scope="session")
+def other(pytestconfig):
+    """The other side of ``--against``, :class:`benchmarks.measure.other.Other`."""
+    from benchmarks.measure.other import open_other
+
+    with open_other(pytestconfig.stash[GATE].options.against) as other:
+        yield other
+
+
 @pytest.fixture
-def publish(pytestconfig):
-    """Call it with the benchmark's ``extra_info`` to have its row in the tables at the end."""
-    return pytestconfig.stash[ROWS].append
+def turns(pytestconfig, mnist):
+    """Gives, for a workload and the seconds that a step takes, the turns of an epoch: ``[(first step, stop), ...]``."""
+    from benchmarks.measure.pairs import cut_into_turns
+
+    seconds, images = pytestconfig.stash[GATE].options.part_seconds, len(mnist.train_labels)
+    return lambda workload, step_seconds: cut_into_turns(workload, images, seconds, step_seconds)
+
+
+@pytest.fixture
+def undecided(pytestconfig, request):
+    """Tells, for a row of paired trials, whether one more may bring an answer that is still open."""
+    return partial(pytestconfig.stash[GATE].wants_more, request.node)
+
+
+@pytest.fixture
+def publish(pytestconfig, request, clock, benchmark):  # clock first: benchmark takes its timer when it is built
+    """Call it with the benchmark's ``extra_info`` to have its row in the tables at the end, and the gate judge it."""
+
+    def apply(row):
+        pytestconfig.stash[ROWS].append(row)
+        pytestconfig.stash[GATE].publish(request.node, benchmark.fullname, row)
+
+    return apply
 
 
 @pytest.hookimpl(wrapper=True)

@@ -9,7 +9,7 @@ import pytest
 from support import TRAINERS
 
 from benchmarks.frameworks import entries_of_file
-from benchmarks.measure import cpu, trial
+from benchmarks.measure import cpu, training
 from benchmarks.measure.client import InProcess
 from benchmarks.measure.record import Disturbance
 from benchmarks.measure.sampler import MemorySampler
@@ -34,8 +34,8 @@ def quiet_machine(monkeypatch):
         others.looks += 1
         return cpu.MachineUsage(others.busy * others.looks, others.steal * others.looks)
 
-    monkeypatch.setattr(trial, "machine_usage", usage)
-    monkeypatch.setattr(trial, "process_usage", lambda: cpu.Usage(0.0, 0))
+    monkeypatch.setattr(training, "machine_usage", usage)
+    monkeypatch.setattr(training, "process_usage", lambda: cpu.Usage(0.0, 0))
     return others
 
 
@@ -112,7 +112,7 @@ def test_a_kernel_that_does_not_tell_is_none_and_disturbs_nothing(tmp_path, runn
     if text is not None:
         stat.write_text(text)
     assert cpu.machine_usage(stat) is None
-    monkeypatch.setattr(trial, "machine_usage", lambda: cpu.machine_usage(stat))
+    monkeypatch.setattr(training, "machine_usage", lambda: cpu.machine_usage(stat))
     found = runner.run(1, lambda: MemorySampler())
     assert found.disturbance == Disturbance(None, None, None, None, [])
 
@@ -122,8 +122,8 @@ def test_the_worker_s_time_and_our_own_are_not_others(monkeypatch, in_process, f
     """Of 10 busy seconds and half a stolen one, 1 was pytest's own and 7 the worker's, if it is another process."""
     machine = iter([cpu.MachineUsage(100.0, 3.0), cpu.MachineUsage(110.0, 3.5)])
     own = iter([cpu.Usage(5.0, 0), cpu.Usage(6.0, 0)])
-    monkeypatch.setattr(trial, "machine_usage", lambda: next(machine))
-    monkeypatch.setattr(trial, "process_usage", lambda: next(own))
+    monkeypatch.setattr(training, "machine_usage", lambda: next(machine))
+    monkeypatch.setattr(training, "process_usage", lambda: next(own))
     worker = InProcess("any") if in_process else object()
-    _, others, stolen = trial._Others(worker).stop(worker_cpu_seconds=7.0)
+    _, others, stolen = training._Others(worker).stop(worker_cpu_seconds=7.0)
     assert (others, stolen) == (foreign, 0.5)

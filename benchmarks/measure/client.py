@@ -48,9 +48,10 @@ class Worker:
     :param python: the interpreter to run under; by default this one.
     :param timeout_seconds: how long one reply may take.
     :param threads: how many cores and threads it may compute with; None for all cores.
+    :param root: the folder of the suite's code that the worker is to run; by default this one.
     """
 
-    def __init__(self, name, python=None, timeout_seconds=600, threads=None):
+    def __init__(self, name, python=None, timeout_seconds=600, threads=None, root=None):
         self.name = name
         self.timeout_seconds = timeout_seconds
         self._answered = b""
@@ -71,7 +72,7 @@ class Worker:
                     stdout=log,
                     stderr=log,
                     pass_fds=theirs,
-                    env=_environment(self._scratch.name, threads),
+                    env=_environment(self._scratch.name, threads, root or ROOT),
                     cwd=self._scratch.name,  # what a framework drops into its working directory goes with it
                     start_new_session=True,  # a group of its own: killed whole, and deaf to the terminal's Ctrl-C
                 )
@@ -230,9 +231,9 @@ class InProcess:
             raise WorkerError(f"{self.name}: {error}.") from error
 
 
-def _environment(scratch, threads):
+def _environment(scratch, threads, root):
     inherited = os.environ.get("PYTHONPATH")
-    path = os.pathsep.join([str(ROOT)] + ([inherited] if inherited else []))
+    path = os.pathsep.join([str(root)] + ([inherited] if inherited else []))
     # CUDA counts the fastest GPU first unless told to count as NVML does, whose memory and clocks are read.
     defaults = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"}
     fixed = {name: str(threads) for name in THREAD_VARIABLES}

@@ -81,6 +81,7 @@ class Host:
         if threads is not None and said is not None and said != threads:
             raise TrainerError(f"it computes with {said} threads where {threads} were asked for (--threads)")
         return {
+            "parts": True,  # train_epoch can train a part of an epoch; older revisions of the suite cannot
             "contract": asdict(self.trainer.contract),
             "device": str(self.trainer.device_name),
             "cpu_only": self.trainer.cpu_only,
@@ -123,25 +124,31 @@ class Host:
         seen = watching.count_python(work)
         return dict(seen, seconds=seconds, allocator_peak_bytes=self._memory()["allocator_peak_bytes"])
 
-    def train_epoch(self, epoch):
-        """Train epoch ``epoch`` (the first is 1), with the clock around it and nothing else."""
+    def train_epoch(self, epoch, first=0, stop=None):
+        """Train epoch ``epoch`` (the first is 1), with the clock around it and nothing else.
+
+        :param first: the step to begin with, where only a part of the epoch is to be trained.
+        :param stop: the step to stop before; None for the epoch's end. Before the end, no lag is looked for.
+        """
         opened = process_usage()
         order = self.workload.order(epoch, len(self.dataset.train_labels))
+        order = order[first * self.workload.batch_size : stop and stop * self.workload.batch_size]
         gc.collect()  # the garbage of what came before is not this epoch's work
         memory.reset_peak_rss()  # nor is the memory of the checks between the epochs
         before = process_usage()
-        start = time.perf_counter_ns()
+        began = time.perf_counter_ns()
         loss = self.trainer.train_epoch(order)
-        stop = time.perf_counter_ns()
+        ended = time.perf_counter_ns()
         used = process_usage() - before
         reply = {
             "epoch": epoch,
-            "seconds": (stop - start) / 1e9,
+            "seconds": (ended - began) / 1e9,
             "cpu_seconds": used.cpu_seconds,
             "involuntary_switches": used.involuntary_switches,
             "memory": self._memory(),
-            "lag_seconds": self._lag(loss),
+            "lag_seconds": self._lag(loss) if stop is None else None,
             "loss": _as_loss(loss),
+            "images": len(order),
         }
         # Of all that was done here, timed or not: what the machine used beyond it was others'.
         return dict(reply, call_cpu_seconds=(process_usage() - opened).cpu_seconds)

@@ -1,0 +1,201 @@
+"""The gate as pytest sees it: a test for every cell, after the benchmarks whose figures it judges.
+
+Every benchmark brings a test for each of its metrics, so that a regression is an ordinary failed test: exit code 1, a
+paragraph with the figures, a case of its own in JUnit's XML. They are judged together, once, when the first of them
+runs: how sure one must be depends on how many there are.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from benchmarks.judge.metrics import ACCURACY, METRICS
+from benchmarks.judge.verdict import Cell, Verdict
+
+FAILS_ON = {Verdict.INCONCLUSIVE: "inconclusive", Verdict.MACHINE: "inconclusive", Verdict.MISSING: "missing"}
+
+
+class Gate:
+    """The plugin of one session.
+
+    :param options: :class:`benchmarks.gate_options.GateOptions`.
+    :param config: pytest's.
+    """
+
+    def __init__(self, options, config):
+        self.options, self.config = options, config
+        self.rows = {}  # extra_info by node id
+        self.names = {}  # pytest-benchmark's fullname by node id; it changes where a budget cuts the epochs
+        self.outcomes = {}  # of the benchmarks that have no row: "failed" or "skipped", and why
+        self.failed = 0
+        self.margins = {}  # by node id
+        self.cells = None
+        self.findings = []  # what else there is to say of the baseline, a sentence each
+        self.deselected = False
+
+    def publish(self, item, name, row):
+        """Take a benchmark's row, its ``extra_info``, as evidence."""
+        self.rows[item.nodeid], self.names[item.nodeid] = row, name
+
+    def wants_more(self, item, row):
+        """Tell whether another paired trial may bring an answer that is still open."""
+        from benchmarks.judge.by_pairs import is_open
+
+        return is_open(row, self.margins[item.nodeid], len(self.margins), self.options.max_trials)
+
+    @pytest.hookimpl(trylast=True)  # when -k and -m have chosen
+    def pytest_collection_modifyitems(self, items):
+        if not self.options.active:
+            return
+        benchmarks = [item for item in items if is_benchmark(item)]
+        self.margins = {item.nodeid: self._margins_of(item) for item in benchmarks}
+        for item in benchmarks:
+            for metric in (ACCURACY, *METRICS):
+                items.append(CellItem.from_parent(item.parent, name=f"{item.name}:{metric}", judged=(item, metric)))
+        if benchmarks and self.options.history:
+            items.append(BaselineItem.from_parent(benchmarks[0].parent, name="gate:baseline", gate=self))
+
+    def pytest_deselected(self, items):
+        self.deselected = self.deselected or any(map(is_benchmark, items))
+
+    def pytest_runtest_logreport(self, report):
+        self.failed += report.failed
+        if report.failed or report.skipped:
+            text = report.longrepr[-1] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+            self.outcomes.setdefault(report.nodeid, (report.outcome, text.strip().partition("\n")[0]))
+
+    def pytest_collectreport(self, report):
+        self.failed += report.failed
+
+    def cell(self, item, metric):
+        """Return the :class:`Cell` of a benchmark's metric; all are judged when the first is asked for."""
+        if self.cells is None:
+            self.cells = {(cell.benchmark, cell.metric): cell for cell in self._judge()}
+        return self.cells[self._name(item.nodeid), metric]
+
+    def _judge(self):
+        sound = [node for node in self.margins if node in self.rows and node not in self.outcomes]
+        rows = {self._name(node): self.rows[node] for node in sound}
+        margins = {self._name(node): margins for node, margins in self.margins.items()}
+        if self.options.against:
+            from benchmarks.judge.by_pairs import judge_session
+
+            cells = judge_session(rows, margins.__getitem__, self.options.max_trials, len(margins))
+        else:
+            cells = self._judge_by_history(rows, margins)
+        cells += [self._without_row(node, metric) for node in self.margins for metric in (ACCURACY, *METRICS)
+                  if node not in sound]  # fmt: skip
+        wrong = {
+            cell.benchmark: cell for cell in cells if cell.metric == ACCURACY and cell.verdict is Verdict.REGRESSED
+        }
+        return [
+            cell.but(verdict=Verdict.VOID, note="its accuracy is not the old one, so it trains something else.")
+            if cell.benchmark in wrong and cell is not wrong[cell.benchmark]
+            else cell
+            for cell in cells
+        ]
+
+    def _judge_by_history(self, rows, margins):
+        from benchmarks.judge.by_history import judge_session
+        from benchmarks.judge.history import History
+        from benchmarks.measure.machine import fingerprint
+
+        history = History(self.config._benchmarksession.storage.path)
+        found = history.look_back(rows, fingerprint(), self.options.window, self.options.aliases)
+        self.findings = found.findings(None if self.deselected else self.config.option.frameworks)
+        return judge_session(rows, margins.__getitem__, found, self.options.min_runs)
+
+    def _without_row(self, node, metric):
+        outcome, why = self.outcomes.get(node, ("skipped", "it did not run"))
+        framework = node.partition("[")[2].rstrip("]").partition("-")[0]
+        verdict = Verdict.VOID if outcome == "failed" else Verdict.MISSING
+        return Cell(node, framework, metric, verdict, note=f"the benchmark itself {outcome}: {why}")
+
+    def _name(self, node):
+        return self.names.get(node, node)
+
+    def _margins_of(self, item):
+        from benchmarks.judge.metrics import read_margins
+
+        margins = self.options.margins
+        for marker in reversed(list(item.iter_markers("gate"))):  # the closest one last: it has the last word
+            texts = [f"{metric}={margin}" for metric, margin in marker.kwargs.items()]
+            margins = read_margins(texts, margins, f"{item.nodeid}, marker gate:")
+        return margins
+
+    def fails(self, verdict):
+        """Tell whether a verdict other than "regressed" fails the run."""
+        return FAILS_ON.get(verdict) in self.options.fail_on
+
+    def pytest_benchmark_update_json(self, output_json):
+        from benchmarks.report.verdicts import as_json
+
+        output_json["gate"] = as_json(self)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_terminal_summary(self, terminalreporter):
+        if not self.options.active:
+            return
+        from benchmarks.report import verdicts
+
+        verdicts.show(terminalreporter, self)
+        if self.options.json:
+            verdicts.write_json(self, self.options.json)
+            terminalreporter.write_line(f"wrote {self.options.json}")
+        summary = os.environ.get("GITHUB_STEP_SUMMARY")
+        if summary:
+            with Path(summary).open("a") as file:
+                file.write(verdicts.markdown(self))
+
+
+class CellItem(pytest.Item):
+    """The test of one metric of one benchmark."""
+
+    def __init__(self, *, judged, **kwargs):
+        super().__init__(**kwargs)
+        self.judged = judged
+
+    def runtest(self):
+        from benchmarks.report.verdicts import paragraph
+
+        gate = self.config.stash[GATE]
+        cell = gate.cell(*self.judged)
+        if cell.verdict is Verdict.REGRESSED or gate.fails(cell.verdict):
+            pytest.fail(paragraph(cell, gate.options), pytrace=False)
+        if cell.verdict not in (Verdict.CLEAN, Verdict.IMPROVED):
+            pytest.skip(paragraph(cell, gate.options))
+
+    def reportinfo(self):
+        return self.path, None, self.name
+
+
+class BaselineItem(pytest.Item):
+    """The test that nothing which history knows has gone missing."""
+
+    def __init__(self, *, gate, **kwargs):
+        super().__init__(**kwargs)
+        self.gate = gate
+
+    def runtest(self):
+        if self.gate.cells is None:
+            pytest.skip("nothing was judged")
+        if self.gate.findings:
+            text = " ".join(self.gate.findings)
+            (pytest.fail if "missing" in self.gate.options.fail_on else pytest.skip)(text)
+
+    def repr_failure(self, excinfo):
+        return str(excinfo.value)
+
+    def reportinfo(self):
+        return self.path, None, self.name
+
+
+GATE = pytest.StashKey[Gate]()
+
+
+def is_benchmark(item):
+    """Tell whether an item is one of the suite's benchmarks."""
+    return "trainer" in getattr(item, "fixturenames", ())

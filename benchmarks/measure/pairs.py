@@ -1,0 +1,94 @@
+"""Paired trials: two live workers that take turns, so that whatever slows the machine slows both.
+
+The workers are started and warmed one after the other. Started together, the second one stays slower for good: 5 % in
+JAX here, with identical code on both sides. Which side starts alternates from trial to trial.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from math import exp, log, log2
+from statistics import median
+
+from benchmarks.errors import SuiteError
+from benchmarks.measure.record import Trial
+from benchmarks.measure.training import Training
+
+PART_SECONDS = 0.25  # what one turn takes: see README, "Against another environment", for how this was chosen
+WARM_EPOCHS = 2  # the first whole, as an ordinary trial's; the second in parts, whose shapes compile anew
+NEW, OLD = "new", "old"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One paired trial.
+
+    :param new: :class:`Trial` of the side under test; its epochs are the sums of their parts.
+    :param old: of the side that it is compared with.
+    :param turns: seconds of new and old, turn by turn, each pair for the same steps of the same epoch.
+    """
+
+    new: Trial
+    old: Trial
+    turns: tuple
+
+    @property
+    def epoch_ratio(self):
+        """New over old: the median over the turns, since a burst of others' work slows one turn of one side."""
+        return exp(median(log(new / old) for new, old in self.turns))
+
+
+def cut_into_turns(workload, images, part_seconds, step_seconds):
+    """Return the turns of an epoch, ``[(first step, stop), ...]``, the last one's stop None.
+
+    A turn's steps are a power of two, so that they are as many in every run.
+
+    :param images: of the data set.
+    :param part_seconds: what a turn is to take.
+    :param step_seconds: what a step is thought to take.
+    """
+    steps = workload.steps_per_epoch(images)
+    fitting = part_seconds / max(step_seconds, 1e-9)
+    each = steps if fitting >= steps else 2 ** max(0, round(log2(fitting)))
+    firsts = range(0, steps, each)
+    return [(first, stop) for first, stop in zip(firsts, [*firsts[1:], None])]
+
+
+def run_pair(new, old, number, sampler, parts):
+    """Return paired trial ``number`` as a :class:`Pair`.
+
+    :param new: :class:`benchmarks.measure.trial.Runner` of the side under test; ``old`` likewise.
+    :param sampler: called without arguments, gives a fresh :class:`MemorySampler`.
+    :param parts: ``[(first, stop), ...]``, the steps of each turn, which cut an epoch into parts.
+    :raises SuiteError: where the old side's code is too old to take turns.
+    """
+    epochs = new.workload.epochs
+    with ExitStack() as stack:
+        sides = {}
+        for name, runner in ((NEW, new), (OLD, old))[:: 1 if number % 2 else -1]:
+            new.progress(f"trial {number}, starting the {name} side")
+            worker, samples = stack.enter_context(runner.worker()), sampler()
+            stack.enter_context(samples.watch(worker.pid))
+            sides[name] = _warmed(runner, worker, samples, parts)
+        turns = []
+        for epoch in range(WARM_EPOCHS + 1, epochs + 1):
+            new.progress(f"trial {number}, taking turns, epoch {epoch}/{epochs}")
+            for part in parts:
+                order = (NEW, OLD) if len(turns) % 2 else (OLD, NEW)  # ABBA: neither always comes first
+                seconds = {name: sides[name].train_part(epoch, *part) for name in order}
+                turns.append((seconds[NEW], seconds[OLD]))
+            for side in sides.values():
+                side.end_epoch(epoch)
+    return Pair(sides[NEW].trial(), sides[OLD].trial(), tuple(turns))
+
+
+def _warmed(runner, worker, samples, parts):
+    training = Training(runner, worker, samples)
+    if "parts" not in training.built:
+        raise SuiteError(f"{runner.entry.name}: the other revision's suite cannot take turns yet; choose a later one.")
+    training.train_epoch(1)
+    for part in parts:
+        training.train_part(2, *part)
+    training.drop_epoch()
+    return training

@@ -1,0 +1,144 @@
+"""One worker while it trains, and everything that is read from it on the way to a trial's record."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from benchmarks.measure.client import InProcess
+from benchmarks.measure.cpu import machine_usage, process_usage
+from benchmarks.measure.gpu import POWER_CAP
+from benchmarks.measure.record import Disturbance, Epoch, Memory, Trial
+
+
+class Training:
+    """Builds a trainer in a worker and trains its epochs, whole or in parts, under a sampler's eyes.
+
+    :param runner: :class:`benchmarks.measure.trial.Runner`, whose trial this is.
+    :param worker: :class:`benchmarks.measure.client.Worker`, or its in-process twin.
+    :param sampler: :class:`benchmarks.measure.sampler.MemorySampler`, watching that worker.
+    """
+
+    def __init__(self, runner, worker, sampler):
+        self._runner, self._worker, self._sampler = runner, worker, sampler
+        self.built = worker.call("build", **runner.build_arguments())
+        self._on_gpu = self.built["device"] != "cpu"
+        self._readings, self._windows, self._others = [self.built["memory"]], [], []
+        self._parts = []
+        self.epochs = []
+
+    def train_epoch(self, number):
+        """Train a whole epoch and return its :class:`Epoch`."""
+        self.train_part(number)
+        return self.end_epoch(number)
+
+    def train_part(self, number, first=0, stop=None):
+        """Train the steps from ``first`` up to ``stop`` of an epoch and return how long they took, in seconds."""
+        self._sampler.look()
+        watch = _Others(self._worker)
+        part = {"first": first, "stop": stop} if (first, stop) != (0, None) else {}
+        timed = self._worker.call("train_epoch", epoch=number, **part)
+        self._others.append(watch.stop(timed.pop("call_cpu_seconds")))
+        self._windows.append(self._sampler.look())
+        self._readings.append(timed.pop("memory"))
+        self._parts.append((timed, self._windows[-1]))
+        return timed["seconds"]
+
+    def end_epoch(self, number):
+        """Have the trainer examined and return the :class:`Epoch` that the parts since the last one make up."""
+        timed, windows = zip(*self._parts)
+        self._parts = []
+        images = sum(part["images"] for part in timed)
+        switches = [part["involuntary_switches"] for part in timed]
+        sampled = [window.best if self._on_gpu else window.rss for window in windows]
+        epoch = Epoch(
+            epoch=number,
+            seconds=sum(part["seconds"] for part in timed),
+            cpu_seconds=sum(part["cpu_seconds"] for part in timed),
+            involuntary_switches=None if None in switches else sum(switches),
+            lag_seconds=timed[-1]["lag_seconds"],
+            loss=sum(part["loss"] * part["images"] for part in timed) / images,
+            **self._worker.call("examine"),
+            memory_peak_bytes=_highest(peak for peak, _ in sampled),
+            memory_average_bytes=_mean(average for _, average in sampled),
+        )
+        self.epochs.append(epoch)
+        return epoch
+
+    def drop_epoch(self):
+        """Leave the parts since the last epoch out of the record: they were warm-up."""
+        self._parts = []
+
+    def trial(self):
+        """Return what has been trained so far as a :class:`Trial`."""
+        return Trial(
+            import_seconds=self.built["import_seconds"],
+            build_seconds=self.built["build_seconds"],
+            epochs=self.epochs,
+            memory=self._ledger(),
+            disturbance=self._disturbance(),
+        )
+
+    def _ledger(self):
+        windows = self._windows
+        steady = windows[1:]
+        ledger = Memory(
+            host_peak_rss_bytes=_highest(reading["host_peak_rss_bytes"] for reading in self._readings),
+            host_average_rss_bytes=_mean(window.rss[1] for window in steady),
+            allocator_peak_bytes=_highest(reading["allocator_peak_bytes"] for reading in self._readings),
+            allocator_reserved_bytes=_highest(reading["allocator_reserved_bytes"] for reading in self._readings),
+        )
+        if not self._on_gpu:
+            return ledger  # the GPU's memory is not this trainer's
+        return replace(
+            ledger,
+            nvml_process_peak_bytes=_highest(window.nvml_process[0] for window in windows),
+            nvml_process_average_bytes=_mean(window.nvml_process[1] for window in steady),
+            nvml_device_delta_peak_bytes=_highest(window.nvml_device_delta[0] for window in windows),
+            nvml_device_delta_average_bytes=_mean(window.nvml_device_delta[1] for window in steady),
+        )
+
+    def _disturbance(self):
+        foreign = steal = None
+        if None not in self._others:
+            wall = sum(seconds for seconds, _, _ in self._others)
+            foreign = max(0.0, sum(used for _, used, _ in self._others) / wall)
+            steal = sum(stolen for _, _, stolen in self._others) / wall
+        known = [window.throttle_reasons for window in self._windows if window.throttle_reasons is not None]
+        throttling = sorted(frozenset().union(*known)) if known else None
+        limit, on_gpu = self._runner.max_foreign_cores, self._sampler.foreign_gpu_processes
+        reasons = []
+        if foreign is not None and foreign > limit:
+            reasons.append(f"others used {foreign:.2f} cores meanwhile (limit {limit:g})")
+        if set(throttling or ()) - {POWER_CAP}:
+            reasons.append(f"the GPU was throttled: {', '.join(throttling)}")
+        if on_gpu:
+            reasons.append(f"other processes held the GPU: {', '.join(map(str, on_gpu))}")
+        return Disturbance(foreign, steal, throttling, on_gpu, reasons)
+
+
+class _Others:
+    """Counts the CPU time that neither the worker nor this process used, from now to :meth:`stop`."""
+
+    def __init__(self, worker):
+        self._in_process = isinstance(worker, InProcess)
+        self._start, self._machine, self._own = time.perf_counter(), machine_usage(), process_usage()
+
+    def stop(self, worker_cpu_seconds):
+        """Return wall seconds, CPU seconds of others (stolen ones included), and stolen seconds; or None."""
+        seconds, now = time.perf_counter() - self._start, machine_usage()
+        if now is None or self._machine is None:
+            return None
+        own = (process_usage() - self._own).cpu_seconds
+        machine = now - self._machine
+        ours = own if self._in_process else own + worker_cpu_seconds
+        return seconds, machine.busy_seconds + machine.steal_seconds - ours, machine.steal_seconds
+
+
+def _highest(values):
+    return max((value for value in values if value is not None), default=None)
+
+
+def _mean(values):
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None

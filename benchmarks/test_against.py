@@ -1,0 +1,40 @@
+"""Training against another environment, ``--against``: both sides alive at once, taking turns."""
+
+from benchmarks.judge import by_pairs, parity
+from benchmarks.judge.contract import check_contract
+from benchmarks.judge.summary import describe
+from benchmarks.measure.pairs import run_pair
+
+
+def test_training_against(
+    framework, trainer, other, turns, mnist, oracle, gpu_memory, machine_limit, publish, undecided, clock, benchmark
+):
+    """Run paired trials until it is clear whether the new side is slower, and each side proven to train alike."""
+    new, old = trainer, other.runner(trainer)
+    batches = parity.parity_batches(new.workload, len(mnist.train_labels))
+    built = {}
+    for side, runner in ((f"{other.name}'s {framework}", old), (framework, new)):
+        built[runner] = runner.take_steps(batches)
+        parity.check_steps(side, built[runner], runner.workload, mnist)
+        check_contract(side, built[runner], runner.workload, mnist)
+
+    right = oracle(new.workload)
+    parts = turns(new.workload, built[new]["seconds_per_step"])
+    pairs, errors = [], []
+    while not pairs or undecided(row):
+        pair = run_pair(new, old, len(pairs) + 1, gpu_memory, parts)
+        pairs.append(pair)
+        errors.append([parity.check_trial(framework, trial, right, new.workload) for trial in (pair.new, pair.old)])
+        row = describe(new, mnist, built[new], [pair.new for pair in pairs], [new for new, _ in errors], machine_limit)
+        olds = describe(old, mnist, built[old], [pair.old for pair in pairs], [old for _, old in errors], machine_limit)
+        row["against"] = dict(
+            olds,
+            name=other.name,
+            epoch_ratios=[pair.epoch_ratio for pair in pairs],
+            turns=[pair.turns for pair in pairs],
+        )
+
+    benchmark.group = f"training, taking turns with {other.name}"
+    benchmark.extra_info.update(row)
+    publish(benchmark.extra_info)
+    clock.replay(benchmark, [epoch.seconds for pair in pairs for epoch in pair.new.rounds])
