@@ -119,7 +119,7 @@ def read_options(config):
 
 
 def fewest_trials(benchmarks, max_trials):
-    """Return how many paired trials an answer on every metric takes at the least; None if ``max_trials`` are too few."""
+    """Return how many paired trials an answer on every metric takes at the least; None if there may not be so many."""
     from benchmarks.judge.by_pairs import cell_alpha
 
     looks = [plan_looks(cell_alpha(metric, benchmarks), max_trials) for metric in METRICS]

@@ -1,6 +1,6 @@
 """Training against another environment, ``--against``: both sides alive at once, taking turns."""
 
-from benchmarks.judge import by_pairs, parity
+from benchmarks.judge import parity
 from benchmarks.judge.contract import check_contract
 from benchmarks.judge.summary import describe
 from benchmarks.measure.pairs import run_pair
@@ -20,10 +20,13 @@ def test_training_against(
 
     right = oracle(new.workload)
     parts = turns(new.workload, built[new]["seconds_per_step"])
-    pairs, errors = [], []
-    while not pairs or undecided(row):
+    pairs, errors, row = [], [], None
+    while row is None or undecided(row):
         pair = run_pair(new, old, len(pairs) + 1, gpu_memory, parts)
         pairs.append(pair)
+        for side, trial in ((framework, pair.new), (f"{other.name}'s {framework}", pair.old)):
+            wrong_accuracy = parity.wrong_accuracy(side, trial, right)
+            assert not wrong_accuracy, wrong_accuracy
         errors.append([parity.check_trial(framework, trial, right, new.workload) for trial in (pair.new, pair.old)])
         row = describe(new, mnist, built[new], [pair.new for pair in pairs], [new for new, _ in errors], machine_limit)
         olds = describe(old, mnist, built[old], [pair.old for pair in pairs], [old for _, old in errors], machine_limit)

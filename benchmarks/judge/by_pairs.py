@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from math import exp, log
+from statistics import fmean
 
 from benchmarks.judge import parity
 from benchmarks.judge.metrics import ACCURACY, METRICS, memory_source, values
@@ -37,12 +38,12 @@ def is_open(row, margins, benchmarks, max_trials):
     """
     if len(row["trials"]) >= max_trials:
         return False
-    for metric in METRICS:
-        alpha = cell_alpha(metric, benchmarks)
-        if plan_looks(alpha, max_trials) and ratios(row, metric):
-            if judge(row, metric, margins[metric], max_trials, row["framework"], alpha).verdict in _OPEN:
-                return True
-    return False
+    judged = (
+        judge(row, metric, margins[metric], max_trials, row["framework"], cell_alpha(metric, benchmarks))
+        for metric in METRICS
+        if plan_looks(cell_alpha(metric, benchmarks), max_trials)
+    )
+    return any(cell.verdict is Verdict.INCONCLUSIVE for cell in judged)
 
 
 def judge(row, metric, margin, max_trials, benchmark, alpha):
@@ -83,9 +84,6 @@ def judge_session(rows, margins, max_trials, benchmarks):
     return cells
 
 
-_OPEN = (Verdict.INCONCLUSIVE,)
-
-
 def _accuracy(benchmark, row):
     new, old = row["accuracy"], row["against"]["accuracy"]
     agrees = parity.accuracy_agrees(new, old)
@@ -102,4 +100,4 @@ def _accuracy(benchmark, row):
 
 def _middle(numbers):
     """Return the geometric mean."""
-    return exp(sum(map(log, numbers)) / len(numbers))
+    return exp(fmean(map(log, numbers)))

@@ -13,7 +13,7 @@ looks: by trial n, at most alpha * n / max_trials of it (a linear spending funct
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Look:
     drop: int
 
 
-@lru_cache(maxsize=None)
+@cache
 def plan_looks(alpha, max_trials):
     """Return the looks, a tuple of :class:`Look`, whose total probability of a false answer on one side is <= alpha.
 

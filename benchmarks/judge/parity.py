@@ -73,7 +73,7 @@ def check_trial(name, trial, trajectory, workload):
     :raises ParityError: naming the first epoch that differs, or the lag of a trainer that does not synchronise.
     """
     initial = workload.initial_parameters()
-    errors = []
+    losses, updates, accuracies = [], [], []
     for epoch in trial.epochs:
         right = trajectory.epoch_losses[epoch.epoch - 1]
         loss = _relative(epoch.loss, right)
@@ -82,16 +82,24 @@ def check_trial(name, trial, trajectory, workload):
                 f"{name}: parity fails in epoch {epoch.epoch}: {_loss_text(epoch.loss, right)}. "
                 f"{_epoch_hint(epoch.epoch)}"
             )
+        losses.append(loss)
+        if epoch.update is None:
+            continue
         expected = trajectory.updates[epoch.epoch - 1]
         rounding = _rounding(initial, epoch.epoch * len(trajectory.step_losses))
-        update = _check_update(name, f"after epoch {epoch.epoch}", epoch.update, expected, rounding)
-        errors.append(Errors(loss, update, abs(epoch.accuracy - trajectory.accuracies[epoch.epoch - 1])))
+        updates.append(_check_update(name, f"after epoch {epoch.epoch}", epoch.update, expected, rounding))
+        accuracies.append(abs(epoch.accuracy - trajectory.accuracies[epoch.epoch - 1]))
     _check_lag(name, trial)
-    return Errors(
-        max(error.loss for error in errors),
-        max(error.update for error in errors),
-        max(error.accuracy for error in errors),
-    )
+    return Errors(max(losses), max(updates), max(accuracies))
+
+
+def wrong_accuracy(name, trial, trajectory):
+    """Return what is wrong with the accuracies of a trial, the first of them; ``""`` if nothing is."""
+    for epoch in trial.epochs:
+        right = trajectory.accuracies[epoch.epoch - 1]
+        if epoch.accuracy is not None and not accuracy_agrees(epoch.accuracy, right):
+            return _accuracy_text(name, epoch.accuracy, right)
+    return ""
 
 
 def accuracy_agrees(found, right):
@@ -99,8 +107,7 @@ def accuracy_agrees(found, right):
     return round(abs(found - right), 9) <= ACCURACY_TOLERANCE  # 0.7338 - 0.7333 is 0.0005 but for the last bit
 
 
-def accuracy_text(name, found, right):
-    """Return what to tell somebody whose trainer's accuracy is not the oracle's."""
+def _accuracy_text(name, found, right):
     return (
         f"{name}: test accuracy {found:.4f}, the oracle's is {right:.4f}; they may differ by {ACCURACY_TOLERANCE:g}, "
         "up or down. The training agreed with the oracle: look at evaluate()."

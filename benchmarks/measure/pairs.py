@@ -75,11 +75,11 @@ def run_pair(new, old, number, sampler, parts):
         for epoch in range(WARM_EPOCHS + 1, epochs + 1):
             new.progress(f"trial {number}, taking turns, epoch {epoch}/{epochs}")
             for part in parts:
-                order = (NEW, OLD) if len(turns) % 2 else (OLD, NEW)  # ABBA: neither always comes first
+                order = (NEW, OLD) if (len(turns) + number // 2) % 2 else (OLD, NEW)  # ABBA; in another trial, BAAB
                 seconds = {name: sides[name].train_part(epoch, *part) for name in order}
                 turns.append((seconds[NEW], seconds[OLD]))
             for side in sides.values():
-                side.end_epoch(epoch)
+                side.end_epoch(epoch, examine=epoch == epochs)
     return Pair(sides[NEW].trial(), sides[OLD].trial(), tuple(turns))
 
 

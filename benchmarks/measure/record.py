@@ -43,8 +43,8 @@ class Epoch:
     :param involuntary_switches: how often the scheduler took a core from the worker meanwhile.
     :param lag_seconds: for how long the device worked on after the clock was stopped.
     :param loss: mean training loss.
-    :param accuracy: on the test images, right after the epoch.
-    :param update: sketches of parameters - initial (:mod:`benchmarks.workload.sketch`); not kept in the JSON.
+    :param accuracy: on the test images, right after the epoch; None where it was not examined.
+    :param update: sketches of parameters - initial (:mod:`benchmarks.workload.sketch`), likewise; not kept in the JSON.
     :param memory_peak_bytes: highest sample of the epoch: NVML's for this process, else its device delta, else RSS.
     :param memory_average_bytes: mean of the same samples.
     """
@@ -55,8 +55,8 @@ class Epoch:
     involuntary_switches: int | None
     lag_seconds: float
     loss: float
-    accuracy: float
-    update: list = field(repr=False)
+    accuracy: float | None = None
+    update: list | None = field(default=None, repr=False)
     memory_peak_bytes: float | None = None
     memory_average_bytes: float | None = None
 

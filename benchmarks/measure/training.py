@@ -44,8 +44,11 @@ class Training:
         self._parts.append((timed, self._windows[-1]))
         return timed["seconds"]
 
-    def end_epoch(self, number):
-        """Have the trainer examined and return the :class:`Epoch` that the parts since the last one make up."""
+    def end_epoch(self, number, examine=True):
+        """Return the :class:`Epoch` that the parts since the last one make up.
+
+        :param examine: whether to look at the accuracy and the parameters; a later epoch's hold this one's, too.
+        """
         timed, windows = zip(*self._parts)
         self._parts = []
         images = sum(part["images"] for part in timed)
@@ -58,7 +61,7 @@ class Training:
             involuntary_switches=None if None in switches else sum(switches),
             lag_seconds=timed[-1]["lag_seconds"],
             loss=sum(part["loss"] * part["images"] for part in timed) / images,
-            **self._worker.call("examine"),
+            **(self._worker.call("examine") if examine else {}),
             memory_peak_bytes=_highest(peak for peak, _ in sampled),
             memory_average_bytes=_mean(average for _, average in sampled),
         )

@@ -1,0 +1,77 @@
+"""The gate against history: today's trials, and the accepted runs before them, become cells."""
+
+from __future__ import annotations
+
+from functools import partial
+from math import exp, log
+from statistics import fmean
+
+from benchmarks.judge import parity
+from benchmarks.judge.metrics import ACCURACY, METRICS, memory_source, values
+from benchmarks.judge.prediction import predict
+from benchmarks.judge.verdict import FAMILY_ERROR, Cell, Verdict, classify, holm, without_common_mode
+
+
+def judge_session(rows, margins, back, min_runs):
+    """Return the cells of a session's rows, a list of :class:`Cell`.
+
+    :param rows: ``extra_info`` by benchmark.
+    :param margins: ``margins(benchmark)`` gives its :class:`benchmarks.judge.metrics.Margin` by metric.
+    :param back: :class:`benchmarks.judge.history.Lookback`.
+    :param min_runs: how many earlier runs a verdict takes.
+    """
+    cells = [_accuracy(name, row, back.windows[name]) for name, row in rows.items()]
+    for metric, kind in METRICS.items():
+        judges = [
+            partial(judge, name, row, metric, margins(name)[metric], back.windows[name], min_runs)
+            for name, row in rows.items()
+        ]
+        judged = holm(judges, lambda ask, alpha: ask(alpha), FAMILY_ERROR * kind.error_share)
+        cells += without_common_mode(judged) if kind.unit == "s" else judged
+    return cells
+
+
+def judge(benchmark, row, metric, margin, window, min_runs, alpha):
+    """Return the :class:`Cell` of one metric of one row.
+
+    :param margin: :class:`benchmarks.judge.metrics.Margin`.
+    :param window: the earlier rows, newest first.
+    :param alpha: of this cell, on each side.
+    """
+    cell = Cell(benchmark, row["framework"], metric, Verdict.MISSING, trials=len(row["trials"]), alpha=alpha)
+    source = memory_source(row) if metric == "peak_memory_bytes" else None
+    today = values(row, metric, source)
+    runs = [found for found in (values(earlier, metric, source) for earlier in window) if found]
+    cell = cell.but(runs=len(runs))
+    if not today:
+        return cell.but(note="not every trial has it.")
+    if not runs:
+        return cell.but(now=_middle(today), note=f"no verdict yet (0 of {min_runs} runs).")
+    logs = [[log(value) for value in run] for run in runs]
+    was = exp(fmean(map(fmean, logs)))
+    cell = cell.but(was=was, now=_middle(today), margin=margin.ratio(was))
+    if len(runs) < min_runs:
+        return cell.but(note=f"no verdict yet ({len(runs)} of {min_runs} runs).")
+    low, high = map(exp, predict([log(value) for value in today], logs).interval(alpha))
+    return cell.but(low=low, high=high, verdict=classify(low, high, cell.margin), note=_versions(row, window[0]))
+
+
+def _accuracy(benchmark, row, window):
+    cell = Cell(benchmark, row["framework"], ACCURACY, Verdict.MISSING, now=row["accuracy"], trials=len(row["trials"]))
+    if not window:
+        return cell.but(runs=0, note="no earlier run.")
+    was = window[0]["accuracy"]
+    agrees = parity.accuracy_agrees(row["accuracy"], was)
+    return cell.but(runs=len(window), was=was, verdict=Verdict.CLEAN if agrees else Verdict.REGRESSED)
+
+
+def _versions(row, newest):
+    """Return which versions changed since the newest earlier run; ``""`` if none did."""
+    then, now = (dict(r.get("versions", {}), python=r.get("python")) for r in (newest, row))
+    changed = [f"{name} {then.get(name)} -> {version}" for name, version in now.items() if then.get(name) != version]
+    return f"since the last run: {', '.join(changed)}." if changed else ""
+
+
+def _middle(numbers):
+    """Return the geometric mean."""
+    return exp(fmean(map(log, numbers)))

@@ -1,0 +1,90 @@
+"""What people decided about saved runs: a journal that is only ever added to."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from benchmarks.judge.storage import lock
+
+STATES = {"accept": "accepted", "reject": "rejected"}
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One line of the journal.
+
+    :param action: ``"accept"`` or ``"reject"``.
+    :param runs: names of runs; an accepted change begins with the first of them.
+    :param restarts: benchmarks whose window starts anew with the first run.
+    :param when: ISO 8601, UTC.
+    :param who: whose decision it was.
+    :param why: in words.
+    """
+
+    action: str
+    runs: tuple
+    restarts: tuple = ()
+    when: str = ""
+    who: str = ""
+    why: str = ""
+
+    @property
+    def state(self):
+        return STATES[self.action]
+
+    @property
+    def text(self):
+        return " ".join(filter(None, [f"by {self.who}" if self.who else "", self.when[:10], self.why]))
+
+
+class Journal:
+    """Decisions in a file, a JSON object a line. A damaged line is left out and noted in ``damaged``.
+
+    :param path: the file, which may not exist yet.
+    """
+
+    def __init__(self, path):
+        self.path = path
+        self.damaged = []
+        self.decisions = list(self._read())
+
+    def _read(self):
+        try:
+            lines = self.path.read_text().splitlines()
+        except FileNotFoundError:
+            return
+        for number, line in enumerate(lines, start=1):
+            try:
+                found = json.loads(line)
+                decision = Decision(**dict(found, runs=tuple(found["runs"]), restarts=tuple(found["restarts"])))
+                decision.state  # noqa: B018 - an unknown action is damage, too
+                yield decision
+            except (ValueError, TypeError, KeyError):
+                self.damaged.append(f"{self.path}, line {number}: {line[:80]!r}")
+
+    def add(self, action, runs, restarts=(), who="", why=""):
+        """Add a decision and return it; the last one about a run counts."""
+        decision = Decision(action, tuple(runs), tuple(restarts), datetime.now(UTC).isoformat(), who, why)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with lock(self.path.parent), open(self.path, "ab+") as file:
+            if file.tell():
+                file.seek(-1, os.SEEK_END)
+                if file.read() != b"\n":
+                    file.write(b"\n")  # somebody was killed in the middle of a line
+            file.write(json.dumps(vars(decision)).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self.decisions.append(decision)
+        return decision
+
+    def decision(self, run):
+        """Return the last :class:`Decision` about a run; None if there is none."""
+        return next((decision for decision in reversed(self.decisions) if run in decision.runs), None)
+
+    def restarts(self, run):
+        """Return the benchmarks whose window starts with this run."""
+        last = self.decision(run)
+        return last.restarts if last and last.action == "accept" and last.runs[0] == run else ()

@@ -1,0 +1,254 @@
+"""The runs before this one: which there are, which count, and which make up the window to judge by.
+
+Runs are pytest-benchmark's own files and are never changed. Each holds, under ``gate``, how it ended; what people
+decided afterwards stands in a journal beside them, ``gate/decisions.jsonl``.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+from collections import defaultdict
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from benchmarks.errors import SuiteError
+from benchmarks.judge.decisions import Journal
+from benchmarks.judge.storage import number
+from benchmarks.judge.verdict import Verdict
+
+CHANGES = (Verdict.REGRESSED, Verdict.IMPROVED)
+HELD = {
+    Verdict.REGRESSED: "a benchmark regressed",
+    Verdict.IMPROVED: "a benchmark improved; accept it to start a new window",
+    Verdict.MACHINE: "the whole machine was slower",
+    Verdict.VOID: "a benchmark failed",
+}
+MEMORY_SHARE = 0.01  # a kernel's update moves the memory that it reports by less
+
+
+@dataclass(frozen=True)
+class Run:
+    """One saved run.
+
+    :param name: its path below the storage, such as ``Linux-CPython-3.11-64bit/0007_abc.json``.
+    :param data: the JSON.
+    """
+
+    name: str
+    data: dict = field(repr=False)
+
+    @cached_property
+    def rows(self):
+        """Each benchmark's ``extra_info`` by its ``fullname``; benchmarks that are not this suite's are left out."""
+        benches = self.data["benchmarks"]
+        return {bench["fullname"]: bench["extra_info"] for bench in benches if _is_ours(bench)}
+
+    @property
+    def fingerprint(self):
+        return self.data.get("machine_info", {}).get("fingerprint")
+
+    @property
+    def when(self):
+        return str(self.data.get("datetime", ""))
+
+    @property
+    def commit(self):
+        return (self.data.get("commit_info") or {}).get("id") or ""
+
+    @property
+    def cells(self):
+        """What the gate said of this run, as dictionaries; empty where it was not asked."""
+        return (self.data.get("gate") or {}).get("cells", [])
+
+    @property
+    def changed(self):
+        """The benchmarks that regressed or improved."""
+        return sorted({cell["benchmark"] for cell in self.cells if cell["verdict"] in CHANGES})
+
+    @property
+    def why_held(self):
+        """Why this run does not count until somebody accepts it; None if it counts."""
+        gate = self.data.get("gate")
+        if gate is None:
+            return "it says nothing of how it ended"
+        for verdict, why in HELD.items():
+            if any(cell["verdict"] == verdict for cell in self.cells):
+                return why
+        if gate["mode"] == "against":
+            return "both sides took turns"
+        return f"{gate['failed_tests']} tests failed" if gate["failed_tests"] else None
+
+
+@dataclass
+class Damaged:
+    """A file that is no run, and why."""
+
+    name: str
+    why: str
+
+
+class History:
+    """The runs in a storage folder.
+
+    :param directory: pytest-benchmark's, ``.benchmarks`` by default.
+    """
+
+    def __init__(self, directory):
+        self.directory = Path(directory)
+        self.journal = Journal(self.directory / "gate" / "decisions.jsonl")
+        self.damaged = []
+
+    def names(self):
+        """Return the names of the saved runs, folder by folder, in the order of their numbers."""
+        return [run for folder in self._folders() for run in folder]
+
+    def _folders(self):
+        """Return the names of the runs by folder; pytest-benchmark has one for each Python, and counts within it."""
+        folders = defaultdict(list)
+        for path in sorted(self.directory.glob("*/*.json"), key=lambda path: (number(path), path.name)):
+            if number(path):
+                folders[path.parent.name].append(path.relative_to(self.directory).as_posix())
+        return [folders[name] for name in sorted(folders)]
+
+    def read(self, name):
+        """Return one :class:`Run`.
+
+        :raises SuiteError: where the file cannot be read, or is no run.
+        """
+        try:
+            data = json.loads((self.directory / name).read_bytes())
+            run = Run(name, data)
+            run.rows, run.why_held, run.changed  # noqa: B018 - whatever is malformed shows here, not later
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise SuiteError(f"{self.directory / name} is damaged: {type(error).__name__}: {error}.") from error
+        return run
+
+    def newest_first(self):
+        """Return an iterator over the runs that can be read, newest first; the others are noted in ``damaged``."""
+        # Not by the files' times, which a cache or an artifact of CI does not keep.
+        folders = [self._readable(reversed(folder)) for folder in self._folders()]
+        return heapq.merge(*folders, key=lambda run: run.when, reverse=True)
+
+    def _readable(self, names):
+        for name in names:
+            try:
+                yield self.read(name)
+            except SuiteError as error:
+                self.damaged.append(Damaged(name, str(error)))
+
+    def state(self, run):
+        """Return ``"accepted"``, ``"rejected"`` or ``"held"``, and why, ``""`` where it goes without saying."""
+        decision = self.journal.decision(run.name)
+        if decision:
+            return decision.state, decision.text
+        return ("held", run.why_held) if run.why_held else ("accepted", "")
+
+    def look_back(self, rows, fingerprint, size, aliases=()):
+        """Return the :class:`Lookback` for a session's rows.
+
+        :param rows: ``extra_info`` by benchmark.
+        :param fingerprint: this machine's, :func:`benchmarks.measure.machine.fingerprint`.
+        :param size: how many runs make a full window.
+        :param aliases: the name that a benchmark has now, by the name that it had.
+        """
+        back, aliases, open_ones = Lookback(rows, aliases), dict(aliases), set(rows)
+        for run in self.newest_first():
+            if self.state(run)[0] != "accepted":
+                continue
+            differs = differences(run.fingerprint, fingerprint)
+            if differs:
+                back.elsewhere = back.elsewhere or (run.name, differs)
+                continue
+            if back.seen < size:
+                back.seen += 1
+                back.known.update({aliases.get(name, name): row for name, row in run.rows.items()})
+            for name, row in run.rows.items():
+                name = aliases.get(name, name)
+                if name not in open_ones:
+                    continue
+                differs = differences(conditions(row), conditions(rows[name]))
+                if differs:
+                    back.otherwise.setdefault(name, (run.name, differs))
+                else:
+                    back.windows[name].append(row)
+                if len(back.windows[name]) == size:
+                    open_ones.discard(name)
+            open_ones -= {aliases.get(name, name) for name in self.journal.restarts(run.name)}
+            if not open_ones and back.seen >= size:
+                break
+        back.damaged = list(self.damaged)
+        return back
+
+
+class Lookback:
+    """What history has to say about a session.
+
+    ``windows``: the earlier rows of each benchmark, newest first; ``otherwise``: for benchmarks with rows that were
+    measured under other conditions, the newest such run and what differs; ``elsewhere``: the same for whole runs, whose
+    machine was another; ``known``: the benchmarks of the newest accepted runs, with a row of each.
+    """
+
+    def __init__(self, rows, aliases):
+        self.rows, self.aliases = rows, aliases
+        self.windows = {name: [] for name in rows}
+        self.otherwise, self.elsewhere, self.known, self.damaged, self.seen = {}, None, {}, [], 0
+
+    def findings(self, frameworks):
+        """Return, a sentence each, what is missing between then and now.
+
+        :param frameworks: those that this session was asked for; a benchmark of another one has not vanished.
+        """
+        found = [f"Left out, {damaged.why}" for damaged in self.damaged]
+        new = [name for name in self.rows if name not in self.known]
+        for name, row in self.known.items():
+            if name not in self.rows and row["framework"] in frameworks:
+                text = f"Vanished: {name} was in the last {self.seen} accepted runs and is not in this one."
+                likely = [candidate for candidate in new if self.rows[candidate]["framework"] == row["framework"]]
+                if likely:
+                    text += f" Renamed? Then put into pytest.ini, under gate_aliases: {name} -> {likely[0]}"
+                found.append(text)
+        if self.elsewhere and not self.seen:
+            run, differs = self.elsewhere
+            found.append(f"Another fingerprint: no accepted run is from this machine. Since {run}: {_spell(differs)}.")
+        for name, (run, differs) in self.otherwise.items():
+            if not self.windows[name]:
+                found.append(f"Other conditions: {name}, since {run}: {_spell(differs)}.")
+        return found
+
+
+def conditions(row):
+    """Return what must be equal, beside the machine and the name, before two rows may be compared."""
+    return {
+        "device": row["device"],
+        "contract": row["contract"],
+        "threads": row.get("threads", {}).get("asked"),
+        "scheduling": row.get("scheduling"),
+        "digest of the data": row["dataset"]["digest"],
+    }
+
+
+def differences(then, now, prefix=""):
+    """Return ``[(field, then, now), ...]`` where two fingerprints differ, nested fields by dotted names."""
+    if not isinstance(then, dict) or not isinstance(now, dict):
+        return [] if then == now or _same_memory(prefix, then, now) else [(prefix or "all", then, now)]
+    names = [*then, *(name for name in now if name not in then)]
+    return [
+        found
+        for name in names
+        for found in differences(then.get(name), now.get(name), f"{prefix}.{name}" if prefix else name)
+    ]
+
+
+def _same_memory(name, then, now):
+    return name == "memory_bytes" and None not in (then, now) and abs(then - now) <= MEMORY_SHARE * max(then, now)
+
+
+def _spell(differs):
+    return ", ".join(f"{name} from {then!r} to {now!r}" for name, then, now in differs)
+
+
+def _is_ours(bench):
+    row = bench.get("extra_info", {})
+    return "schema" in row and "trials" in row

@@ -1,0 +1,68 @@
+"""pytest-benchmark's file storage, for sessions that end at the same moment, or in the middle of saving.
+
+pytest-benchmark's own counts files and then writes: two sessions take the same number, a killed one leaves half a file,
+and after run 9999 its pattern for numbers no longer matches.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+
+from pytest_benchmark.storage.file import FileStorage
+from pytest_benchmark.utils import safe_dumps
+
+from benchmarks.errors import SuiteError
+from benchmarks.workload.cache import atomic_write
+
+LOCK_SECONDS = 60
+NUMBERED = re.compile(r"(\d{4,})_.*\.json")
+
+
+class SafeStorage(FileStorage):
+    """The same folder, files and names; numbers are given out once, files appear whole, and there is a run 10000."""
+
+    def save(self, output_json, save):
+        """Write a run under the next number."""
+        folder = self.get("")
+        with lock(folder):
+            path = folder / f"{self._next_num}_{save}.json"
+            atomic_write(path, safe_dumps(output_json, ensure_ascii=True, indent=4).encode())
+        self.logger.info(f"Saved benchmark data in: {path}")
+
+    @property
+    def _next_num(self):
+        return f"{max(map(number, self.get('').glob('*.json')), default=0) + 1:04}"
+
+    def query(self, *globs_or_files):
+        """Return the files that match, in the order of their numbers."""
+        return sorted(super().query(*globs_or_files), key=lambda path: (number(path), path.name, path.parent))
+
+    def load(self, *globs_or_files):
+        """Yield the runs that match; all of them by default, those after 9999 included."""
+        return super().load(*(globs_or_files or ("[0-9][0-9][0-9][0-9]",)))
+
+
+def number(path):
+    """Return a saved run's number; 0 for a file that has none."""
+    found = NUMBERED.fullmatch(path.name)
+    return int(found[1]) if found else 0
+
+
+@contextmanager
+def lock(folder):
+    """Hold a storage folder for oneself while something is written there.
+
+    :raises SuiteError: where somebody else holds it for a minute.
+    """
+    from filelock import FileLock, Timeout
+
+    path = folder / ".lock"
+    try:
+        with FileLock(path, timeout=LOCK_SECONDS):
+            yield
+    except Timeout:
+        raise SuiteError(
+            f"{path} has been held by another session for {LOCK_SECONDS} s. If no other session is saving there, "
+            "something holds it that hangs: end that, and run again."
+        ) from None
