@@ -24,7 +24,7 @@ def pytest_configure(config):
     config.stash[ROWS] = []
     try:
         config.stash[OPTIONS] = read_options(config)
-        gate = config.stash[GATE] = Gate(gate_options.read_options(config), config)
+        gate = config.stash[GATE] = Gate(gate_options.read_options(config), config, list(config.stash[OPTIONS].entries))
     except SuiteError as error:
         raise pytest.UsageError(str(error)) from None
     config.pluginmanager.register(gate, "gate")

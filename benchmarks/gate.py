@@ -11,8 +11,12 @@ import os
 from pathlib import Path
 
 import pytest
+from pytest_benchmark.storage.file import FileStorage
+from pytest_benchmark.utils import get_tag
 
+from benchmarks.frameworks import REGISTRY
 from benchmarks.judge.metrics import ACCURACY, METRICS
+from benchmarks.judge.storage import SafeStorage
 from benchmarks.judge.verdict import Cell, Verdict
 
 FAILS_ON = {Verdict.INCONCLUSIVE: "inconclusive", Verdict.MACHINE: "inconclusive", Verdict.MISSING: "missing"}
@@ -23,10 +27,11 @@ class Gate:
 
     :param options: :class:`benchmarks.gate_options.GateOptions`.
     :param config: pytest's.
+    :param frameworks: the names that the session was asked for.
     """
 
-    def __init__(self, options, config):
-        self.options, self.config = options, config
+    def __init__(self, options, config, frameworks):
+        self.options, self.config, self.frameworks = options, config, frameworks
         self.rows = {}  # extra_info by node id
         self.names = {}  # pytest-benchmark's fullname by node id; it changes where a budget cuts the epochs
         self.outcomes = {}  # of the benchmarks that have no row: "failed" or "skipped", and why
@@ -34,7 +39,8 @@ class Gate:
         self.margins = {}  # by node id
         self.cells = None
         self.findings = []  # what else there is to say of the baseline, a sentence each
-        self.deselected = False
+        self.cautions = []  # and of the margins
+        self.narrowed = any("::" in argument for argument in config.args)  # to less than what is usually run
 
     def publish(self, item, name, row):
         """Take a benchmark's row, its ``extra_info``, as evidence."""
@@ -45,6 +51,16 @@ class Gate:
         from benchmarks.judge.by_pairs import is_open
 
         return is_open(row, self.margins[item.nodeid], len(self.margins), self.options.max_trials)
+
+    def pytest_sessionstart(self):
+        session = self.config._benchmarksession  # pytest-benchmark has no public way to its storage
+        if isinstance(session.storage, FileStorage):
+            storage = session.storage
+            session.storage = SafeStorage(storage.path, storage.logger, storage.default_machine_id)
+        elif self.options.history:
+            raise pytest.UsageError("--gate: it needs runs in files, --benchmark-storage=file://DIR.")
+        if self.options.history and not session.disabled:
+            session.autosave = session.autosave or get_tag()
 
     @pytest.hookimpl(trylast=True)  # when -k and -m have chosen
     def pytest_collection_modifyitems(self, items):
@@ -59,7 +75,7 @@ class Gate:
             items.append(BaselineItem.from_parent(benchmarks[0].parent, name="gate:baseline", gate=self))
 
     def pytest_deselected(self, items):
-        self.deselected = self.deselected or any(map(is_benchmark, items))
+        self.narrowed = self.narrowed or any(map(is_benchmark, items))
 
     def pytest_runtest_logreport(self, report):
         self.failed += report.failed
@@ -73,7 +89,9 @@ class Gate:
     def cell(self, item, metric):
         """Return the :class:`Cell` of a benchmark's metric; all are judged when the first is asked for."""
         if self.cells is None:
-            self.cells = {(cell.benchmark, cell.metric): cell for cell in self._judge()}
+            cells = self._judge()
+            self.cells = {(cell.benchmark, cell.metric): cell for cell in cells}
+            self.cautions = self._cautions(cells)
         return self.cells[self._name(item.nodeid), metric]
 
     def _judge(self):
@@ -105,8 +123,19 @@ class Gate:
 
         history = History(self.config._benchmarksession.storage.path)
         found = history.look_back(rows, fingerprint(), self.options.window, self.options.aliases)
-        self.findings = found.findings(None if self.deselected else self.config.option.frameworks)
+        self.findings = found.findings(self._was_asked)
         return judge_session(rows, margins.__getitem__, found, self.options.min_runs)
+
+    def _cautions(self, cells):
+        from benchmarks.judge import calibration
+        from benchmarks.measure.machine import fingerprint
+
+        storage = getattr(self.config._benchmarksession.storage, "path", None)
+        mode = "against" if self.options.against else "history"
+        return calibration.cautions(cells, calibration.load(storage, fingerprint(), mode)) if storage else []
+
+    def _was_asked(self, framework):
+        return not self.narrowed and (framework in self.frameworks or framework not in REGISTRY)
 
     def _without_row(self, node, metric):
         outcome, why = self.outcomes.get(node, ("skipped", "it did not run"))

@@ -18,7 +18,7 @@ from benchmarks.judge.decisions import Journal
 from benchmarks.judge.storage import number
 from benchmarks.judge.verdict import Verdict
 
-CHANGES = (Verdict.REGRESSED, Verdict.IMPROVED)
+CHANGES = (Verdict.REGRESSED, Verdict.IMPROVED, Verdict.MACHINE)
 HELD = {
     Verdict.REGRESSED: "a benchmark regressed",
     Verdict.IMPROVED: "a benchmark improved; accept it to start a new window",
@@ -64,7 +64,7 @@ class Run:
 
     @property
     def changed(self):
-        """The benchmarks that regressed or improved."""
+        """The benchmarks that got slower or faster."""
         return sorted({cell["benchmark"] for cell in self.cells if cell["verdict"] in CHANGES})
 
     @property
@@ -102,9 +102,9 @@ class History:
 
     def names(self):
         """Return the names of the saved runs, folder by folder, in the order of their numbers."""
-        return [run for folder in self._folders() for run in folder]
+        return [run for folder in self.folders() for run in folder]
 
-    def _folders(self):
+    def folders(self):
         """Return the names of the runs by folder; pytest-benchmark has one for each Python, and counts within it."""
         folders = defaultdict(list)
         for path in sorted(self.directory.glob("*/*.json"), key=lambda path: (number(path), path.name)):
@@ -128,7 +128,7 @@ class History:
     def newest_first(self):
         """Return an iterator over the runs that can be read, newest first; the others are noted in ``damaged``."""
         # Not by the files' times, which a cache or an artifact of CI does not keep.
-        folders = [self._readable(reversed(folder)) for folder in self._folders()]
+        folders = [self._readable(reversed(folder)) for folder in self.folders()]
         return heapq.merge(*folders, key=lambda run: run.when, reverse=True)
 
     def _readable(self, names):
@@ -195,15 +195,15 @@ class Lookback:
         self.windows = {name: [] for name in rows}
         self.otherwise, self.elsewhere, self.known, self.damaged, self.seen = {}, None, {}, [], 0
 
-    def findings(self, frameworks):
+    def findings(self, was_asked):
         """Return, a sentence each, what is missing between then and now.
 
-        :param frameworks: those that this session was asked for; a benchmark of another one has not vanished.
+        :param was_asked: tells of a framework whether this session was asked for it; if not, it has not vanished.
         """
         found = [f"Left out, {damaged.why}" for damaged in self.damaged]
         new = [name for name in self.rows if name not in self.known]
         for name, row in self.known.items():
-            if name not in self.rows and row["framework"] in frameworks:
+            if name not in self.rows and was_asked(row["framework"]):
                 text = f"Vanished: {name} was in the last {self.seen} accepted runs and is not in this one."
                 likely = [candidate for candidate in new if self.rows[candidate]["framework"] == row["framework"]]
                 if likely:

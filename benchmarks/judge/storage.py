@@ -6,6 +6,7 @@ and after run 9999 its pattern for numbers no longer matches.
 
 from __future__ import annotations
 
+import os
 import re
 from contextlib import contextmanager
 
@@ -33,6 +34,10 @@ class SafeStorage(FileStorage):
     @property
     def _next_num(self):
         return f"{max(map(number, self.get('').glob('*.json')), default=0) + 1:04}"
+
+    @property
+    def location(self):
+        return os.path.relpath(self.path)  # pytest-benchmark's own fails for a folder outside the working directory
 
     def query(self, *globs_or_files):
         """Return the files that match, in the order of their numbers."""

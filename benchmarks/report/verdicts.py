@@ -108,7 +108,7 @@ def show(terminalreporter, gate):
     terminalreporter.ensure_newline()
     terminalreporter.section(f"gate: {headline(gate)}", sep="-")
     terminalreporter.write("\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n")
-    for finding in gate.findings:
+    for finding in gate.findings + gate.cautions:
         terminalreporter.write_line(finding, yellow=True)
 
 
@@ -116,7 +116,7 @@ def markdown(gate):
     """Return the same as Markdown."""
     lines = [f"### Gate: {headline(gate)}", "", _markdown_row(HEADINGS), _markdown_row(["---"] * len(HEADINGS))]
     lines += [_markdown_row(line) for line in rows(gate)]
-    lines += ["", *(f"- {_escape(finding)}" for finding in gate.findings)] if gate.findings else []
+    lines += [""] + [f"- {_escape(finding)}" for finding in gate.findings + gate.cautions]
     return "\n".join(lines) + "\n\n"
 
 
@@ -130,6 +130,7 @@ def as_json(gate):
         "failed_tests": gate.failed,
         "cells": [asdict(cell) for cell in (gate.cells or {}).values()],
         "findings": list(gate.findings),
+        "cautions": list(gate.cautions),
     }
 
 

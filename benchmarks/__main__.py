@@ -1,0 +1,27 @@
+"""``python -m benchmarks COMMAND``: what is done with saved runs, outside of a pytest session."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from benchmarks import calibrate_command, history_command
+from benchmarks.errors import SuiteError
+
+
+def main(arguments=None):
+    """Run a command; return its exit code: 0, 1 where it found something wrong, 2 where it was asked for nonsense."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command in (history_command, calibrate_command):
+        command.add_parser(commands)
+    chosen = parser.parse_args(arguments)
+    try:
+        return chosen.run(chosen) or 0
+    except SuiteError as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
