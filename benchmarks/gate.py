@@ -15,6 +15,7 @@ from pytest_benchmark.storage.file import FileStorage
 from pytest_benchmark.utils import get_tag
 
 from benchmarks.frameworks import REGISTRY
+from benchmarks.gate_options import fewest_trials
 from benchmarks.judge.metrics import ACCURACY, METRICS
 from benchmarks.judge.storage import SafeStorage
 from benchmarks.judge.verdict import Cell, Verdict
@@ -36,7 +37,8 @@ class Gate:
         self.names = {}  # pytest-benchmark's fullname by node id; it changes where a budget cuts the epochs
         self.outcomes = {}  # of the benchmarks that have no row: "failed" or "skipped", and why
         self.failed = 0
-        self.margins = {}  # by node id
+        self.margins = {}  # of every benchmark that was chosen, by node id
+        self.framework_of = {}  # likewise
         self.cells = None
         self.findings = []  # what else there is to say of the baseline, a sentence each
         self.cautions = []  # and of the margins
@@ -68,9 +70,16 @@ class Gate:
             return
         benchmarks = [item for item in items if is_benchmark(item)]
         self.margins = {item.nodeid: self._margins_of(item) for item in benchmarks}
+        self.framework_of = {item.nodeid: item.callspec.params["framework"] for item in benchmarks}
         for item in benchmarks:
             for metric in (ACCURACY, *METRICS):
-                items.append(CellItem.from_parent(item.parent, name=f"{item.name}:{metric}", judged=(item, metric)))
+                name = f"{item.originalname}.{metric}[{item.callspec.id}]"
+                items.append(CellItem.from_parent(item.parent, name=name, judged=(item, metric)))
+        if self.options.against and not fewest_trials(len(benchmarks), self.options.max_trials):
+            self.cautions.append(
+                f"--max-trials={self.options.max_trials} are too few for an answer on every metric of "
+                f"{len(benchmarks)} benchmarks: the more there are, the surer each must be."
+            )
         if benchmarks and self.options.history:
             items.append(BaselineItem.from_parent(benchmarks[0].parent, name="gate:baseline", gate=self))
 
@@ -91,7 +100,7 @@ class Gate:
         if self.cells is None:
             cells = self._judge()
             self.cells = {(cell.benchmark, cell.metric): cell for cell in cells}
-            self.cautions = self._cautions(cells)
+            self.cautions += self._cautions(cells)
         return self.cells[self._name(item.nodeid), metric]
 
     def _judge(self):
@@ -139,9 +148,8 @@ class Gate:
 
     def _without_row(self, node, metric):
         outcome, why = self.outcomes.get(node, ("skipped", "it did not run"))
-        framework = node.partition("[")[2].rstrip("]").partition("-")[0]
         verdict = Verdict.VOID if outcome == "failed" else Verdict.MISSING
-        return Cell(node, framework, metric, verdict, note=f"the benchmark itself {outcome}: {why}")
+        return Cell(node, self.framework_of[node], metric, verdict, note=f"the benchmark itself {outcome}: {why}")
 
     def _name(self, node):
         return self.names.get(node, node)
@@ -153,7 +161,7 @@ class Gate:
         for marker in reversed(list(item.iter_markers("gate"))):  # the closest one last: it has the last word
             texts = [f"{metric}={margin}" for metric, margin in marker.kwargs.items()]
             margins = read_margins(texts, margins, f"{item.nodeid}, marker gate:")
-        return margins
+        return read_margins(self.options.margin_texts, margins, "--gate-margin")
 
     def fails(self, verdict):
         """Tell whether a verdict other than "regressed" fails the run."""
@@ -195,10 +203,10 @@ class CellItem(pytest.Item):
         if cell.verdict is Verdict.REGRESSED or gate.fails(cell.verdict):
             pytest.fail(paragraph(cell, gate.options), pytrace=False)
         if cell.verdict not in (Verdict.CLEAN, Verdict.IMPROVED):
-            pytest.skip(paragraph(cell, gate.options))
+            raise pytest.skip.Exception(paragraph(cell, gate.options), _use_item_location=True)
 
     def reportinfo(self):
-        return self.path, None, self.name
+        return *self.judged[0].reportinfo()[:2], self.name
 
 
 class BaselineItem(pytest.Item):
@@ -210,16 +218,15 @@ class BaselineItem(pytest.Item):
 
     def runtest(self):
         if self.gate.cells is None:
-            pytest.skip("nothing was judged")
-        if self.gate.findings:
-            text = " ".join(self.gate.findings)
-            (pytest.fail if "missing" in self.gate.options.fail_on else pytest.skip)(text)
-
-    def repr_failure(self, excinfo):
-        return str(excinfo.value)
+            raise pytest.skip.Exception("nothing was judged", _use_item_location=True)
+        text = " ".join(self.gate.findings)
+        if text and "missing" in self.gate.options.fail_on:
+            pytest.fail(text, pytrace=False)
+        if text:
+            raise pytest.skip.Exception(text, _use_item_location=True)
 
     def reportinfo(self):
-        return self.path, None, self.name
+        return self.path, 0, self.name
 
 
 GATE = pytest.StashKey[Gate]()

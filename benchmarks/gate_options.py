@@ -21,7 +21,8 @@ class GateOptions:
 
     :param history: whether to judge against history.
     :param against: the other environment, or None.
-    :param margins: :class:`benchmarks.judge.metrics.Margin` by metric.
+    :param margins: :class:`benchmarks.judge.metrics.Margin` by metric, the defaults and pytest.ini's.
+    :param margin_texts: those of the command line, which have the last word, as they were given.
     :param aliases: the name that a benchmark has now, by the name that it had.
     :param fail_on: what makes the run fail beside a regression: ``"missing"``, ``"inconclusive"``.
     """
@@ -29,6 +30,7 @@ class GateOptions:
     history: bool
     against: str | None
     margins: dict
+    margin_texts: tuple
     window: int
     min_runs: int
     max_trials: int
@@ -104,10 +106,12 @@ def read_options(config):
     defaults = {name: getattr(metric, mode) for name, metric in METRICS.items()}
     lines = f"{'against' if against else 'gate'}_margins"
     margins = read_margins(ini(lines), defaults, f"pytest.ini, {lines}:")
+    read_margins(get("gate_margin"), margins, "--gate-margin")  # to hear of a wrong one before anything is measured
     return GateOptions(
         history=get("gate"),
         against=against,
-        margins=read_margins(get("gate_margin"), margins, "--gate-margin"),
+        margins=margins,
+        margin_texts=tuple(get("gate_margin")),
         window=get("gate_window"),
         min_runs=MIN_RUNS,
         max_trials=get("max_trials"),

@@ -43,8 +43,17 @@ class Run:
     @property
     def outcomes(self):
         """``{framework: (outcome, message)}`` as the JUnit file tells."""
+        return {
+            name.split("[")[1].rstrip("]").split("-dataset")[0]: case
+            for name, case in self.cases.items()
+            if name.startswith("test_training_epoch[")
+        }
+
+    @property
+    def cases(self):
+        """``{name: (outcome, message)}`` of all tests, the gate's included."""
         cases = ElementTree.parse(self.directory / "junit.xml").iter("testcase")
-        return {case.get("name").split("[")[1].rstrip("]").split("-dataset")[0]: _outcome(case) for case in cases}
+        return {case.get("name"): _outcome(case) for case in cases}
 
 
 def _outcome(case):

@@ -58,6 +58,9 @@ TRAINERS = {
     "slow": "Slow",
     "test": "Slow",
     "resident": "Resident",
+    "slow-here": "SlowHere",
+    "wrong-there": "WrongThere",
+    "wrong-here": "WrongHere",
 }
 
 
@@ -395,3 +398,37 @@ class Resident(Honest):
     def __init__(self, workload, dataset, parameters, device):
         dataset = replace(dataset, train_images=dataset.train_images.copy(), train_labels=dataset.train_labels.copy())
         super().__init__(workload, dataset, parameters, device)
+
+
+# Trainers that are not the same on both sides of --against: the other side's interpreter stands in a folder "other".
+
+
+def is_other_side():
+    return "/other/" in sys.executable
+
+
+class SlowHere(Honest):
+    """Takes longer on the new side, as after a bad commit."""
+
+    def train_epoch(self, order):
+        if not is_other_side():
+            time.sleep(0.002 * len(self.workload.batches(order)))
+        return super().train_epoch(order)
+
+
+class WrongThere(Honest):
+    """Trains something else on the old side."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        if is_other_side():
+            self.rate *= np.float32(1.01)
+
+
+class WrongHere(Honest):
+    """Trains something else on the new side."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        if not is_other_side():
+            self.rate *= np.float32(1.01)
