@@ -14,6 +14,7 @@ import pytest
 from pytest_benchmark.storage.file import FileStorage
 from pytest_benchmark.utils import get_tag
 
+from benchmarks.errors import SuiteError
 from benchmarks.frameworks import REGISTRY
 from benchmarks.gate_options import fewest_trials
 from benchmarks.judge.metrics import ACCURACY, METRICS
@@ -37,6 +38,7 @@ class Gate:
         self.names = {}  # pytest-benchmark's fullname by node id; it changes where a budget cuts the epochs
         self.outcomes = {}  # of the benchmarks that have no row: "failed" or "skipped", and why
         self.failed = 0
+        self.interrupted = False
         self.margins = {}  # of every benchmark that was chosen, by node id
         self.framework_of = {}  # likewise
         self.cells = None
@@ -69,7 +71,10 @@ class Gate:
         if not self.options.active:
             return
         benchmarks = [item for item in items if is_benchmark(item)]
-        self.margins = {item.nodeid: self._margins_of(item) for item in benchmarks}
+        try:
+            self.margins = {item.nodeid: self._margins_of(item) for item in benchmarks}
+        except SuiteError as error:
+            raise pytest.UsageError(str(error)) from None
         self.framework_of = {item.nodeid: item.callspec.params["framework"] for item in benchmarks}
         for item in benchmarks:
             for metric in (ACCURACY, *METRICS):
@@ -92,6 +97,9 @@ class Gate:
             text = report.longrepr[-1] if isinstance(report.longrepr, tuple) else str(report.longrepr)
             self.outcomes.setdefault(report.nodeid, (report.outcome, text.strip().partition("\n")[0]))
 
+    def pytest_keyboard_interrupt(self):  # also what pytest.exit() does
+        self.interrupted = True
+
     def pytest_collectreport(self, report):
         self.failed += report.failed
 
@@ -113,8 +121,8 @@ class Gate:
             cells = judge_session(rows, margins.__getitem__, self.options.max_trials, len(margins))
         else:
             cells = self._judge_by_history(rows, margins)
-        cells += [self._without_row(node, metric) for node in self.margins for metric in (ACCURACY, *METRICS)
-                  if node not in sound]  # fmt: skip
+        others = [node for node in self.margins if node not in sound]
+        cells += [self._without_row(node, metric) for node in others for metric in (ACCURACY, *METRICS)]
         wrong = {
             cell.benchmark: cell for cell in cells if cell.metric == ACCURACY and cell.verdict is Verdict.REGRESSED
         }
@@ -184,7 +192,7 @@ class Gate:
             terminalreporter.write_line(f"wrote {self.options.json}")
         summary = os.environ.get("GITHUB_STEP_SUMMARY")
         if summary:
-            with Path(summary).open("a") as file:
+            with Path(summary).open("a", encoding="utf-8") as file:
                 file.write(verdicts.markdown(self))
 
 

@@ -128,6 +128,7 @@ def as_json(gate):
         "mode": "against" if options.against else "history" if options.history else None,
         "against": options.against,
         "failed_tests": gate.failed,
+        "interrupted": gate.interrupted,
         "cells": [asdict(cell) for cell in (gate.cells or {}).values()],
         "findings": list(gate.findings),
         "cautions": list(gate.cautions),
