@@ -1,0 +1,75 @@
+"""How long should a turn of --against be? ``python -m tests.turn_lengths torch jax --trials 8``, on an idle machine.
+
+In every trial two live workers of one framework train the same epochs in turns of several lengths, for the same time in
+each. Printed is, for every length, how far the trials' ratios scatter around 1: what the gate has to see through.
+"""
+
+import argparse
+from contextlib import ExitStack
+from dataclasses import replace
+from math import log
+from statistics import median, stdev
+
+from benchmarks.frameworks import REGISTRY
+from benchmarks.measure.client import ROOT
+from benchmarks.measure.interpreters import find_interpreter
+from benchmarks.measure.trial import Runner
+from benchmarks.workload import mnist
+from benchmarks.workload.spec import Workload
+
+STEPS = (4, 16, 64, 256)  # of a turn
+
+
+def warm_worker(stack, runner):
+    worker = stack.enter_context(runner.worker())
+    worker.call("build", **runner.build_arguments())
+    worker.call("train_epoch", epoch=1)
+    for steps in STEPS:
+        worker.call("train_epoch", epoch=2, first=0, stop=steps)
+    return worker
+
+
+def trial(runner, number, turns_of_longest):
+    """Return each length's ratio: the median over its turns."""
+    with ExitStack() as stack:
+        pair = [warm_worker(stack, runner) for _ in range(2)]
+        if number % 2:
+            pair.reverse()  # who started first takes the other part
+        ratios = {}
+        for steps in STEPS[number % len(STEPS) :] + STEPS[: number % len(STEPS)]:
+            found = []
+            for turn in range(turns_of_longest * STEPS[-1] // steps):
+                first = turn * steps % STEPS[-1]
+                seconds = [0.0, 0.0]
+                for side in (0, 1) if (turn + number // 2) % 2 else (1, 0):
+                    reply = pair[side].call("train_epoch", epoch=3, first=first, stop=first + steps)
+                    seconds[side] = reply["seconds"]
+                found.append(log(seconds[0] / seconds[1]))
+            ratios[steps] = median(found)
+    return ratios
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("frameworks", nargs="+")
+    parser.add_argument("--trials", type=int, default=8)
+    parser.add_argument("--turns", type=int, default=4, help="of the longest, in every trial (default: 4)")
+    arguments = parser.parse_args()
+    directory = str(mnist.find())
+    for name in arguments.frameworks:
+        entry = REGISTRY[name]
+        runner = Runner(
+            entry, Workload(steps=STEPS[-1]), directory, python=find_interpreter(entry, {}, ROOT / ".tox")[0]
+        )
+        trials = [trial(replace(runner), number, arguments.turns) for number in range(arguments.trials)]
+        for steps in STEPS:
+            found = [ratios[steps] for ratios in trials]
+            print(
+                f"{name:12} turns of {steps:3} steps: standard deviation {stdev(found):.2%}, "
+                f"median {median(found):+.2%}, worst {max(map(abs, found)):.2%}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
