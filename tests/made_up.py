@@ -2,7 +2,7 @@
 
 from hypothesis import settings
 
-EXAMPLES = settings(max_examples=200, derandomize=True, deadline=None)
+EXAMPLES = settings(max_examples=100, derandomize=True, deadline=None)
 
 
 def at_most(count, of, rate):

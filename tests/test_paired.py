@@ -265,9 +265,8 @@ def test_stopping_as_a_session_does_adds_no_false_alarm(slower):
         said = alarms(judge_session(rows))
         assert said <= alarms(judge_session(rows_of(session)))
         count, trials = count + bool(said), trials + sum(len(found["trials"]) for found in rows.values())
-    print(
-        f"stopping, shift {np.max(slower):.3f}: {count} of {SESSIONS} with a false alarm, {trials / SESSIONS / 3:.1f} trials"
-    )
+    used = trials / SESSIONS / len(FRAMEWORKS)
+    print(f"stopping, shift {np.max(slower):.3f}: {count} of {SESSIONS} with a false alarm, {used:.1f} trials")
     assert at_most(count, SESSIONS, FAMILY_ERROR)
 
 
