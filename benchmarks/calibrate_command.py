@@ -59,12 +59,12 @@ def _session(mode, arguments):
         line += ["-p", "no:cacheprovider", f"--benchmark-storage=file://{directory}/storage", *mode, *arguments]
         done = subprocess.run(line, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         if not json_file.exists():
-            raise SuiteError(f"A session saved nothing; it ended so:\n{done.stdout[-2_000:]}")
+            raise SuiteError(f"A session saved nothing; it ended so:\n{done.stdout[-5_000:]}")
         found = Run("run.json", json.loads(json_file.read_text()))
     regressed = any(cell["verdict"] == Verdict.REGRESSED for cell in found.cells)
     if done.returncode and not regressed:
         raise SuiteError(
-            f"A session failed, and only sound ones can be calibrated by; it ended so:\n{done.stdout[-2_000:]}"
+            f"A session failed, and only sound ones can be calibrated by; it ended so:\n{done.stdout[-5_000:]}"
         )
     return found
 
