@@ -59,12 +59,12 @@ def _session(mode, arguments):
         line += ["-p", "no:cacheprovider", f"--benchmark-storage=file://{directory}/storage", *mode, *arguments]
         done = subprocess.run(line, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         if not json_file.exists():
-            raise SuiteError(f"A session saved nothing; it ended so:\n{done.stdout[-2_000:]}")
+            raise SuiteError(f"A session saved nothing; it ended so:\n{done.stdout[-5_000:]}")
         found = Run("run.json", json.loads(json_file.read_text()))
     regressed = any(cell["verdict"] == Verdict.REGRESSED for cell in found.cells)
     if done.returncode and not regressed:
         raise SuiteError(
-            f"A session failed, and only sound ones can be calibrated by; it ended so:\n{done.stdout[-2_000:]}"
+            f"A session failed, and only sound ones can be calibrated by; it ended so:\n{done.stdout[-5_000:]}"
         )
     return found
 
@@ -80,10 +80,11 @@ def _max_trials(arguments):
 def _print(cells, mode):
     what = "new/old from trial to trial" if mode == "against" else "from session to session"
     print(f"\nvariation: standard deviation {what}; catches: slowdowns found in {calibration.POWER:.0%} of sessions")
-    print(f"{'benchmark':60} {'metric':20} {'variation':>9} {'false alarms':>12} {'resolves':>8} {'catches':>8}")
+    width = max((len(cell.benchmark.partition("::")[2]) for cell in cells), default=0)
+    print(f"{'benchmark':{width}} {'metric':20} {'variation':>9} {'false alarms':>12} {'resolves':>8} {'catches':>8}")
     for cell in cells:
         name = cell.benchmark.partition("::")[2]
         print(
-            f"{name:60} {cell.metric:20} {cell.variation:9.2%} {cell.false_alarms:12d} {cell.resolves:8.1%} "
+            f"{name:{width}} {cell.metric:20} {cell.variation:9.2%} {cell.false_alarms:12d} {cell.resolves:8.1%} "
             f"{cell.smallest_slowdown:8.1%}"
         )

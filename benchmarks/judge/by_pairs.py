@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import chain
 from math import exp, log
 from statistics import fmean
 
@@ -36,18 +37,21 @@ def is_open(row, margins, benchmarks, max_trials):
     :param margins: :class:`benchmarks.judge.metrics.Margin` by metric.
     :param benchmarks: how many the session compares.
     """
-    if len(row["trials"]) >= max_trials:
-        return False
-    judged = (
-        judge(row, metric, margins[metric], max_trials, row["framework"], cell_alpha(metric, benchmarks))
-        for metric in METRICS
-        if plan_looks(cell_alpha(metric, benchmarks), max_trials)
-    )
-    return any(cell.verdict is Verdict.INCONCLUSIVE for cell in judged)
+    for metric in METRICS:
+        alpha = cell_alpha(metric, benchmarks)
+        looks = plan_looks(alpha, max_trials)
+        if looks and len(row["trials"]) < looks[-1].trials:
+            cell = judge(row, metric, margins[metric], max_trials, row["framework"], alpha)
+            if cell.verdict is Verdict.INCONCLUSIVE:
+                return True
+    return False
 
 
 def judge(row, metric, margin, max_trials, benchmark, alpha):
     """Return the :class:`Cell` of one metric of one row: what the first look that is conclusive says, else the last.
+
+    "Regressed" at any look goes before what an earlier look said: the error was spent on all of them, and so a larger
+    alpha finds no fewer regressions.
 
     :param margin: :class:`benchmarks.judge.metrics.Margin`.
     :param alpha: of this cell, on each side.
@@ -62,11 +66,13 @@ def judge(row, metric, margin, max_trials, benchmark, alpha):
     if not looks or looks[0].trials > len(shifts):
         needed = f"it takes {looks[0].trials}" if looks else "--max-trials is too low"
         return cell.but(note=f"{len(shifts)} trials are too few for an answer at this error rate; {needed}.")
-    for low, high in intervals(shifts, alpha, max_trials):
-        cell = cell.but(low=exp(low), high=exp(high), verdict=classify(exp(low), exp(high), cell.margin))
-        if cell.verdict is not Verdict.INCONCLUSIVE:
-            break
-    return cell
+    seen = [
+        cell.but(low=exp(low), high=exp(high), verdict=classify(exp(low), exp(high), cell.margin))
+        for low, high in intervals(shifts, alpha, max_trials)
+    ]
+    regressed = (cell for cell in seen if cell.verdict is Verdict.REGRESSED)
+    conclusive = (cell for cell in seen if cell.verdict is not Verdict.INCONCLUSIVE)
+    return next(chain(regressed, conclusive), seen[-1])
 
 
 def judge_session(rows, margins, max_trials, benchmarks):

@@ -29,6 +29,10 @@ LEAST_SESSIONS = 3
 class CellCalibration:
     """What unchanged code did in one metric of one benchmark.
 
+    The 95 % are as sure as the variation is, of which few sessions tell little. Simulated, what 60 sessions promise
+    against history is caught in 94 % or 95 %; what 10 promise, in 95 % where runs are alike but for their trials, and
+    in 88 % where they differ.
+
     :param variation: standard deviation from session to session (of new/old from trial to trial, with ``--against``),
         as a share.
     :param false_alarms: sessions in which the gate called it regressed.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from benchmarks.errors import SuiteError
 
-UNITS = {"ms": 1e-3, "s": 1.0, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+UNITS = {"s": {"ms": 1e-3, "s": 1.0}, "B": {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30}}
 # Device memory by the framework's own account before NVML's, which also books what an allocator keeps for later.
 DEVICE_SOURCES = (
     "allocator_peak_bytes",
@@ -77,21 +77,23 @@ def memory_source(*rows):
     return None
 
 
-def parse_margin(text, default):
+def parse_margin(text, default, unit):
     """Return the :class:`Margin` that ``"5%"``, ``"1ms"`` or ``"5%,1ms"`` means; what is left out is the default's.
 
+    :param unit: of the metric; a time in bytes, or the other way round, would make a gate that lets everything pass.
     :raises ValueError: for anything else.
     """
     share, absolute = default.share, default.absolute
     for part in text.split(","):
-        found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(%|ms|s|KiB|MiB|GiB)\s*", part)
+        found = re.fullmatch(rf"\s*(\d+(?:\.\d+)?)\s*(%|{'|'.join(UNITS[unit])})\s*", part)
         if not found:
-            raise ValueError(f"{part.strip()!r} is no margin such as 5%, 1ms, 0.5s or 2MiB")
-        number, unit = float(found[1]), found[2]
-        if unit == "%":
+            examples = {"s": "5%, 1ms or 0.5s", "B": "5% or 2MiB"}
+            raise ValueError(f"{part.strip()!r} is no margin such as {examples[unit]}")
+        number = float(found[1])
+        if found[2] == "%":
             share = number / 100
         else:
-            absolute = number * UNITS[unit]
+            absolute = number * UNITS[unit][found[2]]
     return Margin(share, absolute)
 
 
@@ -106,7 +108,7 @@ def read_margins(texts, defaults, where):
         if name not in margins:
             raise SuiteError(f"{where} {text!r}: {name!r} is none of {', '.join(margins)}.")
         try:
-            margins[name] = parse_margin(margin, margins[name])
+            margins[name] = parse_margin(margin, margins[name], METRICS[name].unit)
         except ValueError as error:
             raise SuiteError(f"{where} {text!r}: {error}.") from None
     return margins

@@ -1,4 +1,21 @@
-"""Is today outside of what history predicts? A prediction interval for the mean of today's trials."""
+"""Is today outside of what history predicts? A prediction interval for the mean of today's trials.
+
+It takes runs for independent and their means for nearly normal. What that is worth was simulated, for 12 cells at a
+family-wise 5 %, a trial's noise of 2 %, 5 trials and 20 runs (tests/test_prediction.py):
+
+=====================================  ==============  =========================
+share of runs with a false alarm       unchanged code  slower by the margin, 5 %
+=====================================  ==============  =========================
+normal noise                           0.0 %           1.6 %
+the same, and runs differ by 2 %, too  0.0 %           4.8 %
+heavy tails (Student, 2 degrees)       4.1 %           14 %
+one trial in ten is 15 % slower        0.1 %           11 %
+history got slower by 0.2 % a run      0.0 %           17 %
+one run in ten is 15 % slower          18 %            44 %
+=====================================  ==============  =========================
+
+The last line breaks the 5 %: such a run really is slower, and 20 runs have seen too few like it.
+"""
 
 from __future__ import annotations
 
@@ -35,6 +52,7 @@ def predict(today, runs):
     and the next run's mean will scatter alike (Hahn and Meeker, Statistical Intervals, chapter 4, with N runs in place
     of N values). What differs between trials is pooled over all runs, and is a floor: a few runs that happen to agree
     do not make their trials agree. A slow mode that one trial in ten falls into is seen there, and hardly in the means.
+    More trials than the runs had are not taken to scatter less: how much of it is the runs' own is known too roughly.
 
     :param today: logarithms of k trials' values.
     :param runs: the same of N runs, a list each; two or more.
@@ -42,7 +60,8 @@ def predict(today, runs):
     means = [fmean(run) for run in runs]
     degrees = sum(len(run) - 1 for run in runs)
     within = sum((value - mean) ** 2 for run, mean in zip(runs, means) for value in run) / degrees if degrees else 0.0
-    of_a_mean = within / harmonic_mean([len(run) for run in runs])
+    trials = harmonic_mean([len(run) for run in runs])
+    of_a_mean = within / trials
     between = max(0.0, stdev(means) ** 2 - of_a_mean)
-    variance = between + within / len(today) + (between + of_a_mean) / len(runs)
+    variance = between + within / min(len(today), trials) + (between + of_a_mean) / len(runs)
     return Prediction(fmean(today) - fmean(means), sqrt(variance), len(runs) - 1)

@@ -93,10 +93,12 @@ def holm(cells, judge, alpha):
 def without_common_mode(cells):
     """Return one metric's cells with "the machine" in place of "regressed" where all slowed by the same factor.
 
-    That is so where there are three benchmarks or more and each slowed by the median factor, give or take its margin.
+    That is so where there are three benchmarks or more and each slowed by the median factor, give or take its margin;
+    not where one is known to be no slower than its margin allows: then not all slowed.
     """
     known = [cell for cell in cells if cell.low is not None]
-    if len(known) < 3 or not any(cell.verdict is Verdict.REGRESSED for cell in known):
+    said = {cell.verdict for cell in known}
+    if len(known) < 3 or Verdict.REGRESSED not in said or said & {Verdict.CLEAN, Verdict.IMPROVED}:
         return cells
     shifts = sorted(log(cell.now / cell.was) for cell in known)
     common = (shifts[(len(shifts) - 1) // 2] + shifts[len(shifts) // 2]) / 2
