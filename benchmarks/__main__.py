@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 from benchmarks import calibrate_command, history_command
@@ -17,8 +18,13 @@ def main(arguments=None):
         command.add_parser(commands)
     chosen = parser.parse_args(arguments)
     try:
-        return chosen.run(chosen) or 0
-    except SuiteError as error:
+        code = chosen.run(chosen) or 0
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # `| head` has seen enough; Python must not try to write the rest when it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (SuiteError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from benchmarks.errors import SuiteError
 from benchmarks.gate_options import MAX_TRIALS, WINDOW
 from benchmarks.history_command import STORAGE
-from benchmarks.judge import calibration
 from benchmarks.judge.history import Run
 from benchmarks.judge.metrics import METRICS
 from benchmarks.judge.verdict import Verdict
@@ -32,6 +31,8 @@ def add_parser(commands):
 
 def run(chosen):
     """Run the sessions, print what they show and keep it; return 1 where the gate gave a false alarm in one."""
+    from benchmarks.judge import calibration  # its NumPy is nothing that `history` should wait for
+
     if chosen.sessions < calibration.LEAST_SESSIONS:
         raise SuiteError(f"--sessions={chosen.sessions}: give {calibration.LEAST_SESSIONS} or more.")
     mode = "against" if chosen.against else "history"
@@ -47,7 +48,7 @@ def run(chosen):
         cells = calibration.by_history_sessions(sessions, lambda name: margins, WINDOW)
     about = {"datetime": datetime.now(UTC).isoformat(), "sessions": chosen.sessions, "arguments": chosen.pytest}
     path = calibration.save(Path(chosen.storage), runs[0].fingerprint, mode, cells, **about)
-    _print(cells, mode)
+    _print(cells, mode, calibration.POWER)
     print(f"\nwrote {path}")
     return 1 if any(cell.false_alarms for cell in cells) else 0
 
@@ -77,9 +78,9 @@ def _max_trials(arguments):
     return MAX_TRIALS
 
 
-def _print(cells, mode):
+def _print(cells, mode, power):
     what = "new/old from trial to trial" if mode == "against" else "from session to session"
-    print(f"\nvariation: standard deviation {what}; catches: slowdowns found in {calibration.POWER:.0%} of sessions")
+    print(f"\nvariation: standard deviation {what}; catches: slowdowns found in {power:.0%} of sessions")
     width = max((len(cell.benchmark.partition("::")[2]) for cell in cells), default=0)
     print(f"{'benchmark':{width}} {'metric':20} {'variation':>9} {'false alarms':>12} {'resolves':>8} {'catches':>8}")
     for cell in cells:
