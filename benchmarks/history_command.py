@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import getpass
+import os
 import re
+from collections import defaultdict
 from pathlib import Path
 
 from benchmarks.errors import SuiteError
@@ -18,7 +20,7 @@ def add_parser(commands):
     parser = commands.add_parser("history", help="list, show, accept, reject and prune saved runs; check the storage")
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     for name, run, what in (
-        ("list", list_runs, "all runs, oldest first"),
+        ("list", list_runs, "all runs, folder by folder, oldest first"),
         ("show", show, "what the gate said of a run"),
         ("accept", accept, "let runs count; one that regressed or improved starts a new window"),
         ("reject", reject, "let runs not count"),
@@ -40,15 +42,18 @@ def add_parser(commands):
 def list_runs(chosen):
     """Print a line a run: its name, date, commit, state, and why it is in that state."""
     history = open_history(chosen.storage)
-    for name in history.names():
+    names = history.names()
+    for name in names:
         try:
             run = history.read(name)
         except SuiteError as error:
-            print(f"{name}  damaged: {error}")
+            print(error)
             continue
         state, why = history.state(run)
         starts = "; starts a new window" if history.journal.restarts(name) else ""
         print(f"{name}  {run.when[:16]}  {run.commit[:10]:10}  {state:8}  {why}{starts}".rstrip())
+    if not names:
+        print(f"There is no run in {history.directory} yet.")
 
 
 def show(chosen):
@@ -59,20 +64,26 @@ def show(chosen):
         state, why = history.state(run)
         print(f"{name}: {state}{f', {why}' if why else ''}")
         for cell in run.cells:
-            change = f" {cell['was']:.6g} -> {cell['now']:.6g}" if cell["was"] is not None else ""
-            bounds = f", new/old {cell['low']:.3f} to {cell['high']:.3f}" if cell["low"] is not None else ""
+            change = _pair(cell, "was", "now", " {:.6g} -> {:.6g}")
+            bounds = _pair(cell, "low", "high", ", new/old {:.3f} to {:.3f}")
             note = f" ({cell['note'].rstrip('.')})" if cell["note"] else ""
             print(f"  {cell['benchmark']} {cell['metric']}: {cell['verdict']}{change}{bounds}{note}")
         if not run.cells:
             print("  The gate was not asked about this run.")
 
 
+def _pair(cell, first, second, form):
+    found = cell.get(first), cell.get(second)
+    return "" if None in found else form.format(*found)
+
+
 def accept(chosen):
     """Let runs count. Benchmarks that changed in one of them are judged from the first of them on."""
     history = open_history(chosen.storage)
-    names = find(history, chosen.runs)
-    restarts = sorted({benchmark for name in names for benchmark in history.read(name).changed})
-    history.journal.add("accept", names, restarts, getpass.getuser(), chosen.why)
+    runs = sorted(map(history.read, find(history, chosen.runs)), key=lambda run: run.when)
+    names = [run.name for run in runs]
+    restarts = sorted({benchmark for run in runs for benchmark in run.changed})
+    history.journal.add("accept", names, restarts, _who(), _one_line(chosen.why))
     print(f"accepted: {', '.join(names)}")
     for benchmark in restarts:
         print(f"a new window starts with {names[0]} for {benchmark}")
@@ -82,8 +93,19 @@ def reject(chosen):
     """Let runs not count."""
     history = open_history(chosen.storage)
     names = find(history, chosen.runs)
-    history.journal.add("reject", names, (), getpass.getuser(), chosen.why)
+    history.journal.add("reject", names, (), _who(), _one_line(chosen.why))
     print(f"rejected: {', '.join(names)}")
+
+
+def _who():
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return ""  # a container's nameless user
+
+
+def _one_line(text):
+    return " ".join(text.split())
 
 
 def prune(chosen):
@@ -91,14 +113,16 @@ def prune(chosen):
     if chosen.keep < 1:
         raise SuiteError(f"--keep={chosen.keep}: give 1 or more.")
     history = open_history(chosen.storage)
-    for names in history.folders():
-        for name in names[: -chosen.keep]:
-            path = history.directory / name
-            if chosen.yes:
-                with lock(path.parent):
-                    path.unlink(missing_ok=True)
-            print(f"{'deleted' if chosen.yes else 'would delete'} {name}")
-    if not chosen.yes:
+    old = [name for names in history.folders() for name in names[: -chosen.keep]]
+    for name in old:
+        path = history.directory / name
+        if chosen.yes:
+            with lock(path.parent):
+                path.unlink(missing_ok=True)
+        print(f"{'deleted' if chosen.yes else 'would delete'} {name}")
+    if not old:
+        print(f"No folder has more than {chosen.keep} runs.")
+    elif not chosen.yes:
         print("Nothing was deleted; --yes deletes.")
 
 
@@ -106,8 +130,7 @@ def doctor(chosen):
     """Say what is damaged or left over; return 1 if anything is damaged."""
     history = open_history(chosen.storage)
     runs = list(history.newest_first())
-    damage = [damaged.why for damaged in history.damaged]
-    damage += [f"{line}: this line of the journal is no decision." for line in history.journal.damaged]
+    damage = [*history.damaged.values(), *history.journal.damaged]
     hints = [
         f"{path}: left by a session that was killed while saving; delete it."
         for path in history.directory.glob("*/.*.tmp")
@@ -134,33 +157,48 @@ def doctor(chosen):
 def open_history(directory):
     """Return the :class:`History` in a storage folder.
 
+    :param directory: also as pytest-benchmark takes it, ``file://DIR``.
     :raises SuiteError: where there is no such folder.
     """
-    if not Path(directory).is_dir():
+    folder = Path(directory.removeprefix("file://"))
+    if not folder.is_dir():
         raise SuiteError(f"--storage={directory}: there is no such folder; a run saved with --gate makes it.")
-    return History(directory)
+    return History(folder)
 
 
 def find(history, texts):
     """Return the names of the runs that somebody means, in the order of the history.
 
-    :param texts: numbers, ``"3..7"``, ``"latest"``, or names.
+    :param texts: numbers, ``"3..7"``, ``"latest"``, or names of files, with or without their folders.
     :raises SuiteError: where a text means no run, or more than one.
     """
     found, names = set(), history.names()
     for text in texts:
         if text == "latest":
             matches = [next((run.name for run in history.newest_first()), None)]
-        elif bounds := re.fullmatch(r"(\d+)\.\.(\d+)", text):
-            low, high = map(int, bounds.groups())
+        elif bounds := re.fullmatch(r"([0-9]{1,9})(?:\.\.([0-9]{1,9}))?", text):
+            low, high = int(bounds[1]), int(bounds[2] or bounds[1])
             matches = [name for name in names if low <= number(Path(name)) <= high]
-        elif text.isdigit():
-            matches = [name for name in names if number(Path(name)) == int(text)]
-            if len(matches) > 1:
-                raise SuiteError(f"{text} may be {' or '.join(matches)}; give the name.")
+            _refuse_two(text, matches, key=lambda name: number(Path(name)))
         else:
-            matches = [name for name in names if text in (name, Path(name).name, Path(name).stem)]
+            there, storage = os.path.realpath(text), os.path.realpath(history.directory)
+            matches = [
+                name
+                for name in names
+                if text in (name, Path(name).name, Path(name).stem) or there == os.path.join(storage, name)
+            ]
+            _refuse_two(text, matches, key=lambda name: text)
         if not matches or None in matches:
             raise SuiteError(f"There is no run {text} in {history.directory}; `history list` names them.")
         found.update(matches)
     return [name for name in names if name in found]
+
+
+def _refuse_two(text, matches, key):
+    """Raise where two runs are what should be one: a number or a name that two folders have."""
+    groups = defaultdict(list)
+    for name in matches:
+        groups[key(name)].append(name)
+    for same in groups.values():
+        if len(same) > 1:
+            raise SuiteError(f"{text} may be {' or '.join(same)}; give the name with its folder.")

@@ -67,7 +67,7 @@ def _accuracy(benchmark, row, window):
 
 def _versions(row, newest):
     """Return which versions changed since the newest earlier run; ``""`` if none did."""
-    then, now = (dict(r.get("versions", {}), python=r.get("python")) for r in (newest, row))
+    then, now = (dict(r.get("versions") or {}, python=r.get("python")) for r in (newest, row))
     changed = [f"{name} {then.get(name)} -> {version}" for name, version in now.items() if then.get(name) != version]
     return f"since the last run: {', '.join(changed)}." if changed else ""
 

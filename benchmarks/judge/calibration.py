@@ -57,7 +57,7 @@ def by_history_sessions(sessions, margins, window, min_runs=2):
     """
     judged = []
     for session in sessions:
-        back = Lookback(session, ())
+        back = Lookback(session)
         for other in sessions:
             for name in session:
                 if other is not session and name in other:

@@ -7,9 +7,11 @@ import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from benchmarks.judge.shape import check
 from benchmarks.judge.storage import lock
 
 STATES = {"accept": "accepted", "reject": "rejected"}
+LINE = {"action": str, "runs": [str], "restarts": [str], "when": str, "who": str, "why": str}
 
 
 @dataclass(frozen=True)
@@ -53,17 +55,19 @@ class Journal:
 
     def _read(self):
         try:
-            lines = self.path.read_text().splitlines()
+            lines = self.path.read_bytes().splitlines()
         except FileNotFoundError:
             return
         for number, line in enumerate(lines, start=1):
             try:
                 found = json.loads(line)
+                check(found, LINE, "the line")
                 decision = Decision(**dict(found, runs=tuple(found["runs"]), restarts=tuple(found["restarts"])))
                 decision.state  # noqa: B018 - an unknown action is damage, too
                 yield decision
-            except (ValueError, TypeError, KeyError):
-                self.damaged.append(f"{self.path}, line {number}: {line[:80]!r}")
+            except (ValueError, TypeError, KeyError, RecursionError):
+                text = line[:80].decode(errors="replace")
+                self.damaged.append(f"{self.path}, line {number}, is no decision: {text!r}.")
 
     def add(self, action, runs, restarts=(), who="", why=""):
         """Add a decision and return it; the last one about a run counts."""
@@ -86,5 +90,12 @@ class Journal:
 
     def restarts(self, run):
         """Return the benchmarks whose window starts with this run."""
+        together = self.together(run)
+        return self.decision(run).restarts if together and together[0] == run else ()
+
+    def together(self, run):
+        """Return the runs that were accepted together with this one, itself included, and were not decided on since."""
         last = self.decision(run)
-        return last.restarts if last and last.action == "accept" and last.runs[0] == run else ()
+        if not last or last.action != "accept":
+            return []
+        return [name for name in last.runs if self.decision(name) is last]

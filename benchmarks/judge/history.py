@@ -15,6 +15,8 @@ from pathlib import Path
 
 from benchmarks.errors import SuiteError
 from benchmarks.judge.decisions import Journal
+from benchmarks.judge.metrics import DEVICE_SOURCES
+from benchmarks.judge.shape import NUMBER, check
 from benchmarks.judge.storage import number
 from benchmarks.judge.verdict import Verdict
 
@@ -26,6 +28,32 @@ HELD = {
     Verdict.VOID: "a benchmark failed",
 }
 MEMORY_SHARE = 0.01  # a kernel's update moves the memory that it reports by less
+
+# What is read of a run, and must look like this (judge/shape.py); the rest of the file is nobody's business here.
+TRIAL = {
+    "epoch_seconds?": NUMBER,
+    "first_epoch_seconds?": NUMBER,
+    "memory": {f"{source}?": NUMBER for source in ("host_peak_rss_bytes", *DEVICE_SOURCES)},
+}
+ROW = {
+    "framework": str,
+    "device": str,
+    "contract": dict,
+    "threads?": dict,
+    "dataset": {"digest": str},
+    "versions?": dict,
+    "accuracy": NUMBER,
+    "trials": [TRIAL],
+}
+BOUNDS = {"was?": NUMBER, "now?": NUMBER, "low?": NUMBER, "high?": NUMBER}
+CELL = {"benchmark": str, "metric": str, "verdict": str, "note": str, **BOUNDS}
+RUN = {
+    "datetime?": str,
+    "commit_info?": {"id?": str},
+    "machine_info?": {"fingerprint?": dict},
+    "benchmarks": [{"fullname": str, "extra_info?": dict}],
+    "gate?": {"mode?": str, "failed_tests": int, "cells": [CELL]},
+}
 
 
 @dataclass(frozen=True)
@@ -47,11 +75,11 @@ class Run:
 
     @property
     def fingerprint(self):
-        return self.data.get("machine_info", {}).get("fingerprint")
+        return (self.data.get("machine_info") or {}).get("fingerprint")
 
     @property
     def when(self):
-        return str(self.data.get("datetime", ""))
+        return self.data.get("datetime") or ""
 
     @property
     def commit(self):
@@ -81,16 +109,8 @@ class Run:
         return f"{gate['failed_tests']} tests failed" if gate["failed_tests"] else None
 
 
-@dataclass
-class Damaged:
-    """A file that is no run, and why."""
-
-    name: str
-    why: str
-
-
 class History:
-    """The runs in a storage folder.
+    """The runs in a storage folder. Files that turn out to be none are noted in ``damaged``, the reason by name.
 
     :param directory: pytest-benchmark's, ``.benchmarks`` by default.
     """
@@ -98,7 +118,7 @@ class History:
     def __init__(self, directory):
         self.directory = Path(directory)
         self.journal = Journal(self.directory / "gate" / "decisions.jsonl")
-        self.damaged = []
+        self.damaged = {}
 
     def names(self):
         """Return the names of the saved runs, folder by folder, in the order of their numbers."""
@@ -118,11 +138,12 @@ class History:
         :raises SuiteError: where the file cannot be read, or is no run.
         """
         try:
-            data = json.loads((self.directory / name).read_bytes())
-            run = Run(name, data)
-            run.rows, run.why_held, run.changed  # noqa: B018 - whatever is malformed shows here, not later
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            raise SuiteError(f"{self.directory / name} is damaged: {type(error).__name__}: {error}.") from error
+            run = Run(name, json.loads((self.directory / name).read_bytes()))
+            check(run.data, RUN, "the run")
+            for benchmark, row in run.rows.items():
+                check(row, ROW, benchmark)
+        except (OSError, ValueError, TypeError, RecursionError) as error:
+            raise SuiteError(f"{self.directory / name} is damaged: {error}.") from error
         return run
 
     def newest_first(self):
@@ -136,7 +157,7 @@ class History:
             try:
                 yield self.read(name)
             except SuiteError as error:
-                self.damaged.append(Damaged(name, str(error)))
+                self.damaged[name] = str(error)
 
     def state(self, run):
         """Return ``"accepted"``, ``"rejected"`` or ``"held"``, and why, ``""`` where it goes without saying."""
@@ -153,32 +174,23 @@ class History:
         :param size: how many runs make a full window.
         :param aliases: the name that a benchmark has now, by the name that it had.
         """
-        back, aliases, open_ones = Lookback(rows, aliases), dict(aliases), set(rows)
+        back, open_ones = Lookback(rows), set(rows)
+        aliases = {old: new for old, new in dict(aliases).items() if old not in rows}
+        here = set()  # the names of this machine's runs
         for run in self.newest_first():
             if self.state(run)[0] != "accepted":
                 continue
             differs = differences(run.fingerprint, fingerprint)
             if differs:
                 back.elsewhere = back.elsewhere or (run.name, differs)
-                continue
-            if back.seen < size:
-                back.seen += 1
-                back.known.update({aliases.get(name, name): row for name, row in run.rows.items()})
-            for name, row in run.rows.items():
-                name = aliases.get(name, name)
-                if name not in open_ones:
-                    continue
-                differs = differences(conditions(row), conditions(rows[name]))
-                if differs:
-                    back.otherwise.setdefault(name, (run.name, differs))
-                else:
-                    back.windows[name].append(row)
-                if len(back.windows[name]) == size:
-                    open_ones.discard(name)
-            open_ones -= {aliases.get(name, name) for name in self.journal.restarts(run.name)}
+            else:
+                here.add(run.name)
+                back.take(run.name, _renamed(run.rows, aliases), open_ones, size)
+            if here.intersection(self.journal.together(run.name)):  # what changed elsewhere alone, did not change here
+                open_ones -= {_alias(name, aliases) for name in self.journal.restarts(run.name)}
             if not open_ones and back.seen >= size:
                 break
-        back.damaged = list(self.damaged)
+        back.damaged = [*self.damaged.values(), *self.journal.damaged]
         return back
 
 
@@ -187,20 +199,37 @@ class Lookback:
 
     ``windows``: the earlier rows of each benchmark, newest first; ``otherwise``: for benchmarks with rows that were
     measured under other conditions, the newest such run and what differs; ``elsewhere``: the same for whole runs, whose
-    machine was another; ``known``: the benchmarks of the newest accepted runs, with a row of each.
+    machine was another; ``known``: the benchmarks of the newest accepted runs, with a row of each; ``seen``: how many
+    runs those are; ``damaged``: what could not be read, in words.
     """
 
-    def __init__(self, rows, aliases):
-        self.rows, self.aliases = rows, aliases
+    def __init__(self, rows):
+        self.rows = rows
         self.windows = {name: [] for name in rows}
         self.otherwise, self.elsewhere, self.known, self.damaged, self.seen = {}, None, {}, [], 0
+
+    def take(self, run, rows, open_ones, size):
+        """Take a run's rows into the windows that are still open; those that are full then are taken out of these."""
+        if self.seen < size:
+            self.seen += 1
+            self.known.update(rows)
+        for name, row in rows.items():
+            if name not in open_ones:
+                continue
+            differs = differences(conditions(row), conditions(self.rows[name]))
+            if differs:
+                self.otherwise.setdefault(name, (run, differs))
+            else:
+                self.windows[name].append(row)
+            if len(self.windows[name]) == size:
+                open_ones.discard(name)
 
     def findings(self, was_asked):
         """Return, a sentence each, what is missing between then and now.
 
         :param was_asked: tells of a framework whether this session was asked for it; if not, it has not vanished.
         """
-        found = [f"Left out, {damaged.why}" for damaged in self.damaged]
+        found = [f"Left out: {why}" for why in self.damaged]
         new = [name for name in self.rows if name not in self.known]
         for name, row in self.known.items():
             if name not in self.rows and was_asked(row["framework"]):
@@ -223,7 +252,7 @@ def conditions(row):
     return {
         "device": row["device"],
         "contract": row["contract"],
-        "threads": row.get("threads", {}).get("asked"),
+        "threads": (row.get("threads") or {}).get("asked"),
         "scheduling": row.get("scheduling"),
         "digest of the data": row["dataset"]["digest"],
     }
@@ -242,7 +271,25 @@ def differences(then, now, prefix=""):
 
 
 def _same_memory(name, then, now):
-    return name == "memory_bytes" and None not in (then, now) and abs(then - now) <= MEMORY_SHARE * max(then, now)
+    if name != "memory_bytes" or not (isinstance(then, NUMBER) and isinstance(now, NUMBER)):
+        return False
+    return abs(then - now) <= MEMORY_SHARE * max(then, now)
+
+
+def _alias(name, aliases):
+    """Return the name that a benchmark has now; one that was renamed twice has two aliases."""
+    passed = set()
+    while name in aliases and name not in passed:
+        passed.add(name)
+        name = aliases[name]
+    return name
+
+
+def _renamed(rows, aliases):
+    """Return the rows by the names that the benchmarks have now; a row that has such a name by itself comes first."""
+    return {_alias(name, aliases): row for name, row in rows.items()} | {
+        name: row for name, row in rows.items() if name not in aliases
+    }
 
 
 def _spell(differs):
@@ -250,5 +297,5 @@ def _spell(differs):
 
 
 def _is_ours(bench):
-    row = bench.get("extra_info", {})
+    row = bench.get("extra_info") or {}
     return "schema" in row and "trials" in row
