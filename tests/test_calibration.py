@@ -78,7 +78,7 @@ def test_against_history_the_smallest_slowdown_is_caught_in_about_95_percent_of_
         if number % 100 == 0:
             known = by_history_sessions([session(rng, 0.02, between) for _ in range(60)], lambda name: HISTORY, WINDOW)
             smallest = by_metric(known)["epoch_seconds"].smallest_slowdown
-        back = Lookback(dict.fromkeys(FRAMEWORKS), ())
+        back = Lookback(dict.fromkeys(FRAMEWORKS))
         window = [session(rng, 0.02, between) for _ in range(WINDOW)]
         back.windows = {name: [run[name] for run in window] for name in FRAMEWORKS}
         today = session(rng, 0.02, between, slower=1 + smallest)

@@ -193,7 +193,7 @@ def test_judge_session_says_what_these_simulations_say(noise, slower):
     values = sessions_of(noise, sessions=30)
     values[:, -1, :, -1] += log(slower)
     for session, expected in zip(np.exp(values), regressed(values)):
-        back = Lookback(dict.fromkeys(FRAMEWORKS), ())
+        back = Lookback(dict.fromkeys(FRAMEWORKS))
         for number, name in enumerate(FRAMEWORKS):
             back.windows[name] = [row_of(name, session[number, :, run]) for run in range(RUNS)]
         today = {name: row_of(name, session[number, :, -1]) for number, name in enumerate(FRAMEWORKS)}

@@ -160,7 +160,7 @@ def test_of_history_s_metrics_time_is_the_machine_s_and_memory_the_framework_s()
     def rows(factor):
         return {name: row(name, {metric: [1e9 * factor] * 3 for metric in METRICS}) for name in "abc"}
 
-    today, back = rows(1.5), Lookback(dict.fromkeys("abc"), ())
+    today, back = rows(1.5), Lookback(dict.fromkeys("abc"))
     back.windows = {name: [rows(1.0)[name]] * 8 for name in "abc"}
     defaults = {name: metric.history for name, metric in METRICS.items()}
     found = by_history.judge_session(today, lambda name: defaults, back, 8)
@@ -183,7 +183,7 @@ def test_accuracy_is_judged_by_the_parity_rule(was, now, verdict):
     values = dict.fromkeys(METRICS, (1.0,))
     pair = row("torch", values, values, accuracy=now)
     pair["against"]["accuracy"] = was
-    back = Lookback({"torch": None}, ())
+    back = Lookback({"torch": None})
     back.windows["torch"] = [dict(pair["against"])]
     margins = {name: metric.history for name, metric in METRICS.items()}
     for cells in (
