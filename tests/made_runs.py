@@ -46,7 +46,16 @@ def rows(*frameworks, **changed):
     return {benchmark(framework): row(framework, **changed) for framework in frameworks}
 
 
-def run(frameworks=("jax",), verdicts=(), number=1, failed=0, mode="history", fingerprint=FINGERPRINT, **changed):
+def run(
+    frameworks=("jax",),
+    verdicts=(),
+    number=1,
+    failed=0,
+    mode="history",
+    interrupted=False,
+    fingerprint=FINGERPRINT,
+    **changed,
+):
     """Return a saved run's JSON.
 
     :param frameworks: names, or rows by benchmark.
@@ -79,7 +88,7 @@ def run(frameworks=("jax",), verdicts=(), number=1, failed=0, mode="history", fi
             for name, row in rows_.items()
         ],
         "datetime": (START + timedelta(hours=number)).isoformat(),
-        "gate": {"schema": 1, "mode": mode, "failed_tests": failed, "cells": cells},
+        "gate": {"schema": 1, "mode": mode, "failed_tests": failed, "interrupted": interrupted, "cells": cells},
     }
 
 

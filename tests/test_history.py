@@ -62,6 +62,7 @@ def test_runs_after_9999_are_the_newest(tmp_path):
         ({"verdicts": {"jax": "the machine"}}, "the whole machine was slower"),
         ({"verdicts": {"torch": "void"}}, "a benchmark failed"),
         ({"failed": 2}, "2 tests failed"),
+        ({"interrupted": True}, "it was interrupted"),
         ({"mode": "against"}, "both sides took turns"),
     ],
 )

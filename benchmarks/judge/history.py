@@ -52,7 +52,7 @@ RUN = {
     "commit_info?": {"id?": str},
     "machine_info?": {"fingerprint?": dict},
     "benchmarks": [{"fullname": str, "extra_info?": dict}],
-    "gate?": {"mode?": str, "failed_tests": int, "cells": [CELL]},
+    "gate?": {"mode?": str, "failed_tests": int, "interrupted?": bool, "cells": [CELL]},
 }
 
 
@@ -104,7 +104,9 @@ class Run:
         for verdict, why in HELD.items():
             if any(cell["verdict"] == verdict for cell in self.cells):
                 return why
-        if gate["mode"] == "against":
+        if gate.get("interrupted"):
+            return "it was interrupted, so not all was judged"
+        if gate.get("mode") == "against":
             return "both sides took turns"
         return f"{gate['failed_tests']} tests failed" if gate["failed_tests"] else None
 
