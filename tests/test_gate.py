@@ -141,11 +141,10 @@ def test_a_benchmark_that_fails_is_void_not_slow(suite, history):
 
 def test_a_renamed_benchmark_is_said_and_an_alias_carries_its_history_over(suite, history):
     history(rename=lambda name: name.replace("test_training_epoch", "test_old_name"), epoch_seconds=1 / 20)
-    run = suite(*TWO_TRIALS)
-    assert run.exit_code == 0
-    assert "Vanished: benchmarks/test_training.py::test_old_name[honest" in run.output
+    run = suite(*TWO_TRIALS, "--gate-missing=fail")
+    assert run.exit_code == 1
+    assert "Vanished: benchmarks/test_training.py::test_old_name[honest" in run.cases["gate:baseline"][1]
     alias = next(line for line in run.output.splitlines() if "Renamed?" in line).partition("gate_aliases: ")[2]
-    assert suite(*TWO_TRIALS, "--gate-missing=fail").exit_code == 1
     run = suite(*TWO_TRIALS, "-o", f"gate_aliases={alias}")
     assert verdicts(run)["epoch_seconds"] == "regressed"
 

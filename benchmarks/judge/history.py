@@ -188,6 +188,7 @@ class History:
             else:
                 here.add(run.name)
                 back.take(run.name, _renamed(run.rows, aliases), open_ones, size)
+                back.acknowledged = back.acknowledged or self.journal.decision(run.name) is not None
             if here.intersection(self.journal.together(run.name)):  # what changed elsewhere alone, did not change here
                 open_ones -= {_alias(name, aliases) for name in self.journal.restarts(run.name)}
             if not open_ones and back.seen >= size:
@@ -202,19 +203,22 @@ class Lookback:
     ``windows``: the earlier rows of each benchmark, newest first; ``otherwise``: for benchmarks with rows that were
     measured under other conditions, the newest such run and what differs; ``elsewhere``: the same for whole runs, whose
     machine was another; ``known``: the benchmarks of the newest accepted runs, with a row of each; ``seen``: how many
-    runs those are; ``damaged``: what could not be read, in words.
+    runs those are; ``acknowledged``: whether somebody accepted one of them, and with it what older ones had and it has
+    not; ``damaged``: what could not be read, in words.
     """
 
     def __init__(self, rows):
         self.rows = rows
         self.windows = {name: [] for name in rows}
-        self.otherwise, self.elsewhere, self.known, self.damaged, self.seen = {}, None, {}, [], 0
+        self.otherwise, self.elsewhere, self.known, self.damaged = {}, None, {}, []
+        self.seen, self.acknowledged = 0, False
 
     def take(self, run, rows, open_ones, size):
         """Take a run's rows into the windows that are still open; those that are full then are taken out of these."""
         if self.seen < size:
             self.seen += 1
-            self.known.update(rows)
+            if not self.acknowledged:
+                self.known.update(rows)
         for name, row in rows.items():
             if name not in open_ones:
                 continue
@@ -239,6 +243,8 @@ class Lookback:
                 likely = [candidate for candidate in new if self.rows[candidate]["framework"] == row["framework"]]
                 if likely:
                     text += f" Renamed? Then put into pytest.ini, under gate_aliases: {name} -> {likely[0]}"
+                else:
+                    text += " Removed on purpose? Then accept this run: python -m benchmarks history accept latest"
                 found.append(text)
         if self.elsewhere and not self.seen:
             run, differs = self.elsewhere
