@@ -104,7 +104,7 @@ def matrix_run(session, number, of):
                 "case_name": "epoch",
                 "case_fresh_inputs": True,
             }
-            benches.append(dict(bench, extra_info=labels, stats=dict(stats(data), data=data)))
+            benches.append(dict(bench, extra_info=labels, stats=dict(stats(data), data=data, iterations=1)))
     return dict(session, benchmarks=benches)
 
 

@@ -74,14 +74,14 @@ def test_the_threshold_is_the_user_s(runner, quiet_machine):
 
 def test_a_disturbed_trial_is_repeated_until_it_is_not(runner, monkeypatch):
     attempts = iter([0.8, 0.5, 0.0])
-    monkeypatch.setattr(Runner, "_disturbance", lambda *_: disturbance(next(attempts)))
+    monkeypatch.setattr(training, "disturbance", lambda *_: disturbance(next(attempts)))
     found = runner.run(1, lambda: MemorySampler())
     assert (found.attempt, found.disturbed) == (3, False)
 
 
 def test_after_three_attempts_the_least_disturbed_is_reported_as_disturbed(runner, monkeypatch):
     attempts = iter([0.8, 0.2, 0.5, 0.0])
-    monkeypatch.setattr(Runner, "_disturbance", lambda *_: disturbance(next(attempts)))
+    monkeypatch.setattr(training, "disturbance", lambda *_: disturbance(next(attempts)))
     found = runner.run(1, lambda: MemorySampler())
     assert (found.attempt, found.disturbed) == (2, True)
     assert next(attempts) == 0.0, f"{ATTEMPTS} attempts, not more"

@@ -130,7 +130,7 @@ def test_another_accuracy_makes_the_times_void(suite, history):
 
 def test_a_benchmark_that_fails_is_void_not_slow(suite, history):
     history()
-    run = suite(*TWO_TRIALS, frameworks="honest,wrong-rate")
+    run = suite(*TWO_TRIALS, "--gate-margin=epoch_seconds=900%", frameworks="honest,wrong-rate")
     assert run.exit_code == 1
     cells = {(cell["framework"], cell["metric"]): cell for cell in run.json["gate"]["cells"]}
     assert cells["wrong-rate", "epoch_seconds"]["verdict"] == "void"
@@ -176,9 +176,9 @@ def test_a_damaged_run_is_named_and_costs_nothing_else(suite, history):
 def test_margins_from_pytest_ini_and_the_command_line(suite, history):
     history(epoch_seconds=1 / 20)
     wide = "epoch_seconds = 100000%"
-    assert verdicts(suite(*TWO_TRIALS, "-o", f"gate_margins={wide}"))["epoch_seconds"] == "clean"
     narrow = suite(*TWO_TRIALS, "-o", f"gate_margins={wide}", "--gate-margin=epoch_seconds=5%")
     assert verdicts(narrow)["epoch_seconds"] == "regressed", "the command line has the last word"
+    assert verdicts(suite(*TWO_TRIALS, "-o", f"gate_margins={wide}"))["epoch_seconds"] == "clean"
 
 
 def test_verdicts_as_json_and_in_the_step_summary(suite, history, tmp_path):

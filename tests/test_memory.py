@@ -13,7 +13,8 @@ from benchmarks.frameworks import entries_of_file
 from benchmarks.measure import memory
 from benchmarks.measure.gpu import Gpu, find_gpu
 from benchmarks.measure.sampler import MemorySampler
-from benchmarks.measure.trial import Runner, _ledger
+from benchmarks.measure.training import ledger
+from benchmarks.measure.trial import Runner
 from benchmarks.workload.spec import Workload
 
 MIB = 2**20
@@ -114,7 +115,7 @@ def test_ledger_of_a_trainer_on_the_cpu_holds_no_gpu_memory():
         nvml.used = 5000
         windows = [sampler.look(), sampler.look()]
     readings = [{"host_peak_rss_bytes": 7, "allocator_peak_bytes": None, "allocator_reserved_bytes": None}]
-    on_cpu, on_gpu = (_ledger(readings, windows, on_gpu=on_gpu) for on_gpu in (False, True))
+    on_cpu, on_gpu = (ledger(readings, windows, on_gpu=on_gpu) for on_gpu in (False, True))
     assert on_cpu.nvml_device_delta_peak_bytes is None
     assert (on_gpu.nvml_device_delta_peak_bytes, on_gpu.host_peak_rss_bytes) == (4000, 7)
     assert on_gpu.allocator_peak_bytes is None

@@ -78,46 +78,54 @@ class Training:
             import_seconds=self.built["import_seconds"],
             build_seconds=self.built["build_seconds"],
             epochs=self.epochs,
-            memory=self._ledger(),
-            disturbance=self._disturbance(),
+            memory=ledger(self._readings, self._windows, self._on_gpu),
+            disturbance=disturbance(
+                self._others, self._windows, self._sampler.foreign_gpu_processes, self._runner.max_foreign_cores
+            ),
         )
 
-    def _ledger(self):
-        windows = self._windows
-        steady = windows[1:]
-        ledger = Memory(
-            host_peak_rss_bytes=_highest(reading["host_peak_rss_bytes"] for reading in self._readings),
-            host_average_rss_bytes=_mean(window.rss[1] for window in steady),
-            allocator_peak_bytes=_highest(reading["allocator_peak_bytes"] for reading in self._readings),
-            allocator_reserved_bytes=_highest(reading["allocator_reserved_bytes"] for reading in self._readings),
-        )
-        if not self._on_gpu:
-            return ledger  # the GPU's memory is not this trainer's
-        return replace(
-            ledger,
-            nvml_process_peak_bytes=_highest(window.nvml_process[0] for window in windows),
-            nvml_process_average_bytes=_mean(window.nvml_process[1] for window in steady),
-            nvml_device_delta_peak_bytes=_highest(window.nvml_device_delta[0] for window in windows),
-            nvml_device_delta_average_bytes=_mean(window.nvml_device_delta[1] for window in steady),
-        )
 
-    def _disturbance(self):
-        foreign = steal = None
-        if None not in self._others:
-            wall = sum(seconds for seconds, _, _ in self._others)
-            foreign = max(0.0, sum(used for _, used, _ in self._others) / wall)
-            steal = sum(stolen for _, _, stolen in self._others) / wall
-        known = [window.throttle_reasons for window in self._windows if window.throttle_reasons is not None]
-        throttling = sorted(frozenset().union(*known)) if known else None
-        limit, on_gpu = self._runner.max_foreign_cores, self._sampler.foreign_gpu_processes
-        reasons = []
-        if foreign is not None and foreign > limit:
-            reasons.append(f"others used {foreign:.2f} cores meanwhile (limit {limit:g})")
-        if set(throttling or ()) - {POWER_CAP}:
-            reasons.append(f"the GPU was throttled: {', '.join(throttling)}")
-        if on_gpu:
-            reasons.append(f"other processes held the GPU: {', '.join(map(str, on_gpu))}")
-        return Disturbance(foreign, steal, throttling, on_gpu, reasons)
+def ledger(readings, windows, on_gpu):
+    """Return a trial's :class:`Memory` from what the trainer said and what the sampler saw, epoch by epoch."""
+    steady = windows[1:]
+    found = Memory(
+        host_peak_rss_bytes=_highest(reading["host_peak_rss_bytes"] for reading in readings),
+        host_average_rss_bytes=_mean(window.rss[1] for window in steady),
+        allocator_peak_bytes=_highest(reading["allocator_peak_bytes"] for reading in readings),
+        allocator_reserved_bytes=_highest(reading["allocator_reserved_bytes"] for reading in readings),
+    )
+    if not on_gpu:
+        return found  # the GPU's memory is not this trainer's
+    return replace(
+        found,
+        nvml_process_peak_bytes=_highest(window.nvml_process[0] for window in windows),
+        nvml_process_average_bytes=_mean(window.nvml_process[1] for window in steady),
+        nvml_device_delta_peak_bytes=_highest(window.nvml_device_delta[0] for window in windows),
+        nvml_device_delta_average_bytes=_mean(window.nvml_device_delta[1] for window in steady),
+    )
+
+
+def disturbance(others, windows, gpu_processes, max_foreign_cores):
+    """Return a trial's :class:`Disturbance`.
+
+    :param others: of each timed part, what :meth:`_Others.stop` gave.
+    :param gpu_processes: those that held the GPU before.
+    """
+    foreign = steal = None
+    if None not in others:
+        wall = sum(seconds for seconds, _, _ in others)
+        foreign = max(0.0, sum(used for _, used, _ in others) / wall)
+        steal = sum(stolen for _, _, stolen in others) / wall
+    known = [window.throttle_reasons for window in windows if window.throttle_reasons is not None]
+    throttling = sorted(frozenset().union(*known)) if known else None
+    reasons = []
+    if foreign is not None and foreign > max_foreign_cores:
+        reasons.append(f"others used {foreign:.2f} cores meanwhile (limit {max_foreign_cores:g})")
+    if set(throttling or ()) - {POWER_CAP}:
+        reasons.append(f"the GPU was throttled: {', '.join(throttling)}")
+    if gpu_processes:
+        reasons.append(f"other processes held the GPU: {', '.join(map(str, gpu_processes))}")
+    return Disturbance(foreign, steal, throttling, gpu_processes, reasons)
 
 
 class _Others:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from math import ceil
 
 from benchmarks.judge.metrics import ACCURACY, METRICS
 from benchmarks.judge.verdict import Verdict
@@ -25,7 +26,7 @@ def paragraph(cell, options):
         parts[0] += f", {quantity(cell.was, cell.metric)} was, {quantity(cell.now, cell.metric)} is"
     if cell.low is not None:
         parts[0] += (
-            f"; new/old lies between {cell.low:.3f} and {cell.high:.3f} (each bound misses with p {cell.alpha:.2g})"
+            f"; new/old lies between {cell.low:.3f} and {cell.high:.3f} (each bound wrong with p < {cell.alpha:.2g})"
         )
     if cell.margin is not None:
         parts[0] += f", up to {cell.margin:.3f} does not matter"
@@ -44,7 +45,7 @@ def _what_to_do(cell, options):
         return "The parity rule allows 0.0005; the other metrics of this benchmark mean nothing until it holds"
     if options.history:
         return "If it is meant to be so, `python -m benchmarks history accept latest` starts a new window with this run"
-    return f"If it is meant to be so, allow for it: --gate-margin {cell.metric}=..."
+    return f"If it is meant to be so, allow for it: --gate-margin {cell.metric}={ceil(100 * (cell.high - 1))}%"
 
 
 def quantity(value, metric):
