@@ -12,8 +12,8 @@ from pathlib import Path
 from benchmarks.errors import SuiteError
 from benchmarks.gate_options import MAX_TRIALS, WINDOW
 from benchmarks.history_command import STORAGE
-from benchmarks.judge.history import Run
 from benchmarks.judge.metrics import METRICS
+from benchmarks.judge.saved_run import Run
 from benchmarks.judge.verdict import Verdict
 from benchmarks.measure.client import ROOT
 

@@ -12,7 +12,7 @@ from support import ROOT, TRAINERS
 
 from benchmarks.judge import by_history, by_pairs, calibration
 from benchmarks.judge.calibration import CellCalibration, by_history_sessions, by_pairs_sessions, cautions
-from benchmarks.judge.history import Lookback
+from benchmarks.judge.lookback import Lookback
 from benchmarks.judge.metrics import METRICS
 from benchmarks.judge.verdict import Cell, Verdict
 

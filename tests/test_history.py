@@ -12,7 +12,8 @@ from support import ROOT
 
 from benchmarks.errors import SuiteError
 from benchmarks.judge import storage
-from benchmarks.judge.history import History, differences
+from benchmarks.judge.history import History
+from benchmarks.judge.lookback import differences
 
 JAX = benchmark("jax")
 

@@ -14,7 +14,7 @@ from scipy.stats import t
 
 from benchmarks.judge import by_history
 from benchmarks.judge.by_pairs import cell_alpha
-from benchmarks.judge.history import Lookback
+from benchmarks.judge.lookback import Lookback
 from benchmarks.judge.metrics import METRICS, Margin
 from benchmarks.judge.prediction import Prediction, predict
 from benchmarks.judge.verdict import FAMILY_ERROR, Verdict

@@ -10,7 +10,7 @@ from made_up import EXAMPLES, at_least, at_most, row
 
 from benchmarks.errors import SuiteError
 from benchmarks.judge import by_history, by_pairs
-from benchmarks.judge.history import Lookback
+from benchmarks.judge.lookback import Lookback
 from benchmarks.judge.metrics import ACCURACY, METRICS, Margin, parse_margin, read_margins
 from benchmarks.judge.verdict import Cell, Verdict, classify, holm, without_common_mode
 

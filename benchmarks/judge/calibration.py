@@ -13,7 +13,7 @@ from math import exp, log
 from statistics import fmean, median, stdev
 
 from benchmarks.judge import by_history, by_pairs
-from benchmarks.judge.history import Lookback
+from benchmarks.judge.lookback import Lookback
 from benchmarks.judge.metrics import METRICS, memory_source, values
 from benchmarks.judge.paired import plan_looks
 from benchmarks.judge.prediction import predict
