@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from math import exp, log
-from statistics import fmean
+from statistics import fmean, geometric_mean
 
 from benchmarks.judge import parity
 from benchmarks.judge.metrics import ACCURACY, METRICS, memory_source, values
@@ -46,10 +46,10 @@ def judge(benchmark, row, metric, margin, window, min_runs, alpha):
     if not today:
         return cell.but(note="not every trial has it.")
     if not runs:
-        return cell.but(now=_middle(today), note=f"no verdict yet (0 of {min_runs} runs).")
+        return cell.but(now=geometric_mean(today), note=f"no verdict yet (0 of {min_runs} runs).")
     logs = [[log(value) for value in run] for run in runs]
     was = exp(fmean(map(fmean, logs)))
-    cell = cell.but(was=was, now=_middle(today), margin=margin.ratio(was))
+    cell = cell.but(was=was, now=geometric_mean(today), margin=margin.ratio(was))
     if len(runs) < min_runs:
         return cell.but(note=f"no verdict yet ({len(runs)} of {min_runs} runs).")
     low, high = map(exp, predict([log(value) for value in today], logs).interval(alpha))
@@ -70,8 +70,3 @@ def _versions(row, newest):
     then, now = (dict(r.get("versions") or {}, python=r.get("python")) for r in (newest, row))
     changed = [f"{name} {then.get(name)} -> {version}" for name, version in now.items() if then.get(name) != version]
     return f"since the last run: {', '.join(changed)}." if changed else ""
-
-
-def _middle(numbers):
-    """Return the geometric mean."""
-    return exp(fmean(map(log, numbers)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from itertools import chain
 from math import exp, log
-from statistics import fmean
+from statistics import geometric_mean
 
 from benchmarks.judge import parity
 from benchmarks.judge.metrics import ACCURACY, METRICS, memory_source, values
@@ -28,7 +28,7 @@ def ratios(row, metric):
     if not new or not old:
         return None
     found = row["against"]["epoch_ratios"] if metric == "epoch_seconds" else [n / o for n, o in zip(new, old)]
-    return found, _middle(old), _middle(new)
+    return found, geometric_mean(old), geometric_mean(new)
 
 
 def is_open(row, margins, benchmarks, max_trials):
@@ -102,8 +102,3 @@ def _accuracy(benchmark, row):
         now=new,
         trials=len(row["trials"]),
     )
-
-
-def _middle(numbers):
-    """Return the geometric mean."""
-    return exp(fmean(map(log, numbers)))
