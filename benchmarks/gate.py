@@ -37,7 +37,8 @@ class Gate:
         self.rows = {}  # extra_info by node id
         self.names = {}  # pytest-benchmark's fullname by node id; it changes where a budget cuts the epochs
         self.outcomes = {}  # of the benchmarks that have no row: "failed" or "skipped", and why
-        self.failed = 0
+        self.failed = 0  # tests, those of the gate left out
+        self.own = set()  # the node ids of those
         self.interrupted = False
         self.margins = {}  # of every benchmark that was chosen, by node id
         self.framework_of = {}  # likewise
@@ -66,11 +67,17 @@ class Gate:
         if self.options.history and not session.disabled:
             session.autosave = session.autosave or get_tag()
 
-    @pytest.hookimpl(trylast=True)  # when -k and -m have chosen
+    @pytest.hookimpl(wrapper=True, tryfirst=True)  # when -k and -m have chosen, and --ff has put failed tests first
     def pytest_collection_modifyitems(self, items):
-        if not self.options.active:
-            return
+        result = yield
+        if self.options.active:
+            self._add_cells(items)
+        return result
+
+    def _add_cells(self, items):
         benchmarks = [item for item in items if is_benchmark(item)]
+        if not benchmarks and not self.narrowed:
+            raise pytest.UsageError("the gate has nothing to judge: no benchmark was collected. `pytest benchmarks`?")
         try:
             self.margins = {item.nodeid: self._margins_of(item) for item in benchmarks}
         except SuiteError as error:
@@ -92,7 +99,7 @@ class Gate:
         self.narrowed = self.narrowed or any(map(is_benchmark, items))
 
     def pytest_runtest_logreport(self, report):
-        self.failed += report.failed
+        self.failed += report.failed and report.nodeid not in self.own  # what those say is in the verdicts
         if report.failed or report.skipped:
             text = report.longrepr[-1] if isinstance(report.longrepr, tuple) else str(report.longrepr)
             self.outcomes.setdefault(report.nodeid, (report.outcome, text.strip().partition("\n")[0]))
@@ -102,6 +109,10 @@ class Gate:
 
     def pytest_collectreport(self, report):
         self.failed += report.failed
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_finish(self, session):
+        self.own = {item.nodeid for item in session.items if isinstance(item, (CellItem, BaselineItem))}
 
     def cell(self, item, metric):
         """Return the :class:`Cell` of a benchmark's metric; all are judged when the first is asked for."""
@@ -140,7 +151,7 @@ class Gate:
 
         history = History(self.config._benchmarksession.storage.path)
         found = history.look_back(rows, fingerprint(), self.options.window, self.options.aliases)
-        self.findings = found.findings(self._was_asked)
+        self.findings = found.findings(self._was_asked, margins)
         return judge_session(rows, margins.__getitem__, found, self.options.min_runs)
 
     def _cautions(self, cells):
@@ -155,9 +166,10 @@ class Gate:
         return not self.narrowed and (framework in self.frameworks or framework not in REGISTRY)
 
     def _without_row(self, node, metric):
-        outcome, why = self.outcomes.get(node, ("skipped", "it did not run"))
-        verdict = Verdict.VOID if outcome == "failed" else Verdict.MISSING
-        return Cell(node, self.framework_of[node], metric, verdict, note=f"the benchmark itself {outcome}: {why}")
+        outcome, why = self.outcomes.get(node, ("did not run", "the gate can judge nothing"))
+        verdict = Verdict.MISSING if outcome == "skipped" else Verdict.VOID
+        note = f"the benchmark itself {outcome}: {why}"
+        return Cell(self._name(node), self.framework_of[node], metric, verdict, note=note)
 
     def _name(self, node):
         return self.names.get(node, node)
@@ -180,16 +192,24 @@ class Gate:
 
         output_json["gate"] = as_json(self)
 
+    @property
+    def _has_judged(self):
+        return self.options.active and not self.config.option.collectonly
+
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter):
-        if not self.options.active:
+        if self._has_judged:
+            from benchmarks.report import verdicts
+
+            verdicts.show(terminalreporter, self)
+
+    def pytest_sessionfinish(self):  # not with the summary in the terminal, which may be off
+        if not self._has_judged:
             return
         from benchmarks.report import verdicts
 
-        verdicts.show(terminalreporter, self)
         if self.options.json:
             verdicts.write_json(self, self.options.json)
-            terminalreporter.write_line(f"wrote {self.options.json}")
         summary = os.environ.get("GITHUB_STEP_SUMMARY")
         if summary:
             with Path(summary).open("a", encoding="utf-8") as file:

@@ -78,15 +78,15 @@ def _pair(cell, first, second, form):
 
 
 def accept(chosen):
-    """Let runs count. Benchmarks that changed in one of them are judged from the first of them on."""
+    """Let runs count. What changed in one of them, metric by metric, is judged from the first of them on."""
     history = open_history(chosen.storage)
     runs = sorted(map(history.read, find(history, chosen.runs)), key=lambda run: run.when)
     names = [run.name for run in runs]
-    restarts = sorted({benchmark for run in runs for benchmark in run.changed})
+    restarts = sorted({f"{benchmark} {metric}" for run in runs for benchmark, metric in run.changed})
     history.journal.add("accept", names, restarts, _who(), _one_line(chosen.why))
     print(f"accepted: {', '.join(names)}")
-    for benchmark in restarts:
-        print(f"a new window starts with {names[0]} for {benchmark}")
+    for restart in restarts:
+        print(f"a new window starts with {names[0]} for {restart}")
 
 
 def reject(chosen):

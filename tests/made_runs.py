@@ -35,6 +35,7 @@ def row(framework="jax", seconds=1.0, **changed):
         "scheduling": "batch",
         "threads": {"asked": 2, "cores": [0, 1], "framework": 2},
         "dataset": {"name": "mnist", "digest": "5a4d", "train_images": 60_000},
+        "workload": {"batch_size": 128, "epochs": 6},
         "accuracy": 0.88,
         "trials": [deepcopy(trial) for _ in range(3)],
     }

@@ -182,7 +182,7 @@ def test_only_a_margin_below_what_the_machine_resolves_is_cautioned_about():
     cells += [Cell("jax", "jax", "epoch_seconds", Verdict.INCONCLUSIVE, margin=1.001)]  # of which nothing is known
     (found,) = cautions(cells, {("torch", "epoch_seconds"): KNOWN})
     assert found.startswith(
-        "torch, epoch time: the margin, 3.0%, is below what this machine resolves, 4.0%: only slowdowns beyond 9.0% are"
+        "torch, epoch time: the margin, 3.0%, is below what this machine resolves, 4.0%: only slowdowns beyond 7.1% are"
     )
     assert cautions(cells, {}) == []
 

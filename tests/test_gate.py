@@ -2,8 +2,15 @@
 
 import json
 import shutil
+import subprocess
+from types import SimpleNamespace
 
 import pytest
+from support import ROOT
+
+from benchmarks.__main__ import main
+from benchmarks.gate import Gate
+from benchmarks.judge.metrics import METRICS, Margin
 
 TWO_TRIALS = ("--gate", "--trials=2", "--epochs=2")
 
@@ -92,8 +99,6 @@ def test_a_regression_is_an_ordinary_failed_test_and_never_the_next_baseline(sui
 
 
 def test_an_accepted_change_starts_a_new_window(suite, history, tmp_path):
-    from benchmarks.__main__ import main
-
     history(epoch_seconds=1 / 20)
     suite(*TWO_TRIALS)
     assert main(["history", "accept", "latest", f"--storage={tmp_path}/storage", "--why=meant to be so"]) == 0
@@ -139,19 +144,22 @@ def test_a_benchmark_that_fails_is_void_not_slow(suite, history):
     assert run.json["gate"]["failed_tests"] == 1, "so this run counts for nothing"
 
 
-def test_a_renamed_benchmark_is_said_and_an_alias_carries_its_history_over(suite, history):
+def test_a_renamed_benchmark_is_said_and_an_alias_carries_its_history_over(suite, history, tmp_path):
     history(rename=lambda name: name.replace("test_training_epoch", "test_old_name"), epoch_seconds=1 / 20)
     run = suite(*TWO_TRIALS, "--gate-missing=fail")
     assert run.exit_code == 1
     assert "Vanished: benchmarks/test_training.py::test_old_name[honest" in run.cases["gate:baseline"][1]
     alias = next(line for line in run.output.splitlines() if "Renamed?" in line).partition("gate_aliases: ")[2]
+    assert main(["history", "reject", "latest", f"--storage={tmp_path}/storage"]) == 0  # measured without its history
     run = suite(*TWO_TRIALS, "-o", f"gate_aliases={alias}")
     assert verdicts(run)["epoch_seconds"] == "regressed"
 
 
 def test_what_was_not_asked_for_has_not_vanished(suite, history):
     history(rename=lambda name: name.replace("test_training_epoch", "test_old_name"))
-    assert "Vanished" not in suite(*TWO_TRIALS, "-k", "honest", frameworks="honest,cpu-only").output
+    run = suite(*TWO_TRIALS, "-k", "honest", frameworks="honest,cpu-only")
+    assert run.exit_code == 0
+    assert "Vanished" not in run.output
 
 
 def test_another_machine_is_said_field_by_field(suite, history):
@@ -212,11 +220,6 @@ def test_a_run_without_the_gate_says_how_it_ended_all_the_same(suite):
 
 
 def test_a_marker_sets_a_benchmarks_own_margin(pytestconfig):
-    from types import SimpleNamespace
-
-    from benchmarks.gate import Gate
-    from benchmarks.judge.metrics import METRICS, Margin
-
     options = SimpleNamespace(
         margins={name: metric.history for name, metric in METRICS.items()},
         margin_texts=("peak_memory_bytes=9%",),
@@ -229,6 +232,54 @@ def test_a_marker_sets_a_benchmarks_own_margin(pytestconfig):
     assert margins["first_epoch_seconds"] == METRICS["first_epoch_seconds"].history
 
 
-def test_the_accepted_storage_is_files(suite):
-    run = suite("--gate", "--benchmark-storage=elasticsearch+http://localhost:1/a/b?project_name=c")
-    assert run.exit_code != 0
+def test_only_storage_in_files_will_do():
+    session = SimpleNamespace(storage="elsewhere", disabled=False)
+    config = SimpleNamespace(args=[], _benchmarksession=session)
+    with pytest.raises(pytest.UsageError, match="needs runs in files"):
+        Gate(SimpleNamespace(history=True), config, []).pytest_sessionstart()
+
+
+def test_the_gate_without_a_benchmark_is_an_error_not_a_pass(command):
+    line, environment = command("--gate")
+    line[line.index("benchmarks")] = "tests/test_markdown.py"  # as `pytest --gate` would: testpaths is tests
+    done = subprocess.run(line, cwd=ROOT, env=environment, text=True, capture_output=True)
+    assert done.returncode == 4
+    assert "no benchmark was collected" in done.stderr + done.stdout
+
+
+def test_failed_first_does_not_judge_before_there_is_something_to_judge(suite, history, tmp_path):
+    history(epoch_seconds=1 / 20)
+    cache = ("-p", "cacheprovider", "-o", f"cache_dir={tmp_path}/cache_dir")
+    assert suite(*TWO_TRIALS, *cache).exit_code == 1
+    for option in ("--ff", "--lf", "--nf"):
+        run = suite(*TWO_TRIALS, *cache, option)
+        assert verdicts(run)["epoch_seconds"] == "regressed", option
+        assert run.exit_code == 1
+
+
+def test_a_cell_that_comes_before_its_benchmark_is_void_and_the_run_is_held(pytestconfig):
+    options = SimpleNamespace(margins={}, margin_texts=(), history=True, against=None)
+    gate = Gate(options, pytestconfig, [])
+    gate.margins, gate.framework_of = {"x": {}}, {"x": "jax"}
+    assert gate._without_row("x", "epoch_seconds").verdict == "void"
+
+
+def test_missing_baselines_fail_the_run_but_it_still_makes_the_history(suite):
+    """Else a first run, or a new machine, would never get out of it."""
+    for number in range(2):
+        run = suite(*TWO_TRIALS, "--gate-missing=fail")
+        assert run.exit_code == 1
+        assert f"no verdict yet ({number} of 8 runs)" in run.output
+
+
+def test_verdicts_are_written_whatever_the_terminal_shows(suite, tmp_path):
+    suite(*TWO_TRIALS, "--no-summary", f"--gate-json={tmp_path}/gate.json")
+    assert json.loads((tmp_path / "gate.json").read_text())["cells"]
+
+
+def test_a_slow_run_beside_others_work_is_not_called_a_regression(suite, history):
+    history(epoch_seconds=1 / 20)
+    run = suite(*TWO_TRIALS, "--max-foreign-cores=0")
+    (cell,) = [cell for cell in run.json["gate"]["cells"] if cell["metric"] == "epoch_seconds"]
+    assert cell["verdict"] == "inconclusive"
+    assert "others used the machine beside 2 of 2 trials" in cell["note"]

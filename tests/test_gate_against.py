@@ -153,6 +153,12 @@ def test_a_trainers_file_inside_the_repository_is_the_other_revisions_too(runner
     assert entry.location == f"/elsewhere/{TRAINERS.relative_to(ROOT)}:Honest"
 
 
+def test_a_trainers_file_outside_the_repository_is_the_same_on_both_sides_so_it_is_refused(runner, tmp_path):
+    entry = replace(runner.entry, location=f"{tmp_path}/mine.py:Mine")
+    with pytest.raises(SuiteError, match="not part of the suite's repository"):
+        Other("git:older", root="/elsewhere").runner(replace(runner, entry=entry))
+
+
 def test_a_revision_that_cannot_take_turns_is_named(runner, older):
     other = older("measure/host.py", '"parts": True,', "")
     with pytest.raises(SuiteError, match="other revision's suite cannot take turns"):
@@ -205,12 +211,17 @@ def test_sides_start_in_turn_and_neither_always_comes_first(runner, monkeypatch)
     monkeypatch.setattr(pairs, "_warmed", warmed)
     monkeypatch.setattr(Runner, "worker", lambda self: Worker())
     new, old = replace(runner, environment="new"), replace(runner, environment="old")
-    no_samples = lambda: SimpleNamespace(watch=lambda pid: Worker())  # noqa: E731
+
+    def no_samples():
+        events.append("sampler")
+        return SimpleNamespace(watch=lambda pid: Worker())
+
     trials = []
     for number in range(1, 5):
         events.clear()
         run_pair(new, old, number, no_samples, [(0, 1), (1, None)])
-        trials.append((tuple(events[:2]), tuple(events[2:])))
+        assert events[:2] == ["sampler"] * 2, "before either worker is there: none is foreign to the other"
+        trials.append((tuple(events[2:4]), tuple(events[4:])))
     starts = [start[0] for start, _ in trials]
     assert starts == ["new is warm", "old is warm"] * 2
     assert all(turns[0:2] == turns[3:1:-1] for _, turns in trials), "ABBA"

@@ -25,11 +25,12 @@ def look_back(storage, *frameworks, today=None, size=20, aliases=(), fingerprint
 
 def seconds(back, name=JAX):
     """Return which runs a window holds, by the epoch time that each was given; newest first."""
-    return [row["trials"][0]["epoch_seconds"] for row in back.windows[name]]
+    return [row["trials"][0]["epoch_seconds"] for row in back.window(name, "epoch_seconds")]
 
 
 def findings(storage, *frameworks, was_asked=lambda framework: True, **how):
-    return look_back(storage, *frameworks, **how).findings(was_asked)
+    back = look_back(storage, *frameworks, **how)
+    return back.findings(was_asked, back.rows)
 
 
 def decide(storage, action, *names, restarts=()):
@@ -41,12 +42,12 @@ def test_the_window_holds_the_newest_accepted_runs(tmp_path):
         write(tmp_path, number, seconds=number)
     back = look_back(tmp_path, size=10)
     assert seconds(back) == [12, 11, 10, 9, 8, 7, 6, 5, 4, 3]
-    assert back.findings(lambda framework: True) == []
+    assert back.findings(lambda framework: True, back.rows) == []
 
 
 def test_no_storage_is_an_empty_window(tmp_path):
     back = look_back(tmp_path / "none")
-    assert seconds(back) == [] and back.findings(lambda framework: True) == []
+    assert seconds(back) == [] and back.findings(lambda framework: True, back.rows) == []
 
 
 def test_runs_after_9999_are_the_newest(tmp_path):
@@ -104,15 +105,50 @@ def test_a_rejected_run_stays_out_whatever_it_was(tmp_path):
 
 def test_an_acknowledged_change_starts_a_new_window_for_what_changed_only(tmp_path):
     names = [write(tmp_path, number, frameworks=("jax", "torch"), seconds=number) for number in range(1, 6)]
-    decide(tmp_path, "accept", names[2], restarts=[JAX])
+    decide(tmp_path, "accept", names[2], restarts=[f"{JAX} epoch_seconds"])
     back = look_back(tmp_path, "jax", "torch")
     assert seconds(back) == [5, 4, 3]
     assert seconds(back, benchmark("torch")) == [5, 4, 3, 2, 1]
 
 
+def test_an_acknowledged_change_of_one_metric_leaves_the_others_their_window(tmp_path):
+    names = [write(tmp_path, number, seconds=number) for number in range(1, 4)]
+    decide(tmp_path, "accept", names[1], restarts=[f"{JAX} peak_memory_bytes"])
+    back = look_back(tmp_path)
+    assert seconds(back) == [3, 2, 1]
+    assert len(back.window(JAX, "peak_memory_bytes")) == 2
+
+
+def test_a_run_that_the_gate_was_not_asked_about_stays_out(tmp_path):
+    """Else whoever saves a slow branch's runs moves the baseline."""
+    data = run()
+    data["gate"].update(mode=None, cells=[])
+    write(tmp_path, 1, data)
+    history = History(tmp_path)
+    (saved,) = history.newest_first()
+    assert history.state(saved) == ("held", "the gate was not asked about it")
+    assert seconds(look_back(tmp_path)) == []
+
+
+def test_another_workload_is_no_baseline_and_has_not_vanished(tmp_path):
+    other = {"batch_size": 256, "epochs": 6}
+    old = JAX.replace("[jax]", "[jax-batch_size=256]")
+    write(tmp_path, 1, run({old: row(workload=other)}))
+    assert findings(tmp_path) == []
+    back = look_back(tmp_path, aliases={old: JAX})
+    assert seconds(back) == []
+    assert "workload.batch_size from 256 to 128" in back.findings(lambda framework: True, back.rows)[0]
+
+
+def test_a_benchmark_that_failed_today_has_not_vanished(tmp_path):
+    write(tmp_path, 1, frameworks=("jax", "torch"))
+    back = look_back(tmp_path, "jax")
+    assert back.findings(lambda framework: True, {JAX, benchmark("torch")}) == []
+
+
 def test_runs_accepted_together_start_a_window_at_the_first_that_still_counts(tmp_path):
     names = [write(tmp_path, number, seconds=number) for number in range(1, 7)]
-    decide(tmp_path, "accept", *names[2:5], restarts=[JAX])
+    decide(tmp_path, "accept", *names[2:5], restarts=[f"{JAX} epoch_seconds"])
     assert seconds(look_back(tmp_path)) == [6, 5, 4, 3]
     decide(tmp_path, "reject", names[2])
     assert seconds(look_back(tmp_path)) == [6, 5, 4], "not back to what was before the change"
@@ -126,7 +162,7 @@ def test_a_new_window_starts_on_the_machines_of_the_accepted_runs(tmp_path, acce
     other = {**FINGERPRINT, "usable_cores": 4}
     fingerprints = [FINGERPRINT, other]
     names = [write(tmp_path, n, seconds=n, fingerprint=fingerprints[n % 2]) for n in range(1, 9)]
-    decide(tmp_path, "accept", *(names[number - 1] for number in accepted), restarts=[JAX])
+    decide(tmp_path, "accept", *(names[number - 1] for number in accepted), restarts=[f"{JAX} epoch_seconds"])
     assert seconds(look_back(tmp_path)) == here
     assert seconds(look_back(tmp_path, fingerprint=other)) == there
 
@@ -139,7 +175,7 @@ def test_another_machine_is_named_field_by_field(tmp_path):
     today = {**FINGERPRINT, "gpu": {**gpu, "driver": "2"}}
     back = look_back(tmp_path, fingerprint=today)
     assert seconds(back) == []
-    assert back.findings(lambda framework: True) == [
+    assert back.findings(lambda framework: True, back.rows) == [
         f"Another fingerprint: no accepted run is from this machine. Since {name}: "
         "usable_cores from 4 to 2, gpu.driver from '1' to '2'."
     ]
@@ -195,7 +231,7 @@ def test_a_benchmark_measured_under_other_conditions_is_named(tmp_path, changed,
     name = write(tmp_path, 1, {**run(rows("torch") | {JAX: row(**changed)})})
     back = look_back(tmp_path, "jax", "torch")
     assert seconds(back) == [] and seconds(back, benchmark("torch")) == [1]
-    assert back.findings(lambda framework: True) == [f"Other conditions: {JAX}, since {name}: {text}."]
+    assert back.findings(lambda framework: True, back.rows) == [f"Other conditions: {JAX}, since {name}: {text}."]
     write(tmp_path, 2)
     assert findings(tmp_path, "jax", "torch") == [], "once there is a run under these"
 
@@ -234,7 +270,7 @@ def test_a_renamed_benchmark_is_named_and_an_alias_carries_its_history_over(tmp_
 
 def test_an_alias_carries_a_new_window_over(tmp_path):
     names = [write(tmp_path, number, seconds=number) for number in range(1, 4)]
-    decide(tmp_path, "accept", names[1], restarts=[JAX])
+    decide(tmp_path, "accept", names[1], restarts=[f"{JAX} epoch_seconds"])
     assert seconds(look_back(tmp_path, today={"new": row()}, aliases={JAX: "new"}), "new") == [3, 2]
 
 
@@ -310,7 +346,7 @@ def test_a_damaged_file_is_left_out_and_named(tmp_path, damage):
     (tmp_path / name).write_bytes(text.encode(errors="surrogateescape"))
     back = look_back(tmp_path)
     assert seconds(back) == [3, 1]
-    (finding,) = back.findings(lambda framework: True)
+    (finding,) = back.findings(lambda framework: True, back.rows)
     assert finding.startswith(f"Left out: {tmp_path / name} is damaged: ")
     assert "\n" not in finding and len(finding) < 500
     with pytest.raises(SuiteError, match="is damaged"):

@@ -87,16 +87,20 @@ def test_accept_lets_a_run_count_and_starts_a_new_window(tmp_path, history):
     write(tmp_path, 1)
     name = write(tmp_path, 2, verdicts={"jax": "improved"})
     assert state(tmp_path, name) == "held"
-    assert history("accept", "latest") == (0, [f"accepted: {name}", f"a new window starts with {name} for {JAX}"], [])
+    assert history("accept", "latest") == (
+        0,
+        [f"accepted: {name}", f"a new window starts with {name} for {JAX} epoch_seconds"],
+        [],
+    )
     assert state(tmp_path, name) == "accepted"
-    assert History(tmp_path).journal.restarts(name) == (JAX,)
+    assert History(tmp_path).journal.restarts(name) == [(JAX, "epoch_seconds")]
 
 
 def test_accept_of_runs_of_two_pythons_starts_at_the_oldest(tmp_path, history):
     later = write(tmp_path, 1, hour=9, verdicts={"jax": "regressed"})
     earlier = write(tmp_path, 7, hour=8, folder=OTHER, verdicts={"jax": "regressed"})
     _, lines, _ = history("accept", later, earlier)
-    assert lines == [f"accepted: {earlier}, {later}", f"a new window starts with {earlier} for {JAX}"]
+    assert lines == [f"accepted: {earlier}, {later}", f"a new window starts with {earlier} for {JAX} epoch_seconds"]
 
 
 def test_accept_of_a_damaged_run_decides_nothing(tmp_path, history):
@@ -186,7 +190,7 @@ def test_doctor_hints_at_what_is_odd_but_no_damage(tmp_path, history):
         f"{twin}: there is another run with this number.",
         f"{foreign}: none of its benchmarks is this suite's.",
         f"{gone}: there is a decision about it, and no such run any more.",
-        "2 runs: 2 accepted, 0 held, 0 rejected, 0 damaged.",
+        "2 runs: 1 accepted, 1 held, 0 rejected, 0 damaged.",
     ]
 
 

@@ -124,9 +124,9 @@ def test_where_all_slowed_alike_it_is_the_machine_and_the_factor_is_told():
     assert all("all 3 benchmarks slowed by the same factor, 1.200" in cell.note for cell in found)
 
 
-def test_where_it_cannot_be_told_of_some_whether_they_slowed_it_is_the_machine_too():
+def test_where_it_cannot_be_told_of_some_whether_they_slowed_no_regression_is_excused_by_them():
     found = without_common_mode([cell("jax", 1.10), cell("keras", 1.09, spread=0.1), cell("torch", 1.11)])
-    assert {cell.verdict for cell in found} == {Verdict.MACHINE}
+    assert [cell.verdict for cell in found] == ["regressed", "inconclusive", "regressed"]
 
 
 def test_one_that_slowed_more_than_the_rest_regressed():

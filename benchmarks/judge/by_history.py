@@ -20,10 +20,10 @@ def judge_session(rows, margins, back, min_runs):
     :param back: :class:`benchmarks.judge.history.Lookback`.
     :param min_runs: how many earlier runs a verdict takes.
     """
-    cells = [_accuracy(name, row, back.windows[name]) for name, row in rows.items()]
+    cells = [_accuracy(name, row, back.window(name, ACCURACY)) for name, row in rows.items()]
     for metric, kind in METRICS.items():
         judges = [
-            partial(judge, name, row, metric, margins(name)[metric], back.windows[name], min_runs)
+            partial(judge, name, row, metric, margins(name)[metric], back.window(name, metric), min_runs)
             for name, row in rows.items()
         ]
         judged = holm(judges, lambda ask, alpha: ask(alpha), FAMILY_ERROR * kind.error_share)
@@ -41,6 +41,8 @@ def judge(benchmark, row, metric, margin, window, min_runs, alpha):
     cell = Cell(benchmark, row["framework"], metric, Verdict.MISSING, trials=len(row["trials"]), alpha=alpha)
     source = memory_source(row) if metric == "peak_memory_bytes" else None
     today = values(row, metric, source)
+    if METRICS[metric].unit == "s":
+        window = [earlier for earlier in window if not earlier.get("disturbed_trials")]
     runs = [found for found in (values(earlier, metric, source) for earlier in window) if found]
     cell = cell.but(runs=len(runs))
     if not today:
@@ -53,7 +55,12 @@ def judge(benchmark, row, metric, margin, window, min_runs, alpha):
     if len(runs) < min_runs:
         return cell.but(note=f"no verdict yet ({len(runs)} of {min_runs} runs).")
     low, high = map(exp, predict([log(value) for value in today], logs).interval(alpha))
-    return cell.but(low=low, high=high, verdict=classify(low, high, cell.margin), note=_versions(row, window[0]))
+    cell = cell.but(low=low, high=high, verdict=classify(low, high, cell.margin), note=_versions(row, window[0]))
+    disturbed = row.get("disturbed_trials")
+    if disturbed and METRICS[metric].unit == "s" and cell.verdict is Verdict.REGRESSED:
+        note = f"others used the machine beside {disturbed} of {cell.trials} trials; run it again when it is quiet."
+        return cell.but(verdict=Verdict.INCONCLUSIVE, note=note)
+    return cell
 
 
 def _accuracy(benchmark, row, window):
@@ -61,7 +68,7 @@ def _accuracy(benchmark, row, window):
     if not window:
         return cell.but(runs=0, note="no earlier run.")
     was = window[0]["accuracy"]
-    agrees = parity.accuracy_agrees(row["accuracy"], was)
+    agrees = parity.accuracies_agree(row["accuracy"], was)
     return cell.but(runs=len(window), was=was, verdict=Verdict.CLEAN if agrees else Verdict.REGRESSED)
 
 

@@ -23,7 +23,7 @@ def ratios(row, metric):
 
     :param row: a benchmark's ``extra_info``, with the other side under ``against``.
     """
-    source = memory_source(row, row["against"])
+    source = memory_source(row, row["against"], shared=True)
     new, old = values(row, metric, source), values(row["against"], metric, source)
     if not new or not old:
         return None
@@ -92,7 +92,7 @@ def judge_session(rows, margins, max_trials, benchmarks):
 
 def _accuracy(benchmark, row):
     new, old = row["accuracy"], row["against"]["accuracy"]
-    agrees = parity.accuracy_agrees(new, old)
+    agrees = parity.accuracies_agree(new, old)
     return Cell(
         benchmark,
         row["framework"],

@@ -169,7 +169,12 @@ def cautions(cells, calibration):
         if known and cell.margin and known.resolves > cell.margin - 1:
             found.append(
                 f"{cell.framework}, {METRICS[cell.metric].title}: the margin, {cell.margin - 1:.1%}, is below what "
-                f"this machine resolves, {known.resolves:.1%}: only slowdowns beyond {known.smallest_slowdown:.1%} are "
+                f"this machine resolves, {known.resolves:.1%}: only slowdowns beyond {_caught(cell, known):.1%} are "
                 "caught reliably. Run more trials, or quieten the machine."
             )
     return found
+
+
+def _caught(cell, known):
+    """Return the smallest slowdown that is caught beyond the cell's own margin, which need not be the calibration's."""
+    return cell.margin * (1 + known.resolves) - 1

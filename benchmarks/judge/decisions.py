@@ -20,7 +20,7 @@ class Decision:
 
     :param action: ``"accept"`` or ``"reject"``.
     :param runs: names of runs; an accepted change begins with the first of them.
-    :param restarts: benchmarks whose window starts anew with the first run.
+    :param restarts: benchmarks and metrics, ``"NAME METRIC"``, whose window starts anew with the first run.
     :param when: ISO 8601, UTC.
     :param who: whose decision it was.
     :param why: in words.
@@ -89,9 +89,11 @@ class Journal:
         return next((decision for decision in reversed(self.decisions) if run in decision.runs), None)
 
     def restarts(self, run):
-        """Return the benchmarks whose window starts with this run."""
+        """Return the pairs of benchmark and metric whose window starts with this run."""
         together = self.together(run)
-        return self.decision(run).restarts if together and together[0] == run else ()
+        if not together or together[0] != run:
+            return []
+        return [tuple(restart.rsplit(" ", 1)) for restart in self.decision(run).restarts if " " in restart]
 
     def together(self, run):
         """Return the runs that were accepted together with this one, itself included, and were not decided on since."""

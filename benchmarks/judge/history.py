@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
+from itertools import islice
 from pathlib import Path
 
 from benchmarks.errors import SuiteError
@@ -15,6 +16,8 @@ from benchmarks.judge.decisions import Journal
 from benchmarks.judge.lookback import Lookback, differences
 from benchmarks.judge.saved_run import read_run
 from benchmarks.judge.storage import number
+
+REACH = 10  # windows' worth of runs that are looked at, however few of them count
 
 
 class History:
@@ -75,10 +78,10 @@ class History:
         :param size: how many runs make a full window.
         :param aliases: the name that a benchmark has now, by the name that it had.
         """
-        back, open_ones = Lookback(rows), set(rows)
+        back = Lookback(rows)
         aliases = {old: new for old, new in dict(aliases).items() if old not in rows}
         here = set()  # the names of this machine's runs
-        for run in self.newest_first():
+        for run in islice(self.newest_first(), REACH * size):
             if self.state(run)[0] != "accepted":
                 continue
             differs = differences(run.fingerprint, fingerprint)
@@ -86,11 +89,12 @@ class History:
                 back.elsewhere = back.elsewhere or (run.name, differs)
             else:
                 here.add(run.name)
-                back.take(run.name, _renamed(run.rows, aliases), open_ones, size)
+                back.take(run.name, _renamed(run.rows, aliases), size)
                 back.acknowledged = back.acknowledged or self.journal.decision(run.name) is not None
             if here.intersection(self.journal.together(run.name)):  # what changed elsewhere alone, did not change here
-                open_ones -= {_alias(name, aliases) for name in self.journal.restarts(run.name)}
-            if not open_ones and back.seen >= size:
+                for name, metric in self.journal.restarts(run.name):
+                    back.end_window(_alias(name, aliases), metric)
+            if back.full(size):
                 break
         back.damaged = [*self.damaged.values(), *self.journal.damaged]
         return back

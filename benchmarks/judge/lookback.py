@@ -22,40 +22,53 @@ class Lookback:
         self.windows = {name: [] for name in rows}
         self.otherwise, self.elsewhere, self.known, self.damaged = {}, None, {}, []
         self.seen, self.acknowledged = 0, False
+        self._ends = {}  # how much of a window counts, by benchmark and metric, where a change was acknowledged
 
-    def take(self, run, rows, open_ones, size):
-        """Take a run's rows into the windows that are still open; those that are full then are taken out of these."""
+    def take(self, run, rows, size):
+        """Take a run's rows into the windows that are not full yet."""
         if self.seen < size:
             self.seen += 1
             if not self.acknowledged:
                 self.known.update(rows)
         for name, row in rows.items():
-            if name not in open_ones:
+            if name not in self.rows or len(self.windows[name]) == size:
                 continue
             differs = differences(conditions(row), conditions(self.rows[name]))
             if differs:
                 self.otherwise.setdefault(name, (run, differs))
             else:
                 self.windows[name].append(row)
-            if len(self.windows[name]) == size:
-                open_ones.discard(name)
 
-    def findings(self, was_asked):
+    def end_window(self, name, metric):
+        """Let the window of one metric of one benchmark end with the rows taken so far."""
+        self._ends.setdefault((name, metric), len(self.windows.get(name, ())))
+
+    def full(self, size):
+        """Tell whether older runs can add nothing."""
+        return self.seen >= size and all(len(window) == size for window in self.windows.values())
+
+    def window(self, name, metric):
+        """Return the earlier rows that one metric of one benchmark is to be judged by, newest first."""
+        return self.windows[name][: self._ends.get((name, metric))]
+
+    def findings(self, was_asked, chosen):
         """Return, a sentence each, what is missing between then and now.
 
         :param was_asked: tells of a framework whether this session was asked for it; if not, it has not vanished.
+        :param chosen: the names of this session's benchmarks, those that failed or were skipped included.
         """
         found = [f"Left out: {why}" for why in self.damaged]
-        new = [name for name in self.rows if name not in self.known]
         for name, row in self.known.items():
-            if name not in self.rows and was_asked(row["framework"]):
-                text = f"Vanished: {name} was in the last {self.seen} accepted runs and is not in this one."
-                likely = [candidate for candidate in new if self.rows[candidate]["framework"] == row["framework"]]
-                if likely:
-                    text += f" Renamed? Then put into pytest.ini, under gate_aliases: {name} -> {likely[0]}"
-                else:
-                    text += " Removed on purpose? Then accept this run: python -m benchmarks history accept latest"
-                found.append(text)
+            alike = [today for today, other in self.rows.items() if other["workload"] == row["workload"]]
+            if name in chosen or not alike or not was_asked(row["framework"]):
+                continue
+            new = [today for today in alike if today not in self.known and self._framework(today) == row["framework"]]
+            text = f"Vanished: {name} was in the last {self.seen} accepted runs and is not in this one. "
+            if new:
+                text += f"Renamed? Then put into pytest.ini, under gate_aliases: {name} -> {new[0]}"
+            else:
+                text += "Removed on purpose? Then accept this run: python -m benchmarks history accept latest"
+            found.append(text)
         if self.elsewhere and not self.seen:
             run, differs = self.elsewhere
             found.append(f"Another fingerprint: no accepted run is from this machine. Since {run}: {_spell(differs)}.")
@@ -63,6 +76,9 @@ class Lookback:
             if not self.windows[name]:
                 found.append(f"Other conditions: {name}, since {run}: {_spell(differs)}.")
         return found
+
+    def _framework(self, name):
+        return self.rows[name]["framework"]
 
 
 def conditions(row):
@@ -73,6 +89,7 @@ def conditions(row):
         "threads": (row.get("threads") or {}).get("asked"),
         "scheduling": row.get("scheduling"),
         "digest of the data": row["dataset"]["digest"],
+        "workload": row["workload"],
     }
 
 

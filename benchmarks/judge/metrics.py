@@ -68,10 +68,15 @@ def values(row, metric, source=None):
     return found if found and all(value is not None and value > 0 for value in found) else None
 
 
-def memory_source(*rows):
-    """Return the first source of peak memory that every trial of all rows has; None if there is none."""
+def memory_source(*rows, shared=False):
+    """Return the first source of peak memory that every trial of all rows has; None if there is none.
+
+    :param shared: whether both sides had the device at the same time: then what it holds altogether says nothing.
+    """
     sources = ("host_peak_rss_bytes",) if rows[0]["device"] == "cpu" else DEVICE_SOURCES
     for source in sources:
+        if shared and source.startswith("nvml_device"):
+            continue
         if all(values(row, "peak_memory_bytes", source) for row in rows):
             return source
     return None

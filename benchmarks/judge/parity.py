@@ -107,6 +107,11 @@ def accuracy_agrees(found, right):
     return round(abs(found - right), 9) <= ACCURACY_TOLERANCE  # 0.7338 - 0.7333 is 0.0005 but for the last bit
 
 
+def accuracies_agree(new, old):
+    """Tell whether two test accuracies, each of which agreed with the oracle's, may be of the same training."""
+    return round(abs(new - old), 9) <= 2 * ACCURACY_TOLERANCE
+
+
 def _accuracy_text(name, found, right):
     return (
         f"{name}: test accuracy {found:.4f}, the oracle's is {right:.4f}; they may differ by {ACCURACY_TOLERANCE:g}, "

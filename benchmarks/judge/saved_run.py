@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from benchmarks.errors import SuiteError
-from benchmarks.judge.metrics import DEVICE_SOURCES
+from benchmarks.judge.metrics import ACCURACY, DEVICE_SOURCES, METRICS
 from benchmarks.judge.shape import NUMBER, check
 from benchmarks.judge.verdict import Verdict
 
@@ -32,6 +32,7 @@ ROW = {
     "dataset": {"digest": str},
     "versions?": dict,
     "accuracy": NUMBER,
+    "workload": dict,
     "trials": [TRIAL],
 }
 BOUNDS = {"was?": NUMBER, "now?": NUMBER, "low?": NUMBER, "high?": NUMBER}
@@ -81,8 +82,11 @@ class Run:
 
     @property
     def changed(self):
-        """The benchmarks that got slower or faster."""
-        return sorted({cell["benchmark"] for cell in self.cells if cell["verdict"] in CHANGES})
+        """What is another than it was, pairs of benchmark and metric."""
+        changed = {(cell["benchmark"], cell["metric"]) for cell in self.cells if cell["verdict"] in CHANGES}
+        # Where the accuracy is another, something else is trained: nothing before can be compared.
+        others = {name for name, metric in changed if metric == ACCURACY}
+        return sorted(changed | {(name, metric) for name in others for metric in METRICS})
 
     @property
     def why_held(self):
@@ -97,7 +101,9 @@ class Run:
             return "it was interrupted, so not all was judged"
         if gate.get("mode") == "against":
             return "both sides took turns"
-        return f"{gate['failed_tests']} tests failed" if gate["failed_tests"] else None
+        if gate["failed_tests"]:
+            return f"{gate['failed_tests']} tests failed"
+        return None if self.cells else "the gate was not asked about it"
 
 
 def read_run(directory, name):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import exp, log
+from statistics import median
 
 FAMILY_ERROR = 0.05
 
@@ -93,16 +94,15 @@ def holm(cells, judge, alpha):
 def without_common_mode(cells):
     """Return one metric's cells with "the machine" in place of "regressed" where all slowed by the same factor.
 
-    That is so where there are three benchmarks or more and each slowed by the median factor, give or take its margin;
-    not where one is known to be no slower than its margin allows: then not all slowed.
+    That is so where there are three benchmarks or more, each slowed for sure (the whole interval lies above 1, and
+    not within the margin), and each by the median factor, give or take its margin.
     """
     known = [cell for cell in cells if cell.low is not None]
     said = {cell.verdict for cell in known}
     if len(known) < 3 or Verdict.REGRESSED not in said or said & {Verdict.CLEAN, Verdict.IMPROVED}:
         return cells
-    shifts = sorted(log(cell.now / cell.was) for cell in known)
-    common = (shifts[(len(shifts) - 1) // 2] + shifts[len(shifts) // 2]) / 2
-    if any(abs(log(cell.now / cell.was) - common) > log(cell.margin) for cell in known):
+    common = median(log(cell.now / cell.was) for cell in known)
+    if any(cell.low <= 1 or abs(log(cell.now / cell.was) - common) > log(cell.margin) for cell in known):
         return cells
     note = f"all {len(known)} benchmarks slowed by the same factor, {exp(common):.3f}: look at the machine first."
     return [cell.but(verdict=Verdict.MACHINE, note=note) if cell in known else cell for cell in cells]

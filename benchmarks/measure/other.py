@@ -35,6 +35,11 @@ class Other:
     def _entry(self, entry):
         """Return the entry with a trainer's file inside the repository taken from this side's copy of it."""
         place, _, class_name = entry.location.rpartition(":")
+        if place.endswith(".py") and not Path(place).is_relative_to(ROOT):
+            raise SuiteError(
+                f"--against={self.name}: {place} is not part of the suite's repository, so both sides would train with "
+                "the same file. Keep it in a fork of the suite, or take turns with another environment."
+            )
         if Path(place).is_relative_to(ROOT):
             place = Path(self.root) / Path(place).relative_to(ROOT)
         return replace(entry, location=f"{place}:{class_name}")

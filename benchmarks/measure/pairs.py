@@ -64,13 +64,14 @@ def run_pair(new, old, number, sampler, parts):
     :raises SuiteError: where the old side's code is too old to take turns.
     """
     epochs = new.workload.epochs
+    samplers = {NEW: sampler(), OLD: sampler()}  # made before either worker: each other's memory is not foreign
     with ExitStack() as stack:
         sides = {}
         for name, runner in ((NEW, new), (OLD, old))[:: 1 if number % 2 else -1]:
             new.progress(f"trial {number}, starting the {name} side")
-            worker, samples = stack.enter_context(runner.worker()), sampler()
-            stack.enter_context(samples.watch(worker.pid))
-            sides[name] = _warmed(runner, worker, samples, parts)
+            worker = stack.enter_context(runner.worker())
+            stack.enter_context(samplers[name].watch(worker.pid))
+            sides[name] = _warmed(runner, worker, samplers[name], parts)
         turns = []
         for epoch in range(WARM_EPOCHS + 1, epochs + 1):
             new.progress(f"trial {number}, taking turns, epoch {epoch}/{epochs}")
