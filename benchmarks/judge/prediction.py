@@ -14,7 +14,8 @@ history got slower by 0.2 % a run      0.0 %           17 %
 one run in ten is 15 % slower          18 %            44 %
 =====================================  ==============  =========================
 
-The last line breaks the 5 %: such a run really is slower, and 20 runs have seen too few like it.
+Unchanged code, it is the last line that breaks the 5 %: such a run really is slower, and 20 runs have seen too few like
+it. At the margin itself heavy tails, slow modes and a drift break it, too.
 """
 
 from __future__ import annotations
