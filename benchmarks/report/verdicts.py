@@ -44,7 +44,10 @@ def _what_to_do(cell, options):
     if cell.metric == ACCURACY:
         return "The parity rule allows 0.0005; the other metrics of this benchmark mean nothing until it holds"
     if options.history:
-        return "If it is meant to be so, `python -m benchmarks history accept latest` starts a new window with this run (README: where CI keeps it)"
+        return (
+            "If it is meant to be so, `python -m benchmarks history accept latest` starts a new window with this run "
+            "(README says how where CI keeps the history)"
+        )
     return f"If it is meant to be so, allow for it: --gate-margin {cell.metric}={ceil(100 * (cell.high - 1))}%"
 
 
