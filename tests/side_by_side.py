@@ -69,43 +69,42 @@ def compare_fail_verdicts(session):
 
 
 def matrix_verdicts(session, python, extra):
+    """Return benchmatrix's verdicts; asked framework by framework, since it wants each in every run that it is given."""
+    return {
+        bench["extra_info"]["framework"]: matrix_verdict(session, bench, python, extra)
+        for bench in session["benchmarks"]
+    }
+
+
+def matrix_verdict(session, bench, python, extra):
+    row = bench["extra_info"]
     with tempfile.TemporaryDirectory() as directory:
-        files = {"baseline": [], "candidate": []}
-        for number in range(max(len(row["trials"]) for row in rows(session))):
-            for side, of in (("baseline", lambda row: row["against"]), ("candidate", lambda row: row)):
-                path = Path(directory) / f"{side}-{number}.json"
-                path.write_text(json.dumps(matrix_run(session, number, of)))
-                files[side].append(str(path))
-        line = [python, "-m", "benchmatrix", "compare", files["baseline"][0], files["candidate"][0], "--no-config"]
-        for side in files:
-            line += [part for path in files[side][1:] for part in (f"--{side}-run", path)]
-        done = subprocess.run(
-            [*line, "--format=json", "--compatibility=off", *extra], text=True, capture_output=True, check=False
-        )
+        line = [python, "-m", "benchmatrix", "compare", f"{directory}/baseline-0", f"{directory}/candidate-0"]
+        for side, trials in (("baseline", row["against"]["trials"]), ("candidate", row["trials"])):
+            for number, trial in enumerate(trials):
+                path = Path(directory) / f"{side}-{number}"
+                path.write_text(json.dumps(matrix_run(session, bench, epochs(trial))))
+                line += [f"--{side}-run", str(path)] if number else []
+        line += ["--no-config", "--format=json", "--compatibility=off", *extra]
+        done = subprocess.run(line, text=True, capture_output=True, check=False)
     try:
-        report = json.loads(done.stdout)
+        (found,) = json.loads(done.stdout)["comparisons"]
     except ValueError:
         raise SystemExit(f"benchmatrix: {done.stdout[-500:]}{done.stderr[-500:]}") from None
-    return {found["implementation_name"]: found["regression"] or found["status"] for found in report["comparisons"]}
+    return found["regression"] or found["status"]
 
 
-def matrix_run(session, number, of):
+def matrix_run(session, bench, data):
     """Return one trial of one side as benchmatrix wants a run: pytest-benchmark's JSON with benchmatrix's labels."""
-    benches = []
-    for bench in session["benchmarks"]:
-        row = of(bench["extra_info"])
-        if number < len(row["trials"]):
-            data = epochs(row["trials"][number])
-            labels = {
-                "benchmatrix_producer": "benchmatrix",
-                "benchmatrix_schema_version": 1,
-                "metric_name": "single_call_latency",
-                "implementation_name": bench["extra_info"]["framework"],
-                "case_name": "epoch",
-                "case_fresh_inputs": True,
-            }
-            benches.append(dict(bench, extra_info=labels, stats=dict(stats(data), data=data, iterations=1)))
-    return dict(session, benchmarks=benches)
+    labels = {
+        "benchmatrix_producer": "benchmatrix",
+        "benchmatrix_schema_version": 1,
+        "metric_name": "single_call_latency",
+        "implementation_name": bench["extra_info"]["framework"],
+        "case_name": "epoch",
+        "case_fresh_inputs": True,
+    }
+    return dict(session, benchmarks=[dict(bench, extra_info=labels, stats=dict(stats(data), data=data, iterations=1))])
 
 
 def stats(data):
