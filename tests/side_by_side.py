@@ -69,7 +69,7 @@ def compare_fail_verdicts(session):
 
 
 def matrix_verdicts(session, python, extra):
-    """Return benchmatrix's verdicts; asked framework by framework, since it wants each in every run that it is given."""
+    """Return benchmatrix's verdicts, framework by framework: it wants each in every run that it is given."""
     return {
         bench["extra_info"]["framework"]: matrix_verdict(session, bench, python, extra)
         for bench in session["benchmarks"]
