@@ -15,8 +15,8 @@ from benchmarks.errors import SuiteError
 from benchmarks.measure.record import Trial
 from benchmarks.measure.training import Training
 
-# What one turn takes. For the same time altogether, JAX scattered by 1.8, 1.4, 5.2 and 4.2 % from trial to trial in turns
-# of 4, 16, 64 and 256 steps of 5 ms each (python -m tests.turn_lengths jax --trials 6 --turns 1, two cores).
+# What one turn takes. For the same time altogether, JAX scattered by 1.8, 1.4, 5.2 and 4.2 % from trial to trial in
+# turns of 4, 16, 64 and 256 steps of 5 ms each (python -m tests.turn_lengths jax --trials 6 --turns 1, two cores).
 PART_SECONDS = 0.1
 WARM_EPOCHS = 2  # the first whole, as an ordinary trial's; the second in parts, whose shapes compile anew
 NEW, OLD = "new", "old"
