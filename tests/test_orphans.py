@@ -11,6 +11,7 @@ from support import ROOT, left_behind, wait_until
 @pytest.mark.parametrize("offender", ["hangs", "holds-the-lock", "breeds-and-hangs"])
 def test_no_process_outlives_pytest(command, tmp_path, how, offender):
     line, environment = command(frameworks=offender)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell's background job ignores
     pytest_process = subprocess.Popen(line, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
     try:
         wait_until(lambda: (tmp_path / "cache" / "hanging").exists(), 60)
