@@ -19,8 +19,20 @@ def table(saved):
     """
     rows = [benchmark["extra_info"] for benchmark in saved["benchmarks"] if "contract" in benchmark["extra_info"]]
     rows.sort(key=lambda row: (EXECUTIONS.index(row["contract"]["execution"]), -row["images_per_second"]))
-    lines = [_line(HEADINGS), _line("---" if i < 4 else "---:" for i in range(len(HEADINGS)))]
-    return "\n".join(lines + [_line(_cells(row)) for row in rows]) + "\n"
+    lines = [table_row(HEADINGS), table_row("---" if i < 4 else "---:" for i in range(len(HEADINGS)))]
+    return "\n".join(lines + [table_row(_cells(row)) for row in rows]) + "\n"
+
+
+def table_row(cells):
+    """Return a table's row of escaped cells."""
+    return "| " + " | ".join(map(escape, cells)) + " |"
+
+
+def escape(text):
+    """Return text that stays text: neither HTML nor the end of a cell or of a row."""
+    for old, new in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "\\|"), ("\n", " ")):
+        text = text.replace(old, new)
+    return text
 
 
 def _cells(row):
@@ -43,10 +55,6 @@ def _cells(row):
         f"{row['parity']['loss']:.0e}",
         f"{row['parity']['update']:.0e}",
     )
-
-
-def _line(cells):
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def main():

@@ -13,33 +13,43 @@ NOTES = (
 )
 
 
+HEADINGS = ("framework", "contract", "epoch", "spread", "first", "images/s", "limit", "memory", "accuracy", "parity")
+
+
 def show(terminalreporter, rows):
     """Write one line a framework through pytest's terminal reporter.
 
     :param rows: the ``extra_info`` of each benchmark.
+    """
+    fastest_first = sorted(rows, key=lambda row: -row["images_per_second"])
+    beside_gpu = any(row["device"] != "cpu" for row in rows)
+    lines = [cells(row, beside_gpu) for row in fastest_first]
+    write_table(terminalreporter, _title(rows), (*HEADINGS, "notes"), lines, right=HEADINGS[2:])
+    terminalreporter.write(f"{textwrap.fill(NOTES, 110)}\n")
+
+
+def write_table(terminalreporter, title, headings, lines, right):
+    """Write a table through pytest's terminal reporter.
+
+    :param headings: of the columns; those in ``right`` have their text on the right.
+    :param lines: a sequence of text for each.
     """
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("framework", "contract"):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("epoch", "spread", "first", "images/s", "limit", "memory", "accuracy", "parity"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("notes")
-    for row in sorted(rows, key=lambda row: -row["images_per_second"]):
-        table.add_row(*cells(row, beside_gpu=any(row["device"] != "cpu" for row in rows)))
-
+    for heading in headings:
+        table.add_column(heading, justify="right" if heading in right else "left", no_wrap=True)
+    for line in lines:
+        table.add_row(*line)
     text = io.StringIO()
     # As wide as its figures need, like pytest-benchmark's table: a terminal that is narrower wraps, and nothing is cut.
-    console = Console(file=text, width=1_000, force_terminal=terminalreporter.hasmarkup, highlight=False)
+    console = Console(file=text, width=1_000, force_terminal=terminalreporter.hasmarkup, highlight=False, markup=False)
     console.print(table)
-    lines = "\n".join(line.rstrip() for line in text.getvalue().splitlines())
-
     terminalreporter.ensure_newline()
-    terminalreporter.section(_title(rows), sep="-")
-    terminalreporter.write(f"{lines}\n{textwrap.fill(NOTES, 110)}\n")
+    terminalreporter.section(title, sep="-")
+    terminalreporter.write("\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n")
 
 
 def cells(row, beside_gpu=False):

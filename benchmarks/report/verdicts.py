@@ -7,7 +7,10 @@ from dataclasses import asdict
 from math import ceil
 
 from benchmarks.judge.metrics import ACCURACY, METRICS
+from benchmarks.judge.parity import ACCURACY_TOLERANCE
 from benchmarks.judge.verdict import Verdict
+from benchmarks.report.markdown import escape, table_row
+from benchmarks.report.terminal import write_table
 from benchmarks.workload.cache import atomic_write
 
 SCHEMA = 1
@@ -42,7 +45,8 @@ def paragraph(cell, options):
 
 def _what_to_do(cell, options):
     if cell.metric == ACCURACY:
-        return "The parity rule allows 0.0005; the other metrics of this benchmark mean nothing until it holds"
+        allowed = 2 * ACCURACY_TOLERANCE
+        return f"They may differ by {allowed:g}; the other metrics of this benchmark mean nothing until they agree"
     if options.history:
         return (
             "If it is meant to be so, `python -m benchmarks history accept latest` starts a new window with this run "
@@ -93,34 +97,17 @@ def headline(gate):
 
 def show(terminalreporter, gate):
     """Write the table through pytest's terminal reporter."""
-    import io
-
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in HEADINGS:
-        right = heading in ("was", "is", "margin", "trials")
-        table.add_column(heading, justify="right" if right else "left", no_wrap=True)
-    for line in rows(gate):
-        table.add_row(*line)
-    text = io.StringIO()
-    Console(file=text, width=1_000, force_terminal=terminalreporter.hasmarkup, highlight=False, markup=False).print(
-        table
-    )
-    terminalreporter.ensure_newline()
-    terminalreporter.section(f"gate: {headline(gate)}", sep="-")
-    terminalreporter.write("\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n")
+    right = ("was", "is", "margin", "trials")
+    write_table(terminalreporter, f"gate: {headline(gate)}", HEADINGS, rows(gate), right)
     for finding in gate.findings + gate.cautions:
         terminalreporter.write_line(finding, yellow=True)
 
 
 def markdown(gate):
     """Return the same as Markdown."""
-    lines = [f"### Gate: {headline(gate)}", "", _markdown_row(HEADINGS), _markdown_row(["---"] * len(HEADINGS))]
-    lines += [_markdown_row(line) for line in rows(gate)]
-    lines += [""] + [f"- {_escape(finding)}" for finding in gate.findings + gate.cautions]
+    lines = [f"### Gate: {headline(gate)}", "", table_row(HEADINGS), table_row(["---"] * len(HEADINGS))]
+    lines += [table_row(line) for line in rows(gate)]
+    lines += [""] + [f"- {escape(finding)}" for finding in gate.findings + gate.cautions]
     return "\n".join(lines) + "\n\n"
 
 
@@ -142,13 +129,3 @@ def as_json(gate):
 def write_json(gate, path):
     """Write them to a file, all or nothing."""
     atomic_write(path, json.dumps(as_json(gate), indent=2).encode() + b"\n")
-
-
-def _markdown_row(cells):
-    return "| " + " | ".join(map(_escape, cells)) + " |"
-
-
-def _escape(text):
-    for old, new in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "\\|"), ("\n", " ")):
-        text = text.replace(old, new)
-    return text
