@@ -7,11 +7,12 @@ import pytest
 
 from benchmarks import gate_options
 from benchmarks.errors import SuiteError
-from benchmarks.gate import GATE, Gate
+from benchmarks.gate import Gate
 from benchmarks.options import Options, add_options, read_options
 
 OPTIONS = pytest.StashKey[Options]()
 ROWS = pytest.StashKey[list]()
+GATE = pytest.StashKey[Gate]()
 BENCHMARKS = Path(__file__).with_name("benchmarks")
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.errors import SuiteError
-from benchmarks.gate_options import MAX_TRIALS, WINDOW
+from benchmarks.gate_options import WINDOW
 from benchmarks.history_command import STORAGE
 from benchmarks.judge.metrics import METRICS
 from benchmarks.judge.saved_run import Run
@@ -43,7 +43,7 @@ def run(chosen):
     margins = {name: getattr(metric, mode) for name, metric in METRICS.items()}
     sessions = [run.rows for run in runs]
     if chosen.against:
-        cells = calibration.by_pairs_sessions(sessions, lambda name: margins, _max_trials(chosen.pytest))
+        cells = calibration.by_pairs_sessions(sessions, lambda name: margins, runs[0].data["gate"]["max_trials"])
     else:
         cells = calibration.by_history_sessions(sessions, lambda name: margins, WINDOW)
     about = {"datetime": datetime.now(UTC).isoformat(), "sessions": chosen.sessions, "arguments": chosen.pytest}
@@ -68,14 +68,6 @@ def _session(mode, arguments):
             f"A session failed, and only sound ones can be calibrated by; it ended so:\n{done.stdout[-5_000:]}"
         )
     return found
-
-
-def _max_trials(arguments):
-    for number, argument in enumerate(arguments):
-        name, _, value = argument.partition("=")
-        if name == "--max-trials":
-            return int(value or arguments[number + 1])
-    return MAX_TRIALS
 
 
 def _print(cells, mode, power):

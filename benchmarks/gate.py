@@ -16,10 +16,9 @@ from pytest_benchmark.utils import get_tag
 
 from benchmarks.errors import SuiteError
 from benchmarks.frameworks import REGISTRY
-from benchmarks.gate_options import fewest_trials
 from benchmarks.judge.metrics import ACCURACY, METRICS
 from benchmarks.judge.storage import SafeStorage
-from benchmarks.judge.verdict import Cell, Verdict
+from benchmarks.judge.verdict import Cell, Verdict, void_where_accuracy_changed
 
 FAILS_ON = {Verdict.INCONCLUSIVE: "inconclusive", Verdict.MACHINE: "inconclusive", Verdict.MISSING: "missing"}
 
@@ -83,17 +82,26 @@ class Gate:
         except SuiteError as error:
             raise pytest.UsageError(str(error)) from None
         self.framework_of = {item.nodeid: item.callspec.params["framework"] for item in benchmarks}
+        own = []
         for item in benchmarks:
             for metric in (ACCURACY, *METRICS):
                 name = f"{item.originalname}.{metric}[{item.callspec.id}]"
-                items.append(CellItem.from_parent(item.parent, name=name, judged=(item, metric)))
-        if self.options.against and not fewest_trials(len(benchmarks), self.options.max_trials):
+                own.append(CellItem.from_parent(item.parent, name=name, gate=self, judged=(item, metric)))
+        if self.options.against:
+            self._caution_about_few_trials(len(benchmarks))
+        if benchmarks and self.options.history:
+            own.append(BaselineItem.from_parent(benchmarks[0].parent, name="gate:baseline", gate=self))
+        self.own = {item.nodeid for item in own}
+        items += own
+
+    def _caution_about_few_trials(self, benchmarks):
+        from benchmarks.judge.by_pairs import can_answer
+
+        if not can_answer(benchmarks, self.options.max_trials):
             self.cautions.append(
                 f"--max-trials={self.options.max_trials} are too few for an answer on every metric of "
-                f"{len(benchmarks)} benchmarks: the more there are, the surer each must be."
+                f"{benchmarks} benchmarks: the more there are, the surer each must be."
             )
-        if benchmarks and self.options.history:
-            items.append(BaselineItem.from_parent(benchmarks[0].parent, name="gate:baseline", gate=self))
 
     def pytest_deselected(self, items):
         self.narrowed = self.narrowed or any(map(is_benchmark, items))
@@ -109,10 +117,6 @@ class Gate:
 
     def pytest_collectreport(self, report):
         self.failed += report.failed
-
-    @pytest.hookimpl(trylast=True)
-    def pytest_collection_finish(self, session):
-        self.own = {item.nodeid for item in session.items if isinstance(item, (CellItem, BaselineItem))}
 
     def cell(self, item, metric):
         """Return the :class:`Cell` of a benchmark's metric; all are judged when the first is asked for."""
@@ -134,15 +138,7 @@ class Gate:
             cells = self._judge_by_history(rows, margins)
         others = [node for node in self.margins if node not in sound]
         cells += [self._without_row(node, metric) for node in others for metric in (ACCURACY, *METRICS)]
-        wrong = {
-            cell.benchmark: cell for cell in cells if cell.metric == ACCURACY and cell.verdict is Verdict.REGRESSED
-        }
-        return [
-            cell.but(verdict=Verdict.VOID, note="its accuracy is not the old one, so it trains something else.")
-            if cell.benchmark in wrong and cell is not wrong[cell.benchmark]
-            else cell
-            for cell in cells
-        ]
+        return void_where_accuracy_changed(cells)
 
     def _judge_by_history(self, rows, margins):
         from benchmarks.judge.by_history import judge_session
@@ -219,19 +215,19 @@ class Gate:
 class CellItem(pytest.Item):
     """The test of one metric of one benchmark."""
 
-    def __init__(self, *, judged, **kwargs):
+    def __init__(self, *, gate, judged, **kwargs):
         super().__init__(**kwargs)
-        self.judged = judged
+        self.gate, self.judged = gate, judged
 
     def runtest(self):
         from benchmarks.report.verdicts import paragraph
 
-        gate = self.config.stash[GATE]
-        cell = gate.cell(*self.judged)
-        if cell.verdict is Verdict.REGRESSED or gate.fails(cell.verdict):
-            pytest.fail(paragraph(cell, gate.options), pytrace=False)
+        cell = self.gate.cell(*self.judged)
+        text = paragraph(cell, self.gate.options)
+        if cell.verdict is Verdict.REGRESSED or self.gate.fails(cell.verdict):
+            pytest.fail(text, pytrace=False)
         if cell.verdict not in (Verdict.CLEAN, Verdict.IMPROVED):
-            raise pytest.skip.Exception(paragraph(cell, gate.options), _use_item_location=True)
+            raise pytest.skip.Exception(text, _use_item_location=True)
 
     def reportinfo(self):
         return *self.judged[0].reportinfo()[:2], self.name
@@ -255,9 +251,6 @@ class BaselineItem(pytest.Item):
 
     def reportinfo(self):
         return self.path, 0, self.name
-
-
-GATE = pytest.StashKey[Gate]()
 
 
 def is_benchmark(item):

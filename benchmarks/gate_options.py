@@ -7,7 +7,6 @@ from pathlib import Path
 
 from benchmarks.errors import SuiteError
 from benchmarks.judge.metrics import METRICS, read_margins
-from benchmarks.judge.paired import plan_looks
 from benchmarks.measure.pairs import PART_SECONDS, WARM_EPOCHS
 
 WINDOW = 20
@@ -120,14 +119,6 @@ def read_options(config):
         fail_on=frozenset(name for name in ("missing", "inconclusive") if _choice(config, name) == "fail"),
         json=_writable(get("gate_json")),
     )
-
-
-def fewest_trials(benchmarks, max_trials):
-    """Return how many paired trials an answer on every metric takes at the least; None if there may not be so many."""
-    from benchmarks.judge.by_pairs import cell_alpha
-
-    looks = [plan_looks(cell_alpha(metric, benchmarks), max_trials) for metric in METRICS]
-    return max(plan[0].trials for plan in looks) if all(looks) else None
 
 
 def _choice(config, name):

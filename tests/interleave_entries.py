@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.frameworks import REGISTRY
-from benchmarks.measure.client import ROOT, Worker
+from benchmarks.measure.client import ROOT
 from benchmarks.measure.interpreters import find_interpreter
 from benchmarks.measure.trial import Runner
 from benchmarks.workload import mnist
@@ -19,19 +19,24 @@ from benchmarks.workload.spec import Workload
 from tests.ratios import median_ratio
 
 
-def warm_worker(name, directory, environments, workload):
+def warm_worker(runner):
     """Return a worker that has trained an epoch."""
-    entry = REGISTRY[name]
-    worker = Worker(name, find_interpreter(entry, {}, environments)[0])
-    worker.call("build", **Runner(entry, workload, directory).build_arguments())
+    worker = runner.worker()
+    worker.call("build", **runner.build_arguments())
     worker.call("train_epoch", epoch=1)
     return worker
 
 
-def compare(over, under, directory, environments, workload, turns):
+def find_runner(name, environments, workload):
+    """Return the :class:`Runner` of an entry, under the interpreter that has its framework."""
+    entry = REGISTRY[name]
+    return Runner(entry, workload, str(mnist.find()), python=find_interpreter(entry, {}, environments)[0])
+
+
+def compare(over, under, environments, workload, turns):
     with ExitStack() as stack:
         workers = {
-            name: stack.enter_context(warm_worker(name, directory, environments, workload)) for name in (over, under)
+            name: stack.enter_context(warm_worker(find_runner(name, environments, workload))) for name in (over, under)
         }
         seconds = {over: [], under: []}
         for turn in range(turns):
@@ -54,7 +59,7 @@ def main():
     arguments = parser.parse_args()
     workload = Workload(steps=arguments.steps)
     for pair in arguments.pairs:
-        compare(*pair.split("/"), str(mnist.find()), arguments.envs, workload, arguments.turns)
+        compare(*pair.split("/"), arguments.envs, workload, arguments.turns)
 
 
 if __name__ == "__main__":

@@ -52,12 +52,16 @@ def test_swapping_new_and_old_swaps_regressed_and_improved(one, other):
 # Holm's procedure
 
 
-def by_p_value(p, alpha):
-    return Cell("b", "f", "epoch_seconds", REGRESSED if p <= alpha else INCONCLUSIVE, alpha=alpha)
+def by_p_value(p):
+    return lambda alpha: Cell("b", "f", "epoch_seconds", REGRESSED if p <= alpha else INCONCLUSIVE, alpha=alpha)
 
 
-def rejected(p_values, alpha=0.05):
-    return [cell.verdict is REGRESSED for cell in holm(p_values, by_p_value, alpha)]
+def judged(p_values):
+    return holm([by_p_value(p) for p in p_values], 0.05)
+
+
+def rejected(p_values):
+    return [cell.verdict is REGRESSED for cell in judged(p_values)]
 
 
 def test_holm_s_procedure_on_a_textbook_s_example():
@@ -66,9 +70,8 @@ def test_holm_s_procedure_on_a_textbook_s_example():
 
 
 def test_every_cell_says_at_which_alpha_it_was_judged_last():
-    assert [cell.alpha for cell in holm([0.015, 0.04, 0.03, 0.005], by_p_value, 0.05)] == pytest.approx(
-        [0.05 / 3, 0.05 / 2, 0.05 / 2, 0.05 / 4]
-    )
+    cells = judged([0.015, 0.04, 0.03, 0.005])
+    assert [cell.alpha for cell in cells] == pytest.approx([0.05 / 3, 0.05 / 2, 0.05 / 2, 0.05 / 4])
 
 
 def test_it_goes_on_past_what_bonferroni_would_leave():
@@ -76,7 +79,7 @@ def test_it_goes_on_past_what_bonferroni_would_leave():
 
 
 def test_there_may_be_nothing_to_judge():
-    assert holm([], by_p_value, 0.05) == []
+    assert judged([]) == []
 
 
 @EXAMPLES

@@ -6,33 +6,23 @@ each. Printed is, for every length, how far the trials' ratios scatter around 1:
 
 import argparse
 from contextlib import ExitStack
-from dataclasses import replace
+from itertools import product
 from math import log
 from statistics import median, stdev
 
-from benchmarks.frameworks import REGISTRY
 from benchmarks.measure.client import ROOT
-from benchmarks.measure.interpreters import find_interpreter
-from benchmarks.measure.trial import Runner
-from benchmarks.workload import mnist
 from benchmarks.workload.spec import Workload
+from tests.interleave_entries import find_runner, warm_worker
 
 STEPS = (4, 16, 64, 256)  # of a turn
-
-
-def warm_worker(stack, runner):
-    worker = stack.enter_context(runner.worker())
-    worker.call("build", **runner.build_arguments())
-    worker.call("train_epoch", epoch=1)
-    for steps in STEPS:
-        worker.call("train_epoch", epoch=2, first=0, stop=steps)
-    return worker
 
 
 def trial(runner, number, turns_of_longest):
     """Return each length's ratio: the median over its turns."""
     with ExitStack() as stack:
-        pair = [warm_worker(stack, runner) for _ in range(2)]
+        pair = [stack.enter_context(warm_worker(runner)) for _ in range(2)]
+        for worker, steps in product(pair, STEPS):
+            worker.call("train_epoch", epoch=2, first=0, stop=steps)
         if number % 2:
             pair.reverse()  # who started first takes the other part
         ratios = {}
@@ -55,13 +45,9 @@ def main():
     parser.add_argument("--trials", type=int, default=8)
     parser.add_argument("--turns", type=int, default=4, help="of the longest, in every trial (default: 4)")
     arguments = parser.parse_args()
-    directory = str(mnist.find())
     for name in arguments.frameworks:
-        entry = REGISTRY[name]
-        runner = Runner(
-            entry, Workload(steps=STEPS[-1]), directory, python=find_interpreter(entry, {}, ROOT / ".tox")[0]
-        )
-        trials = [trial(replace(runner), number, arguments.turns) for number in range(arguments.trials)]
+        runner = find_runner(name, ROOT / ".tox", Workload(steps=STEPS[-1]))
+        trials = [trial(runner, number, arguments.turns) for number in range(arguments.trials)]
         for steps in STEPS:
             found = [ratios[steps] for ratios in trials]
             print(

@@ -17,7 +17,7 @@ def judge_session(rows, margins, back, min_runs):
 
     :param rows: ``extra_info`` by benchmark.
     :param margins: ``margins(benchmark)`` gives its :class:`benchmarks.judge.metrics.Margin` by metric.
-    :param back: :class:`benchmarks.judge.history.Lookback`.
+    :param back: :class:`benchmarks.judge.lookback.Lookback`.
     :param min_runs: how many earlier runs a verdict takes.
     """
     cells = [_accuracy(name, row, back.window(name, ACCURACY)) for name, row in rows.items()]
@@ -26,7 +26,7 @@ def judge_session(rows, margins, back, min_runs):
             partial(judge, name, row, metric, margins(name)[metric], back.window(name, metric), min_runs)
             for name, row in rows.items()
         ]
-        judged = holm(judges, lambda ask, alpha: ask(alpha), FAMILY_ERROR * kind.error_share)
+        judged = holm(judges, FAMILY_ERROR * kind.error_share)
         cells += without_common_mode(judged) if kind.unit == "s" else judged
     return cells
 

@@ -18,6 +18,11 @@ def cell_alpha(metric, benchmarks):
     return FAMILY_ERROR * METRICS[metric].error_share / benchmarks
 
 
+def can_answer(benchmarks, max_trials):
+    """Tell whether so many paired trials can ever be enough for an answer on every metric of ``benchmarks``."""
+    return all(plan_looks(cell_alpha(metric, benchmarks), max_trials) for metric in METRICS)
+
+
 def ratios(row, metric):
     """Return new/old of a metric, trial by trial, and the old and the new values; None where they are unknown.
 
@@ -86,7 +91,7 @@ def judge_session(rows, margins, max_trials, benchmarks):
     for metric, kind in METRICS.items():
         alpha = FAMILY_ERROR * kind.error_share * len(rows) / benchmarks
         judges = [partial(judge, row, metric, margins(name)[metric], max_trials, name) for name, row in rows.items()]
-        cells += holm(judges, lambda ask, alpha: ask(alpha), alpha)
+        cells += holm(judges, alpha)
     return cells
 
 

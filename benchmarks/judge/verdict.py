@@ -12,6 +12,8 @@ from enum import StrEnum
 from math import exp, log
 from statistics import median
 
+from benchmarks.judge.metrics import ACCURACY
+
 FAMILY_ERROR = 0.05
 
 
@@ -72,23 +74,33 @@ def classify(low, high, margin):
     return Verdict.INCONCLUSIVE
 
 
-def holm(cells, judge, alpha):
+def holm(judges, alpha):
     """Return the cells of one family, judged so that any false alarm among them has probability ``alpha`` at most.
 
     The m cells are judged at alpha / m; those that regressed drop out, and the others are judged again at alpha over
     their number, until no more drops out.
 
-    :param cells: whatever ``judge`` takes.
-    :param judge: ``judge(cell, alpha)`` gives a :class:`Cell`; at a larger alpha it finds no fewer regressions.
-    :returns: a list of :class:`Cell`, in the order of ``cells``.
+    :param judges: a function for each, that gives its :class:`Cell` at an alpha, and at a larger one no fewer
+        regressions.
+    :returns: a list of :class:`Cell`, in the order of ``judges``.
     """
     found = {}
-    while len(found) < len(cells):
-        open_ones = [number for number in range(len(cells)) if number not in found]
-        judged = {number: judge(cells[number], alpha / len(open_ones)) for number in open_ones}
+    while len(found) < len(judges):
+        open_ones = [number for number in range(len(judges)) if number not in found]
+        judged = {number: judges[number](alpha / len(open_ones)) for number in open_ones}
         regressed = {number: cell for number, cell in judged.items() if cell.verdict is Verdict.REGRESSED}
         found.update(regressed or judged)
-    return [found[number] for number in range(len(cells))]
+    return [found[number] for number in range(len(judges))]
+
+
+def void_where_accuracy_changed(cells):
+    """Return cells with "void" for every other metric of a benchmark whose accuracy is not what it was."""
+    wrong = {cell.benchmark for cell in cells if cell.metric == ACCURACY and cell.verdict is Verdict.REGRESSED}
+    note = "its accuracy is not the old one, so it trains something else."
+    return [
+        cell.but(verdict=Verdict.VOID, note=note) if cell.benchmark in wrong and cell.metric != ACCURACY else cell
+        for cell in cells
+    ]
 
 
 def without_common_mode(cells):

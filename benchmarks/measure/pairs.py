@@ -1,7 +1,7 @@
 """Paired trials: two live workers that take turns, so that whatever slows the machine slows both.
 
-The workers are started and warmed one after the other. Started together, the second one stays slower for good: 5 % in
-JAX here, with identical code on both sides. Which side starts alternates from trial to trial.
+The workers are started and warmed one after the other. Started together, the second one stays slower for good: by 5 %
+with JAX on two cores of a Xeon, with identical code on both sides. Which side starts alternates from trial to trial.
 """
 
 from __future__ import annotations

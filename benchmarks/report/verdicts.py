@@ -118,6 +118,7 @@ def as_json(gate):
         "schema": SCHEMA,
         "mode": "against" if options.against else "history" if options.history else None,
         "against": options.against,
+        "max_trials": options.max_trials if options.against else None,
         "failed_tests": gate.failed,
         "interrupted": gate.interrupted,
         "cells": [asdict(cell) for cell in (gate.cells or {}).values()],
