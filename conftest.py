@@ -1,11 +1,12 @@
 """The suite as pytest sees it: its options, its fixtures, and how it reports. Everything else is in ``benchmarks/``."""
 
+import shlex
 from functools import lru_cache, partial
 from pathlib import Path
 
 import pytest
 
-from benchmarks import gate_options
+from benchmarks import gate_options, session_report
 from benchmarks.errors import SuiteError
 from benchmarks.gate import Gate
 from benchmarks.options import Options, add_options, read_options
@@ -19,6 +20,7 @@ BENCHMARKS = Path(__file__).with_name("benchmarks")
 def pytest_addoption(parser):
     add_options(parser)
     gate_options.add_options(parser)
+    session_report.add_options(parser)
 
 
 def pytest_configure(config):
@@ -26,6 +28,9 @@ def pytest_configure(config):
     try:
         config.stash[OPTIONS] = read_options(config)
         gate = config.stash[GATE] = Gate(gate_options.read_options(config), config, list(config.stash[OPTIONS].entries))
+        if config.getoption("report"):
+            report = session_report.SessionReport(config, config.getoption("report"))
+            config.pluginmanager.register(report, "session-report")
     except SuiteError as error:
         raise pytest.UsageError(str(error)) from None
     config.pluginmanager.register(gate, "gate")
@@ -227,6 +232,10 @@ def pytest_benchmark_update_machine_info(machine_info):
     from benchmarks.measure.machine import fingerprint
 
     machine_info["fingerprint"] = fingerprint()
+
+
+def pytest_benchmark_update_json(config, output_json):
+    output_json["command"] = shlex.join(["pytest", *map(str, config.invocation_params.args)])
 
 
 @pytest.hookimpl(trylast=True)  # after pytest-benchmark's own table

@@ -10,16 +10,17 @@ MEMORY_SHARE = 0.01  # a kernel's update moves the memory that it reports by les
 class Lookback:
     """What history has to say about a session.
 
-    ``windows``: the earlier rows of each benchmark, newest first; ``otherwise``: for benchmarks with rows that were
-    measured under other conditions, the newest such run and what differs; ``elsewhere``: the same for whole runs, whose
-    machine was another; ``known``: the benchmarks of the newest accepted runs, with a row of each; ``seen``: how many
-    runs those are; ``acknowledged``: whether somebody accepted one of them, and with it what older ones had and it has
-    not; ``damaged``: what could not be read, in words.
+    ``windows``: the earlier rows of each benchmark, newest first; ``runs``: the names of the runs that these are from;
+    ``otherwise``: for benchmarks with rows that were measured under other conditions, the newest such run and what
+    differs; ``elsewhere``: the same for whole runs, whose machine was another; ``known``: the benchmarks of the newest
+    accepted runs, with a row of each; ``seen``: how many runs those are; ``acknowledged``: whether somebody accepted
+    one of them, and with it what older ones had and it has not; ``damaged``: what could not be read, in words.
     """
 
     def __init__(self, rows):
         self.rows = rows
         self.windows = {name: [] for name in rows}
+        self.runs = {name: [] for name in rows}
         self.otherwise, self.elsewhere, self.known, self.damaged = {}, None, {}, []
         self.seen, self.acknowledged = 0, False
         self._ends = {}  # how much of a window counts, by benchmark and metric, where a change was acknowledged
@@ -38,6 +39,7 @@ class Lookback:
                 self.otherwise.setdefault(name, (run, differs))
             else:
                 self.windows[name].append(row)
+                self.runs[name].append(run)
 
     def end_window(self, name, metric):
         """Let the window of one metric of one benchmark end with the rows taken so far."""

@@ -46,6 +46,16 @@ class Prediction:
         return self.shift - reach, self.shift + reach
 
 
+def expect(runs, trials, alpha):
+    """Return the bounds between which another run's mean is expected, as a logarithm; each is missed with ``alpha``.
+
+    :param runs: as :func:`predict` takes them.
+    :param trials: how many the other run has.
+    """
+    low, high = predict([0.0] * trials, runs).interval(alpha)
+    return -high, -low
+
+
 def predict(today, runs):
     """Return the :class:`Prediction` of today's trials by those of earlier runs.
 

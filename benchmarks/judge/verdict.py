@@ -118,3 +118,12 @@ def without_common_mode(cells):
         return cells
     note = f"all {len(known)} benchmarks slowed by the same factor, {exp(common):.3f}: look at the machine first."
     return [cell.but(verdict=Verdict.MACHINE, note=note) if cell in known else cell for cell in cells]
+
+
+def smallest_visible(low, high, margin):
+    """Return the smallest new/old that would have been called a regression, had the noise been what it was.
+
+    An interval from ``low`` to ``high`` reaches the square root of their ratio to either side of its middle, and the
+    whole of it must lie beyond the margin.
+    """
+    return margin * (high / low) ** 0.5

@@ -7,6 +7,7 @@ import io
 from pathlib import Path
 
 from benchmarks.judge.summary import mean_and_deviation
+from benchmarks.report.lenient import Record
 from benchmarks.workload.cache import atomic_write
 
 MIB = 2**20
@@ -24,30 +25,36 @@ def write(rows, directory):
     :param rows: the ``extra_info`` of each benchmark.
     """
     directory = Path(directory)
-    epochs = [epoch for row in rows for epoch in _epochs(row)]
-    summary = [_summary(row, _epochs(row)) for row in rows]
+    epochs = [(row, epochs_of(row)) for row in map(Record, rows)]
+    summary = [_summary(row, its) for row, its in epochs if its]
+    epochs = [epoch for _, its in epochs for epoch in its]
     return [_write(directory / "results.csv", epochs), _write(directory / "summary.csv", summary)]
 
 
-def _epochs(row):
+def epochs_of(row):
+    """Return the epochs of a row's trials as ``results.csv`` has them; what is unknown is None.
+
+    :param row: the ``extra_info`` of a benchmark, as a :class:`Record`.
+    """
     return [
         {
-            "framework": row["framework"],
+            "framework": row.text("framework"),
             "run": run,
-            "epoch": epoch["epoch"],
-            "time": epoch["seconds"],
-            "accuracy": epoch["accuracy"],
-            "peak_memory_mib": _mib(epoch["memory_peak_bytes"]),
-            "avg_memory_mib": _mib(epoch["memory_average_bytes"]),
-            "steps": row["steps_per_epoch"],
+            "epoch": int(epoch.number("epoch")),
+            "time": epoch.number("seconds"),
+            "accuracy": epoch.number("accuracy"),
+            "peak_memory_mib": _mib(epoch.number("memory_peak_bytes")),
+            "avg_memory_mib": _mib(epoch.number("memory_average_bytes")),
+            "steps": row.number("steps_per_epoch"),
         }
-        for run, trial in enumerate(row["trials"], start=1)
-        for epoch in trial["epochs"]
+        for run, trial in enumerate(row.records("trials"), start=1)
+        for epoch in trial.records("epochs")
+        if epoch.number("epoch") is not None
     ]
 
 
 def _summary(row, epochs):
-    columns = {"framework": row["framework"]}
+    columns = {"framework": row.text("framework")}
     steady = [epoch for epoch in epochs if epoch["epoch"] > 1]
     for measure in MEASURES:
         columns[f"{measure}_mean"], columns[f"{measure}_std"] = mean_and_deviation(e[measure] for e in steady)
@@ -55,7 +62,7 @@ def _summary(row, epochs):
     first = [epoch["time"] for epoch in epochs if epoch["epoch"] == 1]
     for name, values in (("final_accuracy", final), ("first_epoch_time", first)):
         columns[f"{name}_mean"], columns[f"{name}_std"] = mean_and_deviation(values)
-    return {**columns, "steps": row["steps_per_epoch"]}
+    return {**columns, "steps": row.number("steps_per_epoch")}
 
 
 def _mib(value):
@@ -64,7 +71,7 @@ def _mib(value):
 
 def _write(path, rows):
     text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     atomic_write(path, text.getvalue().encode())

@@ -1,26 +1,51 @@
-"""A saved run as a Markdown table: ``python -m benchmarks.report.markdown run.json``."""
+"""A saved run as Markdown, for a README, a pull request or CI's summary: the verdict, the table, trends as glyphs."""
 
 from __future__ import annotations
 
-import argparse
-import json
-from pathlib import Path
+from benchmarks.report.glyphs import sparkline
+from benchmarks.report.lenient import Record
+from benchmarks.report.saved_runs import contract, is_ours
 
 MIB = 2**20
 HEADINGS = ("framework", "version", "contract", "environment", "epoch", "first epoch", "images/s")
 HEADINGS += ("memory, host", "accuracy", "parity: loss", "update")
+LEFT = 4  # columns that hold words
 EXECUTIONS = ("eager", "compiled", "graph", "fused-epoch")
+GLYPHS = 20  # runs that a trend shows
 
 
-def table(saved):
+def summary(sentence, urgent, data, trends):
+    """Return a run's verdict, what needs somebody, and its table.
+
+    :param sentence: the verdict's.
+    :param urgent: rows of :func:`benchmarks.report.sections.verdict.rows`.
+    :param data: the run's JSON.
+    :param trends: seconds of the newest runs, oldest first, by benchmark; a column shows those of two or more.
+    """
+    lines = [f"### {escape(sentence)}", ""]
+    lines += [f"- {escape(_finding(cell))}" for cell in urgent]
+    return "\n".join([*lines, *([""] if urgent else []), table(data, trends)])
+
+
+def _finding(cell):
+    change = f": {cell['was_text']} was, {cell['now_text']} is" if cell["was"] and cell["now"] else ""
+    return f"{cell['framework']}, {cell['title']}: {cell['verdict']}{change}"
+
+
+def table(saved, trends=()):
     """Return the Markdown table of a saved run, grouped by execution, the fastest first.
 
     :param saved: the content of a pytest-benchmark JSON file; benchmarks without this suite's fields are passed over.
+    :param trends: as :func:`summary` takes them.
     """
-    rows = [benchmark["extra_info"] for benchmark in saved["benchmarks"] if "contract" in benchmark["extra_info"]]
-    rows.sort(key=lambda row: (EXECUTIONS.index(row["contract"]["execution"]), -row["images_per_second"]))
-    lines = [table_row(HEADINGS), table_row("---" if i < 4 else "---:" for i in range(len(HEADINGS)))]
-    return "\n".join(lines + [table_row(_cells(row)) for row in rows]) + "\n"
+    trends = {name: values for name, values in dict(trends).items() if len(values) > 1}
+    benches = sorted(filter(is_ours, Record(saved).records("benchmarks")), key=_order)
+    headings = (*HEADINGS, *(["trend"] if trends else []))
+    lines = [table_row(headings), table_row("---" if i < LEFT else "---:" for i in range(len(headings)))]
+    for bench in benches:
+        glyphs = [sparkline(trends.get(bench.text("fullname"), ())[-GLYPHS:])] if trends else []
+        lines.append(table_row([*_cells(bench.record("extra_info")), *glyphs]))
+    return "\n".join(lines) + "\n"
 
 
 def table_row(cells):
@@ -35,37 +60,34 @@ def escape(text):
     return text
 
 
+def _order(bench):
+    row = bench.record("extra_info")
+    execution = contract(row)[0]
+    group = EXECUTIONS.index(execution) if execution in EXECUTIONS else len(EXECUTIONS)
+    return group, -(row.number("images_per_second") or 0)
+
+
 def _cells(row):
-    if row["whole_epochs"]:
-        epochs = f"{row['epoch_seconds']:.3f} s", f"{row['first_epoch_seconds']:.3f} s"
-    else:
-        epochs = f"{row['steps_per_second']:.1f} steps/s (epochs of {row['steps_per_epoch']})", "-"
-    versions = [f"{name.split('.')[0]} {version}" for name, version in row["versions"].items() if version != "unknown"]
-    python = f"Python {row['python'].rpartition('.')[0]}"
+    epochs = _or_dash("{:.3f} s", row.number("epoch_seconds")), _or_dash("{:.3f} s", row.number("first_epoch_seconds"))
+    if row.get("whole_epochs") is False:
+        rate, steps = row.number("steps_per_second"), row.number("steps_per_epoch")
+        epochs = f"{_or_dash('{:.1f}', rate)} steps/s (epochs of {_or_dash('{:g}', steps)})", "-"
+    known = [(name, version) for name, version in row.record("versions").data.items() if version != "unknown"]
+    python = f"Python {row.text('python').rpartition('.')[0]}" if row.text("python") else ""
     return (
-        f"`{row['framework']}`",
-        " ".join(versions[:2]),
-        ", ".join(row["contract"].values()),
+        f"`{row.text('framework')}`",
+        " ".join(f"{name.split('.')[0]} {version}" for name, version in known[:2]),
+        ", ".join(filter(None, contract(row))),
         # Pytest's own interpreter may be of any environment, and the record names none.
-        f"{row['environment']}, {python}" if row["environment"] else python,
+        ", ".join(filter(None, [row.text("environment"), python])),
         *epochs,
-        f"{row['images_per_second']:,.0f}",
-        f"{row['memory']['host_peak_rss_bytes'] / MIB:,.0f} MiB" if row["memory"]["host_peak_rss_bytes"] else "-",
-        f"{row['accuracy']:.4f}",
-        f"{row['parity']['loss']:.0e}",
-        f"{row['parity']['update']:.0e}",
+        _or_dash("{:,.0f}", row.number("images_per_second")),
+        _or_dash("{:,.0f} MiB", row.number("memory", "host_peak_rss_bytes"), MIB),
+        _or_dash("{:.4f}", row.number("accuracy")),
+        _or_dash("{:.0e}", row.number("parity", "loss")),
+        _or_dash("{:.0e}", row.number("parity", "update")),
     )
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("run", type=Path, help="what --benchmark-json or --benchmark-autosave wrote")
-    path = parser.parse_args().run
-    try:
-        print(table(json.loads(path.read_text())), end="")
-    except (OSError, ValueError, KeyError) as error:
-        raise SystemExit(f"{path} is not a run that this suite saved: {type(error).__name__}: {error}.") from None
-
-
-if __name__ == "__main__":
-    main()
+def _or_dash(form, value, unit=1):
+    return "-" if value is None else form.format(value / unit)

@@ -29,10 +29,19 @@ def show(terminalreporter, rows):
 
 
 def write_table(terminalreporter, title, headings, lines, right):
-    """Write a table through pytest's terminal reporter.
+    """Write a table through pytest's terminal reporter; the arguments are those of :func:`as_table`."""
+    text = as_table(headings, lines, right, terminalreporter.hasmarkup)
+    terminalreporter.ensure_newline()
+    terminalreporter.section(title, sep="-")
+    terminalreporter.write(f"{text}\n")
+
+
+def as_table(headings, lines, right, markup=False):
+    """Return a table as text.
 
     :param headings: of the columns; those in ``right`` have their text on the right.
     :param lines: a sequence of text for each.
+    :param markup: whether the terminal shows bold letters.
     """
     from rich import box
     from rich.console import Console
@@ -45,11 +54,9 @@ def write_table(terminalreporter, title, headings, lines, right):
         table.add_row(*line)
     text = io.StringIO()
     # As wide as its figures need, like pytest-benchmark's table: a terminal that is narrower wraps, and nothing is cut.
-    console = Console(file=text, width=1_000, force_terminal=terminalreporter.hasmarkup, highlight=False, markup=False)
+    console = Console(file=text, width=1_000, force_terminal=markup, highlight=False, markup=False)
     console.print(table)
-    terminalreporter.ensure_newline()
-    terminalreporter.section(title, sep="-")
-    terminalreporter.write("\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n")
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
 
 
 def cells(row, beside_gpu=False):

@@ -1,0 +1,51 @@
+"""What the charts share: Altair, the colours, and charts whose rows are bound to them later, by name."""
+
+from __future__ import annotations
+
+import altair as alt
+
+# Okabe and Ito's palette, which the colour-blind can tell apart, with its yellow and sky blue darkened and three more:
+# each has a contrast of 3 to 1 or more with both of the page's backgrounds.
+COLOURS = ("#0072b2", "#d55e00", "#00866a", "#b4568e", "#a07800", "#3a84c4", "#8a63c9", "#c24a4a", "#5f7f1f", "#7a7a7a")
+SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "stroke")
+FONT = "system-ui, sans-serif"
+HEIGHT = 260  # pixels
+ROW_HEIGHT = 26  # of a chart with a line for each framework
+
+
+def chart(rows, title=None):
+    """Return an empty chart over named rows, as wide as the page lets it be.
+
+    :param rows: the name by which the page, or a file's writer, binds them.
+    """
+    return alt.Chart(alt.NamedData(rows), title=title or alt.Undefined)
+
+
+def specification(made, height=HEIGHT):
+    """Return a chart's Vega-Lite specification for the page."""
+    return made.properties(width="container", height=height).to_dict()
+
+
+def config(dark):
+    """Return Vega-Lite's configuration in the page's light or dark colours."""
+    ink, line = ("#e8e8e8", "#555555") if dark else ("#222222", "#cccccc")
+    axis = {"labelColor": ink, "titleColor": ink, "gridColor": line, "domainColor": line, "tickColor": line}
+    return {
+        "background": "transparent" if dark else "white",
+        "font": FONT,
+        "axis": {**axis, "gridOpacity": 0.5, "labelLimit": 220, "titleFontWeight": "normal"},
+        "legend": {"labelColor": ink, "titleColor": ink, "orient": "bottom", "columns": 4, "titleFontWeight": "normal"},
+        "title": {"color": ink, "fontWeight": "normal", "anchor": "start"},
+        "text": {"color": ink},
+        "view": {"stroke": line},
+        "range": {"category": list(COLOURS), "symbol": list(SHAPES)},
+    }
+
+
+def framework_colour(frameworks, legend=True):
+    """Return the encoding that gives each framework its colour, the same in all charts.
+
+    :param frameworks: the names of all that the page shows.
+    """
+    legend = alt.Legend(title=None) if legend else None
+    return alt.Color("framework:N", scale=alt.Scale(domain=frameworks), legend=legend)

@@ -1,0 +1,16 @@
+"""A trend in one line of text."""
+
+from __future__ import annotations
+
+BARS = "▁▂▃▄▅▆▇█"
+
+
+def sparkline(values):
+    """Return a bar for each value, from the lowest to the highest; a middling one for each where all are the same.
+
+    Values that differ by less than 1 % altogether are drawn as equal: the glyphs shall not make mountains of noise.
+    """
+    low, high = min(values, default=0), max(values, default=0)
+    if high <= low * 1.01:
+        return BARS[3] * len(values)
+    return "".join(BARS[min(len(BARS) - 1, int((value - low) / (high - low) * len(BARS)))] for value in values)

@@ -1,0 +1,53 @@
+"""Reading JSON that others wrote, or somebody cut: what is not there, or is no such thing, is unknown."""
+
+from __future__ import annotations
+
+import math
+
+
+class Record:
+    """A JSON object, asked by paths of keys.
+
+    :param data: whatever stands there; anything but an object has no keys.
+    """
+
+    __slots__ = ("data",)
+
+    def __init__(self, data):
+        self.data = data if isinstance(data, dict) else {}
+
+    def get(self, *path):
+        """Return what stands at a path, whatever it is; None if nothing does."""
+        value = self.data
+        for key in path:
+            if not isinstance(value, dict):
+                return None
+            value = value.get(key)
+        return value
+
+    def number(self, *path):
+        """Return a finite number, or None."""
+        return number(self.get(*path))
+
+    def text(self, *path):
+        """Return a text, ``""`` if there is none."""
+        value = self.get(*path)
+        return value if isinstance(value, str) else ""
+
+    def record(self, *path):
+        """Return the :class:`Record` at a path, an empty one if there is none."""
+        return Record(self.get(*path))
+
+    def records(self, *path):
+        """Return the list of :class:`Record` at a path; what is no object in it is left out."""
+        value = self.get(*path)
+        return [Record(item) for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+    def __bool__(self):
+        return bool(self.data)
+
+
+def number(value):
+    """Return a finite number, or None."""
+    sound = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return value if sound else None

@@ -1,0 +1,152 @@
+"use strict";
+// Draws the charts as they come into view, filters rows, and gives the embedded data back as files.
+
+const data = JSON.parse(document.getElementById("data").textContent);
+const charts = JSON.parse(document.getElementById("charts").textContent);
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const MANY_MARKS = 2000; // beyond it, a canvas: an SVG has an element for each mark
+const MIB = 2 ** 20;
+const views = new Map(); // what was drawn, by element
+
+const chosen = () => {
+  const off = {};
+  for (const box of document.querySelectorAll("#filters input:not(:checked)")) (off[box.name] ??= new Set()).add(box.value);
+  return (row) => Object.entries(off).every(([name, values]) => row[name] === undefined || !values.has(row[name]));
+};
+
+// The points of each benchmark, as places in the columns.
+const places = data.benchmarks.map(() => []);
+data.points.benchmark.forEach((benchmark, place) => places[benchmark].push(place));
+
+const position = (run) => ({ run, when: data.runs.when[run], date: data.runs.when[run].slice(0, 16).replace("T", " ") });
+
+function trend(number) {
+  const metric = document.getElementById("metric").value;
+  const scale = metric === "memory_bytes" ? 1 / MIB : 1;
+  const { run: runs, low, high } = data.points;
+  const points = places[number].filter((place) => data.points[metric][place] !== null).map((place) => ({
+    ...position(runs[place]),
+    name: data.runs.name[runs[place]],
+    commit: data.runs.commit[runs[place]],
+    state: data.runs.state[runs[place]],
+    value: data.points[metric][place] * scale,
+    low: metric === "seconds" ? low[place] : null,
+    high: metric === "seconds" ? high[place] : null,
+  }));
+  const { window: band, changes, breaks } = data.benchmarks[number];
+  const at = (run) => (data.runs.when.every(Boolean) ? data.runs.when[run] : run);
+  const timed = metric === "seconds";
+  return {
+    points,
+    window: band && timed ? [{ first: at(band.first), last: at(band.last), low: band.low, high: band.high }] : [],
+    changes: timed ? changes.map(({ run, ratio }) => ({ ...position(run), text: `level ${((ratio - 1) * 100).toFixed(1)} % since ${data.runs.name[run]}` })) : [],
+    breaks: breaks.map(({ run, text }) => ({ ...position(run), text })),
+  };
+}
+
+function ratios(keep) {
+  const points = [];
+  data.points.ratio.forEach((ratio, place) => {
+    const row = data.benchmarks[data.points.benchmark[place]];
+    const run = data.points.run[place];
+    if (ratio === null || !keep(row)) return;
+    points.push({ ...position(run), name: data.runs.name[run], commit: data.runs.commit[run], framework: row.framework, benchmark: row.benchmark, ratio });
+  });
+  return { points };
+}
+
+function rowsOf(element) {
+  const { rows, group } = charts.specs[element.dataset.chart];
+  const keep = chosen();
+  if (rows === "trend") return trend(Number(element.dataset.benchmark));
+  if (rows === "ratio") return ratios(keep);
+  const all = data[rows].filter(keep);
+  if (rows === "tradeoff") return { rows: all.filter((row) => row.panel === element.dataset.panel) };
+  return { rows: group === null ? all : all.filter((row) => row.group === group) };
+}
+
+// Without the layers that have nothing to show, such as the intervals of single trials.
+function withoutEmptyLayers(spec, datasets) {
+  if (!spec.layer) return spec;
+  const shows = ({ data: { name } = spec.data, encoding = {} }) => {
+    const fields = ["x", "x2", "y", "y2"].map((channel) => encoding[channel]?.field).filter(Boolean);
+    return datasets[name].some((row) => fields.every((field) => row[field] !== null && row[field] !== undefined));
+  };
+  return { ...spec, layer: spec.layer.filter(shows) };
+}
+
+async function draw(element) {
+  const datasets = rowsOf(element);
+  const marks = Math.max(...Object.values(datasets).map((rows) => rows.length));
+  const spec = withoutEmptyLayers(charts.specs[element.dataset.chart].spec, datasets);
+  views.get(element)?.finalize();
+  try {
+    const result = await vegaEmbed(element, { ...spec, datasets }, {
+      actions: false,
+      config: dark.matches ? charts.dark : charts.light,
+      renderer: marks > MANY_MARKS ? "canvas" : "svg",
+      tooltip: { theme: dark.matches ? "dark" : "light" },
+    });
+    views.set(element, result);
+    // What a chart says, its label, its caption and its table say; thousands of marks would only drown a screen reader.
+    element.querySelector("svg, canvas")?.setAttribute("aria-hidden", "true");
+    element.dataset.drawn = marks;
+  } catch (error) {
+    element.textContent = `This chart could not be drawn: ${error.message}`;
+    throw error;
+  }
+}
+
+const seen = new IntersectionObserver((entries) => {
+  for (const { isIntersecting, target } of entries) {
+    if (!isIntersecting) continue;
+    seen.unobserve(target);
+    draw(target);
+  }
+}, { rootMargin: "300px" });
+
+function redraw(which = () => true) {
+  for (const element of document.querySelectorAll(".chart")) {
+    if (!which(element)) continue;
+    if (views.has(element)) draw(element);
+    else seen.observe(element);
+  }
+}
+
+function filter() {
+  const keep = chosen();
+  for (const element of document.querySelectorAll("[data-framework]")) element.hidden = !keep({ ...element.dataset });
+  redraw((element) => element.dataset.chart !== "trend");
+}
+
+function save(name, type, text) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([text], { type }));
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
+function csv() {
+  const quote = (value) => {
+    let text = value === null || value === undefined ? "" : String(value);
+    if (typeof value === "string" && /^[=+\-@\t\r]/.test(text)) text = `'${text}`; // a spreadsheet would run it
+    return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  };
+  const columns = Object.keys(data.points).filter((name) => name !== "run" && name !== "benchmark");
+  const lines = [["run", "when", "commit", "branch", "state", "benchmark", "framework", ...columns]];
+  data.points.run.forEach((run, place) => {
+    const { benchmark, framework } = data.benchmarks[data.points.benchmark[place]];
+    const { name, when, commit, branch, state } = data.runs;
+    lines.push([name[run], when[run], commit[run], branch[run], state[run], benchmark, framework, ...columns.map((column) => data.points[column][place])]);
+  });
+  return lines.map((line) => line.map(quote).join(",")).join("\n") + "\n";
+}
+
+document.getElementById("download-json").addEventListener("click", () => save("report.json", "application/json", document.getElementById("data").textContent));
+document.getElementById("download-csv").addEventListener("click", () => save("report.csv", "text/csv", csv()));
+document.getElementById("filters")?.addEventListener("change", filter);
+document.getElementById("metric")?.addEventListener("change", () => redraw((element) => element.dataset.chart === "trend"));
+dark.addEventListener("change", () => redraw());
+addEventListener("beforeprint", () => document.querySelectorAll(".chart").forEach((element) => views.has(element) || draw(element)));
+redraw();

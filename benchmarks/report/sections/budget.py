@@ -1,0 +1,67 @@
+"""Where an epoch goes, as far as it was measured: products at the machine's limit, everything else, and idle cores."""
+
+from __future__ import annotations
+
+import json
+
+import altair as alt
+
+from benchmarks.report.charts import chart
+from benchmarks.report.sections.comparison import benches
+
+LIMIT, REST = "matrix products, at the machine's limit", "everything else"
+
+
+def rows(run):
+    """Return, for every framework whose limit is known, its parts of a steady epoch and its cores as a dictionary.
+
+    ``limit_seconds`` is what the epoch's matrix products alone would take at the best rate measured on this machine;
+    ``rest_seconds`` is all that it took beyond that; ``busy_cores`` is CPU time over wall time.
+    """
+    found = []
+    for bench in benches(run):
+        row = bench.record("extra_info")
+        seconds, flops = row.number("epoch_seconds"), row.number("flops_per_epoch")
+        limit, cpu = row.number("limit", "flops_per_second"), row.number("cpu_seconds")
+        if not (seconds and flops and limit) or row.number("limit_share") is None:
+            continue
+        cores = row.get("threads", "cores")
+        found.append(
+            {
+                "framework": row.text("framework"),
+                "execution": row.text("contract", "execution"),
+                "data": row.text("contract", "data"),
+                "precision": row.text("contract", "precision"),
+                "device": row.text("device"),
+                "seconds": seconds,
+                "limit_seconds": flops / limit,
+                "rest_seconds": seconds - flops / limit,
+                "busy_cores": cpu / seconds if cpu else None,
+                "cores": len(cores) if isinstance(cores, list) else row.number("threads", "cores"),
+            }
+        )
+    return sorted(found, key=lambda row: row["seconds"])
+
+
+def budget_chart():
+    """Return the bars of the parts, one bar for each framework."""
+    return (
+        chart("rows")
+        .transform_fold(["limit_seconds", "rest_seconds"], as_=["part", "part_seconds"])
+        .transform_calculate(
+            rank="datum.part == 'limit_seconds' ? 0 : 1",
+            what=f"datum.part == 'limit_seconds' ? {json.dumps(LIMIT)} : {json.dumps(REST)}",
+        )
+        .mark_bar()
+        .encode(
+            y=alt.Y("framework:N", sort=None, title=None),
+            x=alt.X("sum(part_seconds):Q", title="seconds of an epoch"),
+            color=alt.Color(
+                "what:N",
+                scale=alt.Scale(domain=[LIMIT, REST], range=["#0072b2", "#d55e00"]),
+                legend=alt.Legend(title=None),
+            ),
+            order=alt.Order("rank:Q"),
+            tooltip=["framework:N", "what:N", alt.Tooltip("part_seconds:Q", title="seconds", format=".3f")],
+        )
+    )

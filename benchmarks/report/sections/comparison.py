@@ -1,0 +1,157 @@
+"""The frameworks side by side: one group for each contract, device and workload, and nothing across groups."""
+
+from __future__ import annotations
+
+import json
+
+import altair as alt
+
+from benchmarks.report.charts import chart, framework_colour
+from benchmarks.report.saved_runs import contract, is_ours
+
+# Each memory source means something else, so each has a column of its own.
+MEMORY = {
+    "nvml_process_peak_bytes": "GPU memory, NVML's for the process",
+    "allocator_peak_bytes": "GPU memory, live arrays",
+    "allocator_reserved_bytes": "GPU memory, allocator's pool",
+    "nvml_device_delta_peak_bytes": "GPU memory, device's increase",
+    "host_peak_rss_bytes": "host memory, peak RSS",
+}
+
+
+def rows(run):
+    """Return a run's rows as dictionaries, group by group, the fastest of each first; unknown figures are None.
+
+    :param run: :class:`benchmarks.report.saved_runs.SavedRun` with its data.
+    :param benches: its benchmarks as :class:`Record`, those of this suite.
+    """
+    points = {point.benchmark: point for point in run.points}
+    found = [_row(bench, points[bench.text("fullname")]) for bench in benches(run) if bench.text("fullname") in points]
+    return sorted(found, key=lambda row: (row["group"], row["seconds"]))
+
+
+def benches(run):
+    """Return the benchmarks of a run that have this suite's fields, as :class:`Record`."""
+    from benchmarks.report.lenient import Record
+
+    return [bench for bench in Record(run.data).records("benchmarks") if is_ours(bench)]
+
+
+def _row(bench, point):
+    row = bench.record("extra_info")
+    execution, data, precision = contract(row)
+    whole = row.get("whole_epochs") is not False and row.number("epoch_seconds") is not None
+    return {
+        "benchmark": point.benchmark,
+        "framework": point.framework,
+        "execution": execution,
+        "data": data,
+        "precision": precision,
+        "device": point.device,
+        "group": group_title(row),
+        "seconds": point.seconds,
+        "low": point.low,
+        "high": point.high,
+        "confidence": point.confidence,
+        "whole": whole,
+        "steps": row.number("steps_per_epoch"),
+        "first_epoch_seconds": point.first_epoch_seconds,
+        "images_per_second": row.number("images_per_second"),
+        "limit_share": row.number("limit_share"),
+        "accuracy": point.accuracy,
+        "parity_loss": row.number("parity", "loss"),
+        "parity_update": row.number("parity", "update"),
+        "trials": len(row.records("trials")),
+        "disturbed": point.disturbed,
+        "versions": versions(row),
+        **{source: row.number("memory", source) for source in MEMORY},
+    }
+
+
+def versions(row):
+    """Return the versions of a row's framework and of what it stands on, in words."""
+    known = row.record("versions").data
+    parts = [f"{name} {version}" for name, version in known.items() if isinstance(version, str)]
+    return ", ".join([*parts, *([f"Python {row.text('python')}"] if row.text("python") else [])])
+
+
+def group_title(row):
+    """Return what all rows of a group have in common, in words."""
+    device = row.text("device")
+    parts = ["CPU" if device == "cpu" else device.removeprefix("gpu:"), ", ".join(filter(None, contract(row)))]
+    dataset, workload = row.text("dataset", "name"), row.record("workload")
+    network = workload.get("layer_sizes")
+    if isinstance(network, list):
+        parts.append("-".join(map(str, network)))
+    parts += [f"batch {workload.number('batch_size'):g}"] if workload.number("batch_size") else []
+    parts += [dataset] if dataset not in ("", "mnist") else []
+    parts += [f"{row.number('steps_per_epoch'):g} steps"] if row.get("whole_epochs") is False else []
+    return "; ".join(filter(None, parts))
+
+
+def groups(found):
+    """Return the rows by their group, in the order in which they stand."""
+    by_group = {}
+    for row in found:
+        by_group.setdefault(row["group"], []).append(row)
+    return by_group
+
+
+def epoch_chart(frameworks):
+    """Return the chart of one group: a line for each framework, its median and its interval."""
+    y = alt.Y("framework:N", sort=None, title=None)  # the rows come in order, the fastest first
+    x = alt.X("seconds:Q", title="seconds of an epoch (0 at the left: lengths compare)", scale=alt.Scale(zero=True))
+    tooltip = [
+        alt.Tooltip("framework:N"),
+        alt.Tooltip("seconds:Q", title="median, s", format=".4f"),
+        alt.Tooltip("low:Q", title="from, s", format=".4f"),
+        alt.Tooltip("high:Q", title="to, s", format=".4f"),
+        alt.Tooltip("confidence:Q", title="holds the median with", format=".0%"),
+        alt.Tooltip("trials:Q"),
+    ]
+    base = chart("rows").encode(y=y, color=framework_colour(frameworks, legend=False), tooltip=tooltip)
+    whisker = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=3).encode(x="low:Q", x2="high:Q")
+    return whisker + base.mark_point(size=90, filled=True, opacity=1).encode(x=x)
+
+
+def tradeoff_chart(frameworks):
+    """Return the chart of time against memory, for rows of one device, one memory source and one accuracy."""
+    return (
+        chart("rows")
+        .mark_point(size=110, filled=True, opacity=0.9)
+        .encode(
+            x=alt.X("seconds:Q", title="seconds of an epoch"),
+            y=alt.Y("mebibytes:Q", title="peak memory, MiB"),
+            color=framework_colour(frameworks),
+            shape=alt.Shape("execution:N", legend=alt.Legend(title=None)),
+            tooltip=[
+                "framework:N",
+                "execution:N",
+                alt.Tooltip("seconds:Q", format=".3f"),
+                alt.Tooltip("mebibytes:Q", title="MiB", format=",.0f"),
+                alt.Tooltip("accuracy:Q", format=".4f"),
+            ],
+        )
+    )
+
+
+def tradeoffs(found):
+    """Return the rows that compare in time and memory at equal accuracy: ``{title: rows}``, each by one source."""
+    from benchmarks.judge.parity import accuracies_agree
+
+    panels = {}
+    for row in found:
+        source = next((source for source in MEMORY if row[source] is not None), None)
+        if source is None or row["accuracy"] is None or not row["whole"]:
+            continue
+        size = row["group"].partition("; ")[2].partition("; ")[2]  # the workload: without device and contract
+        key = json.dumps([row["device"], source, size])
+        rows_ = panels.setdefault(key, [])
+        if not rows_ or accuracies_agree(rows_[0]["accuracy"], row["accuracy"]):
+            rows_.append({**row, "mebibytes": row[source] / 2**20, "source": source})
+    return {
+        f"{'CPU' if rows_[0]['device'] == 'cpu' else rows_[0]['device']}: {MEMORY[rows_[0]['source']]}, "
+        f"at an accuracy of {rows_[0]['accuracy']:.4f}": rows_
+        for rows_ in panels.values()
+        if len(rows_) > 1
+    }

@@ -1,0 +1,80 @@
+"""The verdict: one sentence, then each cell that somebody must look at."""
+
+from __future__ import annotations
+
+from benchmarks.judge.verdict import Verdict, smallest_visible
+from benchmarks.report.verdicts import TITLES, quantity
+
+NEEDS_SOMEBODY = (Verdict.REGRESSED, Verdict.MACHINE, Verdict.VOID, Verdict.IMPROVED)
+
+
+def sentence(gate):
+    """Return what a manager wants to know, and its tone: ``"bad"``, ``"open"``, ``"good"`` or ``"none"``.
+
+    :param gate: :class:`Record` of what the gate said, empty if it was not asked.
+    """
+    cells = gate.records("cells")
+    said = [cell.text("verdict") for cell in cells]
+    if not cells:
+        return "The gate was not asked: this report compares, and judges nothing.", "none"
+    failed = int(gate.number("failed_tests") or 0)
+    if Verdict.REGRESSED in said:
+        return _regressed([cell for cell in cells if cell.text("verdict") == Verdict.REGRESSED], len(cells)), "bad"
+    if failed or Verdict.VOID in said:
+        return f"{_count(failed or said.count(Verdict.VOID), 'measurement')} failed, so not all could be judged.", "bad"
+    if Verdict.MACHINE in said:
+        return "Everything slowed by the same factor: look at the machine before you look at the code.", "open"
+    clean = said.count(Verdict.CLEAN) + said.count(Verdict.IMPROVED)
+    if clean == len(said):
+        return f"Nothing got worse: all {len(said)} figures are as good as they were, within the margins.", "good"
+    if said.count(Verdict.MISSING) == len(said):
+        return "There is no verdict yet: the gate needs more accepted runs to judge by.", "none"
+    rest = len(said) - clean
+    return f"No regression was found: {clean} of {len(said)} figures are clean, {rest} cannot be told yet.", "open"
+
+
+def _regressed(cells, of):
+    worst = max(cells, key=lambda cell: cell.number("low") or 0)
+    change = ""
+    was, now = worst.number("was"), worst.number("now")
+    if was and now and worst.text("metric") != "accuracy":
+        change = f", {now / was - 1:+.1%}"
+    what = f"{worst.text('framework')}'s {TITLES.get(worst.text('metric'), worst.text('metric'))}{change}"
+    if len(cells) == 1:
+        return f"One of {of} figures got worse: {what}."
+    return f"{len(cells)} of {of} figures got worse, most of all {what}."
+
+
+def _count(number, noun):
+    return f"{number} {noun}{'s' if number != 1 else ''}"
+
+
+def rows(gate):
+    """Return the cells as dictionaries, those that need somebody first; what is unknown is None."""
+    order = {verdict: place for place, verdict in enumerate(Verdict)}
+    cells = sorted(gate.records("cells"), key=lambda cell: order.get(cell.text("verdict"), len(order)))
+    return [_row(cell) for cell in cells]
+
+
+def _row(cell):
+    metric, low, high, margin = cell.text("metric"), cell.number("low"), cell.number("high"), cell.number("margin")
+    known = metric in TITLES
+    return {
+        "benchmark": cell.text("benchmark"),
+        "framework": cell.text("framework"),
+        "metric": metric,
+        "title": TITLES.get(metric, metric),
+        "verdict": cell.text("verdict"),
+        "urgent": cell.text("verdict") in NEEDS_SOMEBODY,
+        "was": cell.number("was"),
+        "now": cell.number("now"),
+        "was_text": quantity(cell.number("was"), metric) if known else "-",
+        "now_text": quantity(cell.number("now"), metric) if known else "-",
+        "low": low,
+        "high": high,
+        "margin": margin,
+        "visible": smallest_visible(low, high, margin) if low and high and margin else None,
+        "trials": cell.number("trials"),
+        "runs": cell.number("runs"),
+        "note": cell.text("note"),
+    }

@@ -1,0 +1,78 @@
+"""Two saved runs side by side: ``python -m benchmarks report --compare A B``. It compares, and judges nothing."""
+
+from __future__ import annotations
+
+from benchmarks.judge.metrics import ACCURACY
+from benchmarks.report.saved_runs import Point
+from benchmarks.report.verdicts import TITLES, quantity
+
+NOTE = (
+    "Two runs say nothing of how runs differ with nothing changed: whether a difference is more than that, the gate "
+    "tells (--gate, --against)."
+)
+FIELDS = {
+    "epoch_seconds": "seconds",
+    "first_epoch_seconds": "first_epoch_seconds",
+    "peak_memory_bytes": "memory_bytes",
+    ACCURACY: "accuracy",
+}
+
+
+def compare(a, b):
+    """Return what the page and :func:`as_text` show of two :class:`benchmarks.report.saved_runs.SavedRun`.
+
+    ``rows``: for every benchmark that either has and every metric, both values, their ratio, and whether the intervals
+    over the trials overlap; what is unknown is None, or ``""``.
+    """
+    first, second = ({point.benchmark: point for point in run.points} for run in (a, b))
+    names = list(dict.fromkeys([*first, *second]))
+    rows = [_row(name, metric, first.get(name), second.get(name)) for name in names for metric in FIELDS]
+    rows = [row for row in rows if row["a"] is not None or row["b"] is not None]
+    a_name, b_name = (a.name, b.name) if a.name != b.name else (f"{a.name} (first)", f"{b.name} (second)")
+    return {"a": a_name, "b": b_name, "note": NOTE, "rows": rows}
+
+
+def _row(name, metric, a, b):
+    a, b = a or Point(name, ""), b or Point(name, "")
+    was, now = getattr(a, FIELDS[metric]), getattr(b, FIELDS[metric])
+    comparable = was and now and (metric != "peak_memory_bytes" or a.memory_source == b.memory_source)
+    return {
+        "benchmark": name,
+        "metric": metric,
+        "title": TITLES[metric],
+        "a": was,
+        "b": now,
+        "a_text": quantity(was, metric),
+        "b_text": quantity(now, metric),
+        "ratio": now / was if comparable else None,
+        "overlap": _overlap(a, b) if metric == "epoch_seconds" else "",
+    }
+
+
+def _overlap(a, b):
+    if None in (a.low, a.high, b.low, b.high):
+        return ""
+    return "yes" if a.low <= b.high and b.low <= a.high else "no"
+
+
+def as_text(compared):
+    """Return the comparison as a table for a terminal."""
+    from benchmarks.report.terminal import as_table
+
+    headings, lines = _lines(compared)
+    return f"{as_table(headings, lines, right=headings[2:5])}\n{NOTE}"
+
+
+def _lines(compared):
+    headings = ("benchmark", "metric", compared["a"], compared["b"], "second/first", "trials overlap")
+    return headings, [
+        (
+            row["benchmark"].rpartition("::")[2],
+            row["title"],
+            row["a_text"],
+            row["b_text"],
+            "-" if row["ratio"] is None else f"{row['ratio']:.3f}",
+            row["overlap"] or "-",
+        )
+        for row in compared["rows"]
+    ]
