@@ -41,6 +41,9 @@ class FakeNvml:
     def nvmlDeviceGetCurrentClocksThrottleReasons(self, handle):
         return self.bits
 
+    def nvmlDeviceGetClockInfo(self, handle, clock):
+        return 1755
+
     def nvmlDeviceGetName(self, handle):
         return b"Fake H200"
 

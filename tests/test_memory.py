@@ -13,7 +13,7 @@ from benchmarks.frameworks import entries_of_file
 from benchmarks.measure import memory
 from benchmarks.measure.gpu import Gpu, find_gpu
 from benchmarks.measure.sampler import MemorySampler
-from benchmarks.measure.training import ledger
+from benchmarks.measure.training import Training, ledger
 from benchmarks.measure.trial import Runner
 from benchmarks.workload.spec import Workload
 
@@ -78,6 +78,24 @@ def test_sampler_takes_each_gpu_source_by_itself():
     assert window.nvml_device_delta[0] == 900, "counted from what was in use before the worker started"
     assert window.throttle_reasons == {"hardware thermal slowdown"}, "idle is no throttling"
     assert window.best == window.nvml_process
+    assert window.clock_mhz == (1755, 1755)
+
+
+def test_an_epoch_says_the_clock_of_the_gpu_that_it_was_trained_on():
+    (honest,) = [entry for entry in entries_of_file(TRAINERS) if entry.name == "honest"]
+    runner = Runner(honest, Workload(dataset="synthetic", layer_sizes=(784, 10), epochs=2))
+    for refused, device, clock, reasons in (
+        ((), "gpu:Fake H200", 1755, ["hardware slowdown"]),
+        (("nvmlDeviceGetClockInfo", "nvmlDeviceGetCurrentClocksThrottleReasons"), "gpu:Fake H200", None, None),
+        ((), "cpu", None, None),
+    ):
+        card, _ = gpu(bits=0x08, refuses=refused)
+        sampler = MemorySampler(card)
+        with runner.worker() as worker, sampler.watch(worker.pid):
+            training = Training(runner, worker, sampler)
+            training._on_gpu = device != "cpu"
+            epoch = training.train_epoch(1)
+        assert (epoch.gpu_clock_mhz, epoch.gpu_throttle_reasons) == (clock, reasons)
 
 
 def test_a_container_that_hides_processes_leaves_the_device_delta():

@@ -60,6 +60,10 @@ class Gpu:
         processes = self._processes()
         return None if processes is None else sorted(process.pid for process in processes)
 
+    def clock_mhz(self):
+        """Return the clock of the streaming multiprocessors now, in MHz; None where NVML does not say."""
+        return self._ask("nvmlDeviceGetClockInfo", getattr(self._nvml, "NVML_CLOCK_SM", 1))
+
     def throttle_reasons(self):
         """Return the names of the reasons why its clocks are down now; None where NVML does not say."""
         bits = self._ask("nvmlDeviceGetCurrentClocksThrottleReasons")

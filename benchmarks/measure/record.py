@@ -47,6 +47,8 @@ class Epoch:
     :param update: sketches of parameters - initial (:mod:`benchmarks.workload.sketch`), likewise; not kept in the JSON.
     :param memory_peak_bytes: highest sample of the epoch: NVML's for this process, else its device delta, else RSS.
     :param memory_average_bytes: mean of the same samples.
+    :param gpu_clock_mhz: mean of the samples of the GPU's clock; None on a CPU, as is the next.
+    :param gpu_throttle_reasons: why it clocked down, by NVML's names, in any of them.
     """
 
     epoch: int
@@ -59,6 +61,8 @@ class Epoch:
     update: list | None = field(default=None, repr=False)
     memory_peak_bytes: float | None = None
     memory_average_bytes: float | None = None
+    gpu_clock_mhz: float | None = None
+    gpu_throttle_reasons: list | None = None
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,16 @@ INTERVAL_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class Window:
-    """The samples between two looks: the highest and the mean of each source, in bytes; None without a sample."""
+    """The samples between two looks: the highest and the mean of each source, in bytes; None without a sample.
+
+    The GPU's clock, in MHz, likewise.
+    """
 
     rss: tuple
     nvml_process: tuple
     nvml_device_delta: tuple
     throttle_reasons: frozenset | None  # None: nobody could tell
+    clock_mhz: tuple
 
     @property
     def best(self):
@@ -78,6 +82,7 @@ class MemorySampler:
                 nvml_process=_summary(self._nvml_process),
                 nvml_device_delta=_summary(self._nvml_device_delta),
                 throttle_reasons=self._throttle_reasons,
+                clock_mhz=_summary(self._clock),
             )
             self._clear()
         return window
@@ -88,20 +93,21 @@ class MemorySampler:
 
     def _sample(self):
         rss = rss_bytes(self._pid)
-        process = used = reasons = None
+        process = used = reasons = clock = None
         if self.gpu:
             process, used = self.gpu.process_bytes(self._pid), self.gpu.used_bytes()
-            reasons = self.gpu.throttle_reasons()
+            reasons, clock = self.gpu.throttle_reasons(), self.gpu.clock_mhz()
         with self._lock:
             _append(self._rss, rss)
             _append(self._nvml_process, process)
+            _append(self._clock, clock)
             if used is not None and self.device_before_bytes is not None:
                 self._nvml_device_delta.append(used - self.device_before_bytes)
             if reasons is not None:
                 self._throttle_reasons = (self._throttle_reasons or frozenset()).union(reasons)
 
     def _clear(self):
-        self._rss, self._nvml_process, self._nvml_device_delta = [], [], []
+        self._rss, self._nvml_process, self._nvml_device_delta, self._clock = [], [], [], []
         self._throttle_reasons = None
 
 

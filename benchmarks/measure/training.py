@@ -64,6 +64,8 @@ class Training:
             **(self._worker.call("examine") if examine else {}),
             memory_peak_bytes=_highest(peak for peak, _ in sampled),
             memory_average_bytes=_mean(average for _, average in sampled),
+            gpu_clock_mhz=_mean(window.clock_mhz[1] for window in windows) if self._on_gpu else None,
+            gpu_throttle_reasons=_throttling(windows) if self._on_gpu else None,
         )
         self.epochs.append(epoch)
         return epoch
@@ -116,8 +118,7 @@ def disturbance(others, windows, gpu_processes, max_foreign_cores):
         wall = sum(seconds for seconds, _, _ in others)
         foreign = max(0.0, sum(used for _, used, _ in others) / wall)
         steal = sum(stolen for _, _, stolen in others) / wall
-    known = [window.throttle_reasons for window in windows if window.throttle_reasons is not None]
-    throttling = sorted(frozenset().union(*known)) if known else None
+    throttling = _throttling(windows)
     reasons = []
     if foreign is not None and foreign > max_foreign_cores:
         reasons.append(f"others used {foreign:.2f} cores meanwhile (limit {max_foreign_cores:g})")
@@ -126,6 +127,12 @@ def disturbance(others, windows, gpu_processes, max_foreign_cores):
     if gpu_processes:
         reasons.append(f"other processes held the GPU: {', '.join(map(str, gpu_processes))}")
     return Disturbance(foreign, steal, throttling, gpu_processes, reasons)
+
+
+def _throttling(windows):
+    """Return all reasons why the GPU clocked down, sorted; None where nobody could tell."""
+    known = [window.throttle_reasons for window in windows if window.throttle_reasons is not None]
+    return sorted(frozenset().union(*known)) if known else None
 
 
 class _Others:

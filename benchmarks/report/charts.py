@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import altair as alt
 
-# Okabe and Ito's palette, which the colour-blind can tell apart, with its yellow and sky blue darkened and three more:
-# each has a contrast of 3 to 1 or more with both of the page's backgrounds.
-COLOURS = ("#0072b2", "#d55e00", "#00866a", "#b4568e", "#a07800", "#3a84c4", "#8a63c9", "#c24a4a", "#5f7f1f", "#7a7a7a")
+# After Okabe and Ito's palette, which the colour-blind can tell apart; each has a contrast of 3 to 1 or more with the
+# page's background, light or dark.
+LIGHT = ("#0072b2", "#d55e00", "#00866a", "#b4568e", "#a07800", "#3a84c4", "#8a63c9", "#c24a4a", "#5f7f1f", "#7a7a7a")
+DARK = ("#56b4e9", "#f28c38", "#35c79f", "#e39ac4", "#e0bd55", "#8ac4f5", "#b9a0ee", "#f08d8d", "#a3c95c", "#b5b5b5")
+BLUE, ORANGE, GREEN, VIOLET = 0, 1, 2, 6  # places of colours with a meaning of their own
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "stroke")
 FONT = "system-ui, sans-serif"
 HEIGHT = 260  # pixels
@@ -29,6 +31,7 @@ def specification(made, height=HEIGHT):
 def config(dark):
     """Return Vega-Lite's configuration in the page's light or dark colours."""
     ink, line = ("#e8e8e8", "#555555") if dark else ("#222222", "#cccccc")
+    colours = DARK if dark else LIGHT
     axis = {"labelColor": ink, "titleColor": ink, "gridColor": line, "domainColor": line, "tickColor": line}
     return {
         "background": "transparent" if dark else "white",
@@ -38,7 +41,14 @@ def config(dark):
         "title": {"color": ink, "fontWeight": "normal", "anchor": "start"},
         "text": {"color": ink},
         "view": {"stroke": line},
-        "range": {"category": list(COLOURS), "symbol": list(SHAPES)},
+        "rule": {"color": ink},
+        "range": {"category": list(colours), "symbol": list(SHAPES)},
+        "style": {
+            "run": {"color": colours[BLUE]},
+            "window": {"color": colours[GREEN]},
+            "change": {"color": colours[ORANGE]},
+            "break": {"color": colours[VIOLET]},
+        },
     }
 
 

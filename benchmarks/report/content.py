@@ -145,7 +145,8 @@ def _charts(data, found, dated):
         "tradeoff": _chart(comparison.tradeoff_chart(names), "tradeoff", 320),
     }
     for group, rows in comparison.groups(data["comparison"]).items():
-        made = comparison.epoch_chart(names)
+        alike = [row for row in data["comparison"] if _beside(row) == _beside(rows[0])]
+        made = comparison.epoch_chart(names, max(row["high"] or row["seconds"] for row in alike))
         charts[f"comparison:{group}"] = _chart(made, "comparison", 40 + ROW_HEIGHT * len(rows), group)
     for group, rows in comparison.groups(data["trials"]).items():
         height = 40 + 2 * ROW_HEIGHT * len({row["framework"] for row in rows})
@@ -157,6 +158,10 @@ def _charts(data, found, dated):
     if data["reference"]:
         charts["ratio"] = _chart(trends.ratio_chart(dated, data["reference"], names), "ratio")
     return charts
+
+
+def _beside(row):
+    return row["device"], row["workload"]
 
 
 def _chart(made, rows, height=HEIGHT, group=None):

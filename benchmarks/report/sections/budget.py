@@ -58,7 +58,7 @@ def budget_chart():
             x=alt.X("sum(part_seconds):Q", title="seconds of an epoch"),
             color=alt.Color(
                 "what:N",
-                scale=alt.Scale(domain=[LIMIT, REST], range=["#0072b2", "#d55e00"]),
+                scale=alt.Scale(domain=[LIMIT, REST]),
                 legend=alt.Legend(title=None),
             ),
             order=alt.Order("rank:Q"),

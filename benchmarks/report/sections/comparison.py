@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import altair as alt
 
 from benchmarks.report.charts import chart, framework_colour
@@ -49,6 +47,7 @@ def _row(bench, point):
         "precision": precision,
         "device": point.device,
         "group": group_title(row),
+        "workload": workload(row),
         "seconds": point.seconds,
         "low": point.low,
         "high": point.high,
@@ -76,17 +75,28 @@ def versions(row):
 
 
 def group_title(row):
-    """Return what all rows of a group have in common, in words."""
-    device = row.text("device")
-    parts = ["CPU" if device == "cpu" else device.removeprefix("gpu:"), ", ".join(filter(None, contract(row)))]
-    dataset, workload = row.text("dataset", "name"), row.record("workload")
-    network = workload.get("layer_sizes")
+    """Return what all rows of a group have in common, in words: device, contract, workload."""
+    return "; ".join(
+        filter(None, [device_title(row.text("device")), ", ".join(filter(None, contract(row))), workload(row)])
+    )
+
+
+def device_title(device):
+    """Return a row's device as a heading has it."""
+    return "CPU" if device == "cpu" else device.removeprefix("gpu:")
+
+
+def workload(row):
+    """Return what a row trained, in words."""
+    parts = []
+    dataset, sizes = row.text("dataset", "name"), row.record("workload")
+    network = sizes.get("layer_sizes")
     if isinstance(network, list):
         parts.append("-".join(map(str, network)))
-    parts += [f"batch {workload.number('batch_size'):g}"] if workload.number("batch_size") else []
+    parts += [f"batch {sizes.number('batch_size'):g}"] if sizes.number("batch_size") else []
     parts += [dataset] if dataset not in ("", "mnist") else []
     parts += [f"{row.number('steps_per_epoch'):g} steps"] if row.get("whole_epochs") is False else []
-    return "; ".join(filter(None, parts))
+    return "; ".join(parts)
 
 
 def groups(found):
@@ -97,10 +107,15 @@ def groups(found):
     return by_group
 
 
-def epoch_chart(frameworks):
-    """Return the chart of one group: a line for each framework, its median and its interval."""
+def epoch_chart(frameworks, longest):
+    """Return the chart of one group: a line for each framework, its median and its interval.
+
+    :param longest: seconds at the right end, the same for all groups of a device and a workload.
+    """
     y = alt.Y("framework:N", sort=None, title=None)  # the rows come in order, the fastest first
-    x = alt.X("seconds:Q", title="seconds of an epoch (0 at the left: lengths compare)", scale=alt.Scale(zero=True))
+    x = alt.X(
+        "seconds:Q", title="seconds of an epoch (0 at the left: lengths compare)", scale=alt.Scale(domain=[0, longest])
+    )
     tooltip = [
         alt.Tooltip("framework:N"),
         alt.Tooltip("seconds:Q", title="median, s", format=".4f"),
@@ -144,13 +159,11 @@ def tradeoffs(found):
         source = next((source for source in MEMORY if row[source] is not None), None)
         if source is None or row["accuracy"] is None or not row["whole"]:
             continue
-        size = row["group"].partition("; ")[2].partition("; ")[2]  # the workload: without device and contract
-        key = json.dumps([row["device"], source, size])
-        rows_ = panels.setdefault(key, [])
+        rows_ = panels.setdefault((row["device"], source, row["workload"]), [])
         if not rows_ or accuracies_agree(rows_[0]["accuracy"], row["accuracy"]):
             rows_.append({**row, "mebibytes": row[source] / 2**20, "source": source})
     return {
-        f"{'CPU' if rows_[0]['device'] == 'cpu' else rows_[0]['device']}: {MEMORY[rows_[0]['source']]}, "
+        f"{device_title(rows_[0]['device'])}: {MEMORY[rows_[0]['source']]}, "
         f"at an accuracy of {rows_[0]['accuracy']:.4f}": rows_
         for rows_ in panels.values()
         if len(rows_) > 1

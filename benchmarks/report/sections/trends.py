@@ -228,7 +228,7 @@ def trend_chart(dated):
     ]
     band = (
         chart("window")
-        .mark_rect(opacity=0.18, color="#00866a")
+        .mark_rect(opacity=0.18, style="window")
         .encode(
             x=alt.X(field.replace("when", "first").replace("run", "first"), title=title),
             x2="last",
@@ -238,7 +238,7 @@ def trend_chart(dated):
     )
     base = chart("points").encode(x=x, tooltip=tooltip)
     whisker = base.transform_filter("isValid(datum.low)").mark_rule(opacity=0.45).encode(y="low:Q", y2="high:Q")
-    dots = base.mark_point(filled=True, size=36, opacity=0.9).encode(
+    dots = base.mark_point(style="run", filled=True, size=36, opacity=0.9).encode(
         y=alt.Y("value:Q", title="seconds", scale=alt.Scale(zero=False)),
         shape=alt.Shape(
             "state:N",
@@ -247,10 +247,9 @@ def trend_chart(dated):
             ),
             legend=None,
         ),
-        color=alt.condition("datum.state == 'rejected'", alt.value("#7a7a7a"), alt.value("#0072b2")),
     )
-    changes = chart("changes").mark_rule(color="#d55e00", strokeWidth=2, strokeDash=[6, 3])
-    breaks = chart("breaks").mark_rule(color="#8a63c9", strokeWidth=2)
+    changes = chart("changes").mark_rule(style="change", strokeWidth=2, strokeDash=[6, 3])
+    breaks = chart("breaks").mark_rule(style="break", strokeWidth=2)
     marked = [rule.encode(x=x, tooltip=alt.Tooltip("text:N", title=" ")) for rule in (changes, breaks)]
     return alt.layer(band, *marked, whisker, dots)
 

@@ -47,7 +47,7 @@ def strip_chart():
     x = alt.X("seconds:Q", title="seconds", scale=alt.Scale(zero=False))
     colour = alt.Color(
         "disturbed:N",
-        scale=alt.Scale(domain=["undisturbed", "disturbed"], range=["#0072b2", "#d55e00"]),
+        scale=alt.Scale(domain=["undisturbed", "disturbed"]),
         legend=alt.Legend(title=None),
     )
     tooltip = [
