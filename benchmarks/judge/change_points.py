@@ -30,4 +30,4 @@ def change_points(values):
     if variance == 0:
         return []
     found = KernelCPD(kernel="linear", min_size=LEAST_RUNS).fit(logs[:, None])
-    return found.predict(pen=PENALTY * variance * log(len(values)))[:-1]
+    return [int(at) for at in found.predict(pen=PENALTY * variance * log(len(values)))[:-1]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from math import inf
 
 from benchmarks.errors import SuiteError
 
@@ -65,7 +66,7 @@ def values(row, metric, source=None):
         found = [trial["memory"].get(source) for trial in row["trials"]]
     else:
         found = [trial.get(metric) for trial in row["trials"]]
-    return found if found and all(value is not None and value > 0 for value in found) else None
+    return found if found and all(value is not None and 0 < value < inf for value in found) else None
 
 
 def memory_source(*rows, shared=False):

@@ -183,6 +183,8 @@ def _trend(number, its, runs):
     if summary["change"] is not None:
         at = runs[summary["change"]]
         summary["change_text"] = f"{at.when[:10]} {at.commit[:10]}".strip() or at.name
+    execution, _, precision = its.points[-1].contract or ("", "", "")
+    summary |= {"execution": execution, "precision": precision, "device": its.points[-1].device}
     return {**summary, "number": number, "latest": latest, "changed_machine": [text for _, text in its.breaks]}
 
 

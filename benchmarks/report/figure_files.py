@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from copy import deepcopy
+from itertools import count
 
 from benchmarks.report.charts import config
 from benchmarks.report.sections import trends
@@ -10,6 +12,7 @@ from benchmarks.workload.cache import atomic_write
 
 WIDTH = 720  # pixels; a PNG has twice as many, for sharp screens
 SCALE = 2
+LONGEST = 120  # characters of a file's name
 
 
 def write(directory, gathered, page):
@@ -21,9 +24,9 @@ def write(directory, gathered, page):
     import vl_convert
 
     directory.mkdir(parents=True, exist_ok=True)
-    paths = []
+    paths, taken = [], set()
     for name, specification in _specifications(gathered, page):
-        stem = re.sub(r"[^\w.-]+", "-", name).strip("-.")[:120]
+        stem = _stem(name, taken)
         specification = {**specification, "width": WIDTH, "config": config(dark=False)}
         for suffix, content in (
             (".svg", vl_convert.vegalite_to_svg(specification).encode()),
@@ -34,12 +37,23 @@ def write(directory, gathered, page):
     return paths
 
 
+def _stem(name, taken):
+    """Return a file's name without its ending, one that no other picture has."""
+    stem = base = re.sub(r"[^\w.-]+", "-", name).strip("-.")[:LONGEST] or "chart"
+    for number in count(2):
+        if stem not in taken:
+            break
+        stem = f"{base}-{number}"
+    taken.add(stem)
+    return stem
+
+
 def _specifications(gathered, page):
     """Yield the charts as name and specification with its rows; those without any are left out."""
     for name, made in page.charts.items():
         for title, datasets in _datasets(name, made, gathered.runs, page):
             if any(datasets.values()):
-                yield title, _without_empty_layers(made["spec"], datasets)
+                yield title, _with_own_legend(_without_empty_layers(deepcopy(made["spec"]), datasets), datasets)
 
 
 def _datasets(name, made, runs, page):
@@ -65,6 +79,16 @@ def _without_empty_layers(specification, datasets):
         specification["layer"] = [
             layer for layer in specification["layer"] if _shows(layer, specification.get("data"), datasets)
         ]
+    return specification
+
+
+def _with_own_legend(specification, datasets):
+    """Let a legend name the frameworks that the chart shows, likewise."""
+    own = {row.get("framework") for rows in datasets.values() for row in rows}
+    for part in (specification, *specification.get("layer", ())):
+        colour = part.get("encoding", {}).get("color", {})
+        if colour.get("field") == "framework" and colour.get("legend"):
+            colour["legend"]["values"] = [name for name in colour["scale"]["domain"] if name in own]
     return specification
 
 

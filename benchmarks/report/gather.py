@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 
 from benchmarks.errors import SuiteError
@@ -130,7 +129,7 @@ class _Reader:
         if not run.points:
             return run
         if run.fingerprint is not None:  # thousands of runs share a few
-            key = json.dumps(run.fingerprint, sort_keys=True)
+            key = repr(run.fingerprint)
             run.fingerprint = self.fingerprints.setdefault(key, run.fingerprint)
         self.runs.append(run)
         return run

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+LARGEST = 2**63  # the page's JSON holds none beyond; a comparison with NaN is false
 
 
 class Record:
@@ -29,6 +29,11 @@ class Record:
         """Return a finite number, or None."""
         return number(self.get(*path))
 
+    def positive(self, *path):
+        """Return a number above 0, as times are, or None."""
+        found = self.number(*path)
+        return found if found is not None and found > 0 else None
+
     def text(self, *path):
         """Return a text, ``""`` if there is none."""
         value = self.get(*path)
@@ -48,6 +53,6 @@ class Record:
 
 
 def number(value):
-    """Return a finite number, or None."""
-    sound = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    """Return a finite number, or None; what is beyond all that is measured here is no figure."""
+    sound = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < LARGEST
     return value if sound else None

@@ -5,6 +5,7 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const charts = JSON.parse(document.getElementById("charts").textContent);
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const MANY_MARKS = 2000; // beyond it, a canvas: an SVG has an element for each mark
+const LEGEND_COLUMN = 150; // pixels
 const MIB = 2 ** 20;
 const views = new Map(); // what was drawn, by element
 
@@ -75,15 +76,44 @@ function withoutEmptyLayers(spec, datasets) {
   return { ...spec, layer: spec.layer.filter(shows) };
 }
 
+// With a legend of the frameworks that this chart shows, which have the same colours in all charts.
+function withOwnLegend(spec, datasets) {
+  const own = new Set(Object.values(datasets).flat().map((row) => row.framework));
+  for (const { encoding: { color } = {} } of [spec, ...(spec.layer ?? [])]) {
+    if (color?.field === "framework" && color.legend) color.legend.values = color.scale.domain.filter((name) => own.has(name));
+  }
+  return spec;
+}
+
+function withMetric(spec) {
+  const { text, value } = document.getElementById("metric").selectedOptions[0];
+  for (const { encoding = {} } of spec.layer) {
+    if (encoding.y?.field === "value") encoding.y.title = text;
+    for (const shown of encoding.tooltip ?? []) if (shown.field === "value") shown.title = text;
+    if (value !== "seconds") encoding.tooltip = encoding.tooltip?.filter(({ field }) => field !== "low" && field !== "high");
+  }
+  return spec;
+}
+
 async function draw(element) {
   const datasets = rowsOf(element);
   const marks = Math.max(...Object.values(datasets).map((rows) => rows.length));
-  const spec = withoutEmptyLayers(charts.specs[element.dataset.chart].spec, datasets);
-  views.get(element)?.finalize();
+  views.get(element)?.finalize?.();
+  if (marks === 0) {
+    element.textContent = "Nothing is chosen, or known.";
+    element.dataset.drawn = 0;
+    views.set(element, {});
+    return;
+  }
+  const { spec: whole, rows } = charts.specs[element.dataset.chart];
+  let spec = withOwnLegend(withoutEmptyLayers(structuredClone(whole), datasets), datasets);
+  if (rows === "trend") spec = withMetric(spec);
+  const config = dark.matches ? charts.dark : charts.light;
+  const columns = Math.max(1, Math.floor(element.clientWidth / LEGEND_COLUMN));
   try {
     const result = await vegaEmbed(element, { ...spec, datasets }, {
       actions: false,
-      config: dark.matches ? charts.dark : charts.light,
+      config: { ...config, legend: { ...config.legend, columns } },
       renderer: marks > MANY_MARKS ? "canvas" : "svg",
       tooltip: { theme: dark.matches ? "dark" : "light" },
     });
@@ -108,7 +138,8 @@ const seen = new IntersectionObserver((entries) => {
 function redraw(which = () => true) {
   for (const element of document.querySelectorAll(".chart")) {
     if (!which(element)) continue;
-    if (views.has(element)) draw(element);
+    // One that is hidden has no width to be drawn at; it is drawn when it comes into view again.
+    if (views.has(element) && element.offsetParent) draw(element);
     else seen.observe(element);
   }
 }
@@ -148,5 +179,11 @@ document.getElementById("download-csv").addEventListener("click", () => save("re
 document.getElementById("filters")?.addEventListener("change", filter);
 document.getElementById("metric")?.addEventListener("change", () => redraw((element) => element.dataset.chart === "trend"));
 dark.addEventListener("change", () => redraw());
+let width = innerWidth;
+addEventListener("resize", () => {
+  if (innerWidth === width) return; // a telephone's address bar came or went
+  width = innerWidth;
+  redraw();
+});
 addEventListener("beforeprint", () => document.querySelectorAll(".chart").forEach((element) => views.has(element) || draw(element)));
 redraw();

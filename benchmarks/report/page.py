@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import orjson
@@ -35,6 +36,7 @@ def _embeddable(value):
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
+@cache
 def _bundle():
     """Return Vega, Vega-Lite and vega-embed as one script."""
     import vl_convert

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from datetime import datetime
 from statistics import median
 
 import orjson
@@ -83,13 +84,19 @@ def parse(content):
     try:
         data = orjson.loads(content)
     except orjson.JSONDecodeError:
-        try:
-            data = json.loads(content)  # it may hold NaN or Infinity, which Python writes and JSON does not know
-        except RecursionError:
-            raise ValueError("it is nested too deeply") from None
+        data = _parse_as_python(content)
     if not isinstance(data, dict) or not isinstance(data.get("benchmarks"), list):
         raise ValueError("it holds no list of benchmarks")
     return data
+
+
+def _parse_as_python(content):
+    """Return what a file says that holds what Python writes and JSON does not know: NaN, Infinity, half characters."""
+    try:
+        data = json.loads(content, parse_constant=lambda name: None)
+        return orjson.loads(json.dumps(data, ensure_ascii=False).encode(errors="replace"))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def read(path, name=None, history=None, keep=False):
@@ -110,7 +117,7 @@ def from_data(data, name, history=None, keep=False):
     run = SavedRun(
         name,
         points,
-        when=record.text("datetime"),
+        when=_date(record.text("datetime")),
         commit=record.text("commit_info", "id"),
         branch=record.text("commit_info", "branch"),
         fingerprint=record.record("machine_info", "fingerprint").data or None,
@@ -131,6 +138,15 @@ def _remark(data, points):
     return "; ".join(parts)
 
 
+def _date(text):
+    """Return a date as ISO 8601 has it; ``""`` for anything else, which could not be put in order."""
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return ""
+    return text
+
+
 def _state(history, data, name):
     if history is None:
         return "", ""
@@ -147,15 +163,15 @@ def is_ours(bench):
 
 def _point(bench):
     name = bench.text("fullname") or bench.text("name")
-    round_seconds = bench.number("stats", "median")
+    round_seconds = bench.positive("stats", "median")
     if not is_ours(bench):
         if not name or not round_seconds:
             return None
         low, high = bench.number("stats", "q1"), bench.number("stats", "q3")
         return Point(name, name.rpartition("::")[2], seconds=round_seconds, low=low, high=high)
     row = bench.record("extra_info")
-    times = list(filter(None, (trial.number("epoch_seconds") for trial in row.records("trials"))))
-    seconds = row.number("epoch_seconds") or (median(times) if times else round_seconds)
+    times = list(filter(None, (trial.positive("epoch_seconds") for trial in row.records("trials"))))
+    seconds = row.positive("epoch_seconds") or (median(times) if times else round_seconds)
     if not name or not seconds:
         return None
     bounds = median_interval(times)

@@ -7,7 +7,8 @@ import json
 import altair as alt
 
 from benchmarks.report.charts import chart
-from benchmarks.report.sections.comparison import benches
+from benchmarks.report.saved_runs import contract
+from benchmarks.report.sections.comparison import benches, limit_share
 
 LIMIT, REST = "matrix products, at the machine's limit", "everything else"
 
@@ -23,15 +24,16 @@ def rows(run):
         row = bench.record("extra_info")
         seconds, flops = row.number("epoch_seconds"), row.number("flops_per_epoch")
         limit, cpu = row.number("limit", "flops_per_second"), row.number("cpu_seconds")
-        if not (seconds and flops and limit) or row.number("limit_share") is None:
+        if not (seconds and flops and limit) or limit_share(row) is None:
             continue
         cores = row.get("threads", "cores")
+        execution, data, precision = contract(row)
         found.append(
             {
                 "framework": row.text("framework"),
-                "execution": row.text("contract", "execution"),
-                "data": row.text("contract", "data"),
-                "precision": row.text("contract", "precision"),
+                "execution": execution,
+                "data": data,
+                "precision": precision,
                 "device": row.text("device"),
                 "seconds": seconds,
                 "limit_seconds": flops / limit,

@@ -56,7 +56,7 @@ def _row(bench, point):
         "steps": row.number("steps_per_epoch"),
         "first_epoch_seconds": point.first_epoch_seconds,
         "images_per_second": row.number("images_per_second"),
-        "limit_share": row.number("limit_share"),
+        "limit_share": limit_share(row),
         "accuracy": point.accuracy,
         "parity_loss": row.number("parity", "loss"),
         "parity_update": row.number("parity", "update"),
@@ -65,6 +65,12 @@ def _row(bench, point):
         "versions": versions(row),
         **{source: row.number("memory", source) for source in MEMORY},
     }
+
+
+def limit_share(row):
+    """Return the share of the machine's limit that a row reached; None where it was beaten, and so was none."""
+    share = row.number("limit_share")
+    return share if share is not None and share <= 1 else None
 
 
 def versions(row):
@@ -95,7 +101,8 @@ def workload(row):
         parts.append("-".join(map(str, network)))
     parts += [f"batch {sizes.number('batch_size'):g}"] if sizes.number("batch_size") else []
     parts += [dataset] if dataset not in ("", "mnist") else []
-    parts += [f"{row.number('steps_per_epoch'):g} steps"] if row.get("whole_epochs") is False else []
+    steps = row.number("steps_per_epoch")
+    parts += [f"{steps:g} steps"] if row.get("whole_epochs") is False and steps is not None else []
     return "; ".join(parts)
 
 

@@ -7,6 +7,7 @@ import altair as alt
 from benchmarks.judge.summary import mean_and_deviation
 from benchmarks.report.charts import chart, framework_colour
 from benchmarks.report.csv_files import epochs_of
+from benchmarks.report.saved_runs import contract
 from benchmarks.report.sections.comparison import benches
 
 # As published: means over 6 runs of 6 epochs, the first with its compilation included, all in one process; the memory
@@ -28,12 +29,17 @@ MEASURES = {
 def epochs(run):
     """Return a run's epochs as dictionaries, those of whole epochs: a row an epoch of a trial."""
     return [
-        epoch
+        {**epoch, **_conditions(bench.record("extra_info"))}
         for bench in benches(run)
         if bench.get("extra_info", "whole_epochs") is not False
         for epoch in epochs_of(bench.record("extra_info"))
         if epoch["time"] is not None
     ]
+
+
+def _conditions(row):
+    execution, data, precision = contract(row)
+    return {"execution": execution, "data": data, "precision": precision, "device": row.text("device")}
 
 
 def rows(found):
@@ -44,7 +50,8 @@ def rows(found):
     by_framework = {}
     for epoch in found:
         by_framework.setdefault(epoch["framework"], []).append(epoch)
-    means = [{"framework": name, **_means(its)} for name, its in by_framework.items()]
+    same = ("framework", "execution", "data", "precision", "device")
+    means = [{**{name: its[0][name] for name in same}, **_means(its)} for its in by_framework.values()]
     return sorted(means, key=lambda row: row["time_mean"])
 
 

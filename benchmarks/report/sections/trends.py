@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
 from math import exp, log
+from statistics import geometric_mean
 
 import altair as alt
 
@@ -13,10 +14,15 @@ from benchmarks.judge.change_points import change_points
 from benchmarks.judge.lookback import differences
 from benchmarks.judge.metrics import values
 from benchmarks.judge.prediction import expect
+from benchmarks.judge.saved_run import ROW
+from benchmarks.judge.shape import check
 from benchmarks.report.charts import chart, framework_colour
 from benchmarks.report.glyphs import sparkline
+from benchmarks.report.lenient import Record
+from benchmarks.report.saved_runs import is_ours
 
 WINDOW = 20  # runs, as --gate-window
+LEAST_WINDOW = 8  # runs that the gate wants before it judges
 WINDOW_ALPHA = 0.025  # on either side: the band is to hold 95 % of further runs, benchmark by benchmark
 GLYPHS = 20  # runs that a sparkline shows
 
@@ -27,6 +33,7 @@ class Series:
 
     :param runs: their places among all runs.
     :param points: :class:`benchmarks.report.saved_runs.Point`, one for each.
+    :param rejected: places of those that somebody rejected, which take no part in the levels.
     :param breaks: ``[(run, what changed), ...]``: the places of runs whose machine is another than the run's before.
     :param changes: places of the runs with which another level begins.
     :param window: ``{"first": run, "last": run, "low": seconds, "high": seconds, "size": runs}``; None without one.
@@ -35,6 +42,7 @@ class Series:
     benchmark: str
     runs: list
     points: list
+    rejected: set
     breaks: list
     changes: list
     window: dict | None = None
@@ -51,7 +59,11 @@ class Series:
         )
         before = max(bound for bound in bounds if bound < at)
         after = min(bound for bound in bounds if bound > at)
-        return _level(self.points[at:after]) / _level(self.points[before:at])
+        return self._level(at, after) / self._level(before, at)
+
+    def _level(self, start, stop):
+        known = list(zip(self.runs, self.points))[start:stop]
+        return geometric_mean(point.seconds for place, point in known if place not in self.rejected)
 
     def summary(self):
         """Return the line of this series in the section's table."""
@@ -67,10 +79,6 @@ class Series:
             "breaks": len(self.breaks),
             "glyphs": sparkline([point.seconds for point in self.points[-GLYPHS:]]),
         }
-
-
-def _level(points):
-    return exp(sum(log(point.seconds) for point in points) / len(points))
 
 
 def series(runs):
@@ -94,17 +102,19 @@ def _series(benchmark, its, runs):
             breaks.append(
                 (here, [f"{name}: {_short(old)} → {_short(new)}" for name, old, new in differences(then, now)])
             )
-    return Series(benchmark, places, points, breaks, _changes(its, runs, {run for run, _ in breaks}))
+    rejected = {place for place in places if runs[place].state == "rejected"}
+    changes = _changes(its, rejected, {place for place, _ in breaks})
+    return Series(benchmark, places, points, rejected, breaks, changes)
 
 
-def _changes(its, runs, breaks):
+def _changes(its, rejected, breaks):
     """Look for changes of level between the machine's changes, which are no change of the code."""
     found, segment = [], []
     for place, point in [*its, (None, None)]:
         if place is None or place in breaks:
             found += [segment[at][0] for at in change_points([point.seconds for _, point in segment])]
             segment = []
-        if place is not None and runs[place].state != "rejected":
+        if place is not None and place not in rejected:
             segment.append((place, point))
     return found
 
@@ -120,26 +130,37 @@ def add_windows(found, history, shown, runs):
     :param history: :class:`benchmarks.judge.history.History`, or None.
     :param shown: the newest run, with its data.
     """
-    rows = {
-        bench["fullname"]: bench["extra_info"]
-        for bench in shown.data["benchmarks"]
-        if any(point.ours and point.benchmark == bench.get("fullname") for point in shown.points)
-    }
-    if history is None or not rows or not shown.fingerprint:
+    benches = filter(is_ours, Record(shown.data).records("benchmarks"))
+    rows = {bench.text("fullname"): bench.get("extra_info") for bench in benches}
+    if history is None or not shown.fingerprint or not all(map(_is_sound, rows.values())):
         return
-    try:
-        back = history.look_back(rows, shown.fingerprint, WINDOW)
-    except (KeyError, TypeError):  # a row that lacks what the gate compares by has no window
-        return
+    back = history.look_back(rows, shown.fingerprint, WINDOW)
     places = {run.name: place for place, run in enumerate(runs)}
     for its in found:
-        window = back.window(its.benchmark, "epoch_seconds") if its.benchmark in rows else []
-        known = [[log(value) for value in row] for row in (values(row, "epoch_seconds") for row in window) if row]
-        names = [name for name in back.runs.get(its.benchmark, [])[: len(window)] if name in places]
-        if len(known) >= 2 and names:
-            low, high = map(exp, expect(known, len(rows[its.benchmark]["trials"]), WINDOW_ALPHA))
-            at = sorted(places[name] for name in names)
+        if its.benchmark not in rows:
+            continue
+        window = zip(back.runs[its.benchmark], back.window(its.benchmark, "epoch_seconds"))
+        known = {name: times(row) for name, row in window if name in places}
+        known = {name: logs for name, logs in known.items() if logs}
+        if len(known) >= LEAST_WINDOW:
+            low, high = map(exp, expect(list(known.values()), len(rows[its.benchmark]["trials"]), WINDOW_ALPHA))
+            at = sorted(places[name] for name in known)
             its.window = {"first": at[0], "last": at[-1], "low": low, "high": high, "size": len(known)}
+
+
+def times(row):
+    """Return the logarithms of a row's epoch times; None where the gate would not judge by them."""
+    found = None if row.get("disturbed_trials") else values(row, "epoch_seconds")
+    return found and [log(value) for value in found]
+
+
+def _is_sound(row):
+    """Tell whether a row has what the gate compares by; the rows of history were checked when they were read."""
+    try:
+        check(row, ROW, "the row")
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def rows(its, runs, dated):
@@ -177,7 +198,15 @@ def ratio_rows(runs, to):
     """Return the rows of the chart of ratios to framework ``to``."""
     by_run = ratios(runs, to)
     return [
-        {"run": place, "when": run.when, "framework": point.framework, "benchmark": point.benchmark, "ratio": ratio}
+        {
+            "run": place,
+            "when": run.when,
+            "name": run.name,
+            "commit": run.commit[:12],
+            "framework": point.framework,
+            "benchmark": point.benchmark,
+            "ratio": ratio,
+        }
         for place, run in enumerate(runs)
         for point, ratio in zip(run.points, by_run[place])
         if ratio is not None
@@ -250,7 +279,7 @@ def trend_chart(dated):
     )
     changes = chart("changes").mark_rule(style="change", strokeWidth=2, strokeDash=[6, 3])
     breaks = chart("breaks").mark_rule(style="break", strokeWidth=2)
-    marked = [rule.encode(x=x, tooltip=alt.Tooltip("text:N", title=" ")) for rule in (changes, breaks)]
+    marked = [rule.encode(x=x, tooltip=[alt.Tooltip("text:N", title=" ")]) for rule in (changes, breaks)]
     return alt.layer(band, *marked, whisker, dots)
 
 

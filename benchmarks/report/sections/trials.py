@@ -20,8 +20,7 @@ def rows(run):
 
 
 def _trial(row, number, trial):
-    reasons = trial.get("disturbance", "reasons")
-    reasons = "; ".join(map(str, reasons)) if isinstance(reasons, list) else ""
+    reasons = _joined(trial.get("disturbance", "reasons"))
     execution, data, precision = contract(row)
     same = {
         "framework": row.text("framework"),
@@ -39,6 +38,10 @@ def _trial(row, number, trial):
     median = trial.number("epoch_seconds")
     steady = [record for record in found if record["epoch"] and record["epoch"] > 1]
     return steady + ([{**same, "kind": "trial", "epoch": None, "seconds": median}] if median else [])
+
+
+def _joined(texts):
+    return "; ".join(map(str, texts)) if isinstance(texts, list) else ""
 
 
 def strip_chart():
@@ -71,7 +74,7 @@ def clock_rows(run):
             "trial": number,
             "epoch": epoch.number("epoch"),
             "megahertz": epoch.number("gpu_clock_mhz"),
-            "throttled": ", ".join(map(str, epoch.get("gpu_throttle_reasons") or ())) or "no",
+            "throttled": _joined(epoch.get("gpu_throttle_reasons")) or "no",
         }
         for bench in benches(run)
         for number, trial in enumerate(bench.records("extra_info", "trials"), start=1)

@@ -15,9 +15,11 @@ def sentence(gate):
     """
     cells = gate.records("cells")
     said = [cell.text("verdict") for cell in cells]
+    failed = int(gate.number("failed_tests") or 0)
+    if failed and not cells:
+        return f"{_count(failed, 'test')} failed, and nothing was judged.", "bad"
     if not cells:
         return "The gate was not asked: this report compares, and judges nothing.", "none"
-    failed = int(gate.number("failed_tests") or 0)
     if Verdict.REGRESSED in said:
         return _regressed([cell for cell in cells if cell.text("verdict") == Verdict.REGRESSED], len(cells)), "bad"
     if failed or Verdict.VOID in said:

@@ -1,0 +1,61 @@
+"""``pytest benchmarks --report FILE``: the report of a session, as its users ask for it."""
+
+import json
+import re
+import subprocess
+
+from support import ROOT
+
+SHORT = ("--epochs=2",)
+DATA = re.compile(r'<script type="application/json" id="data">(.*?)</script>', re.DOTALL)
+
+
+def embedded(path):
+    """Return the data that a page embeds."""
+    return json.loads(DATA.search(path.read_text())[1])
+
+
+def test_a_session_that_saves_nothing_else_has_its_page_and_ci_its_summary(command, tmp_path):
+    summary = tmp_path / "summary.md"
+    summary.write_text("what stood there\n")
+    page = tmp_path / "report.html"
+    line, environment = command(*SHORT, f"--report={page}")
+    line = [argument for argument in line if not argument.startswith("--benchmark-json")]
+    environment["GITHUB_STEP_SUMMARY"] = str(summary)
+    done = subprocess.run(line, cwd=ROOT, env=environment, timeout=120, text=True, capture_output=True)
+    assert done.returncode == 0, done.stdout
+    assert f"wrote {page}" in done.stdout
+    assert not (tmp_path / "run.json").exists() and not list((tmp_path / "storage").rglob("*.json"))
+    data = embedded(page)
+    assert data["runs"]["name"] == ["this session"] and data["benchmarks"][0]["framework"] == "honest"
+    text = summary.read_text()
+    assert text.startswith("what stood there\n") and "### The gate was not asked" in text and "`honest`" in text
+
+
+def test_beside_a_gate_the_session_appears_once(suite, tmp_path):
+    """Its run is saved, in the history and as JSON, before the report reads the history."""
+    page = tmp_path / "report.html"
+    arguments = ("--gate", "--trials=2", *SHORT, f"--report={page}")
+    assert suite(*arguments).exit_code == 0
+    assert embedded(page)["runs"]["name"] == ["this session"]
+    run = suite(*arguments)
+    assert run.exit_code == 0, run.output
+    data = embedded(page)
+    assert len(data["runs"]["name"]) == 2 and data["runs"]["name"][1] == "this session"
+    saved = sorted((tmp_path / "storage").glob("*/*.json"))
+    assert data["runs"]["when"] == [json.loads(path.read_text())["datetime"] for path in saved]
+    assert {cell["verdict"] for cell in data["gate"]} == {cell["verdict"] for cell in run.json["gate"]["cells"]}
+    assert data["runs"]["fingerprint"] == [0, 0]
+
+
+def test_a_page_in_no_folder_is_refused_before_anything_is_measured(suite, tmp_path):
+    run = suite(*SHORT, f"--report={tmp_path}/nowhere/report.html")
+    assert run.exit_code == 4 and f"there is no folder {tmp_path}/nowhere" in run.output
+    assert "Traceback" not in run.output and not (tmp_path / "run.json").exists()
+
+
+def test_where_every_benchmark_fails_there_is_a_line_and_no_page(suite, tmp_path):
+    page = tmp_path / "report.html"
+    run = suite(*SHORT, f"--report={page}", frameworks="wrong-rate")
+    assert run.exit_code == 1, run.output
+    assert "--report: nothing was measured, so there is no page." in run.output and not page.exists()
