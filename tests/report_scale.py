@@ -5,20 +5,20 @@ The runs are a real one with other figures, written as pytest-benchmark writes t
 """
 
 import json
-import os
 import random
 import re
 import resource
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 REAL = ROOT / "results" / "2026-11-21-cpu-2-cores.json"
-FOLDER = Path(os.environ.get("REPORT_SCALE_FOLDER", "/tmp/w/scale"))
+FOLDER = Path(tempfile.gettempdir()) / "report-scale"
 FRAMEWORKS, TRIALS, EPOCHS = 4, 3, 6
 # What differs from run to run; the rest of a real run stays as it is.
 FIGURES = re.compile(
@@ -118,8 +118,7 @@ def measure(runs):
             f"{peak / 2**20:,.0f} MiB of memory, a page of {page.stat().st_size / 2**20:.2f} MiB"
         )
     finally:
-        if not os.environ.get("REPORT_SCALE_KEEP"):
-            shutil.rmtree(storage, ignore_errors=True)
+        shutil.rmtree(storage, ignore_errors=True)
 
 
 if __name__ == "__main__":

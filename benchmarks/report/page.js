@@ -4,7 +4,8 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const charts = JSON.parse(document.getElementById("charts").textContent);
 const dark = matchMedia("(prefers-color-scheme: dark)");
-const MANY_MARKS = 2000; // beyond it, a canvas: an SVG has an element for each mark
+// Beyond so many points, a canvas, since an SVG has an element for each; and no intervals, which would be one dark band.
+const MANY_MARKS = 2000;
 const LEGEND_COLUMN = 150; // pixels
 const MIB = 2 ** 20;
 const views = new Map(); // what was drawn, by element
@@ -37,6 +38,7 @@ function trend(number) {
   const { window: band, changes, breaks } = data.benchmarks[number];
   const at = (run) => (data.runs.when.every(Boolean) ? data.runs.when[run] : run);
   const timed = metric === "seconds";
+  if (points.length > MANY_MARKS) for (const point of points) delete point.low;
   return {
     points,
     window: band && timed ? [{ first: at(band.first), last: at(band.last), low: band.low, high: band.high }] : [],
@@ -127,11 +129,19 @@ async function draw(element) {
   }
 }
 
+// One after the other, with a pause for the reader's scrolling.
+let queue = Promise.resolve();
+const pause = () => new Promise((resume) => setTimeout(resume));
+const drawNext = (element) => {
+  const failed = (error) => setTimeout(() => { throw error; }); // seen in the console, and the others are drawn
+  queue = queue.then(pause).then(() => draw(element)).catch(failed);
+};
+
 const seen = new IntersectionObserver((entries) => {
   for (const { isIntersecting, target } of entries) {
     if (!isIntersecting) continue;
     seen.unobserve(target);
-    draw(target);
+    drawNext(target);
   }
 }, { rootMargin: "300px" });
 
@@ -139,7 +149,7 @@ function redraw(which = () => true) {
   for (const element of document.querySelectorAll(".chart")) {
     if (!which(element)) continue;
     // One that is hidden has no width to be drawn at; it is drawn when it comes into view again.
-    if (views.has(element) && element.offsetParent) draw(element);
+    if (views.has(element) && element.offsetParent) drawNext(element);
     else seen.observe(element);
   }
 }
@@ -185,5 +195,5 @@ addEventListener("resize", () => {
   width = innerWidth;
   redraw();
 });
-addEventListener("beforeprint", () => document.querySelectorAll(".chart").forEach((element) => views.has(element) || draw(element)));
+addEventListener("beforeprint", () => document.querySelectorAll(".chart").forEach((element) => views.has(element) || drawNext(element)));
 redraw();
