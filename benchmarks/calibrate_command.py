@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.errors import SuiteError
-from benchmarks.gate_options import WINDOW
 from benchmarks.history_command import STORAGE
+from benchmarks.judge.history import WINDOW
 from benchmarks.judge.metrics import METRICS
 from benchmarks.judge.saved_run import Run
 from benchmarks.judge.verdict import Verdict

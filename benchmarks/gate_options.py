@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.errors import SuiteError
+from benchmarks.judge.history import MIN_RUNS, WINDOW
 from benchmarks.judge.metrics import METRICS, read_margins
 from benchmarks.measure.pairs import PART_SECONDS, WARM_EPOCHS
 
-WINDOW = 20
-MIN_RUNS = 8
 MAX_TRIALS = 16
 
 

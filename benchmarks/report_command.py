@@ -33,9 +33,11 @@ def run(chosen):
         if chosen.history or not (chosen.runs or chosen.compare):
             raise SuiteError(f"There is no folder {storage} of saved runs; --history names another.")
         storage = None
+    files.check_places(chosen.output, chosen.markdown, directories=(chosen.figures, chosen.results_csv))
     pair = [_one(run, storage) for run in chosen.compare or ()]
     named = [path for run in chosen.runs for path in _files(run, storage)] + pair
-    gathered = gather(named, storage, progress=_progress)
+    beside = None if pair and not (chosen.output or chosen.history) else storage  # two runs need no trends
+    gathered = gather(named, beside, progress=_progress)
     for name, text in gathered.remarks:
         print(f"{name}: {text}", file=sys.stderr)
     compared = _compare(gathered, pair) if pair else None

@@ -31,8 +31,8 @@ class SessionReport:
         self.config, self.path = config, Path(path).absolute()
         self.saved = None  # the run as pytest-benchmark saved it, if it did
         self.lines = []
-        if not self.path.parent.is_dir():
-            raise SuiteError(f"--report={path}: there is no folder {self.path.parent}.")
+        if self.path.is_dir() or not self.path.parent.is_dir():
+            raise SuiteError(f"--report={path}: name a file in a folder that is there.")
 
     @pytest.hookimpl(trylast=True)
     def pytest_benchmark_update_json(self, output_json):
@@ -68,11 +68,9 @@ class SessionReport:
         storage = getattr(self.config._benchmarksession.storage, "path", None)
         gathered = gather((), storage if storage and storage.is_dir() else None, today=run)
         self.lines += [f"{name}: {text}" for name, text in gathered.remarks]
-        self.lines += [f"wrote {path}" for path in files.write(gathered, self.path)]
         summary = os.environ.get("GITHUB_STEP_SUMMARY")
-        if summary:
-            with Path(summary).open("a", encoding="utf-8") as file:
-                file.write(files.as_markdown(gathered))
+        written = files.write(gathered, self.path, append_to=Path(summary) if summary else None)
+        self.lines += [f"wrote {path}" for path in written]
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter):

@@ -41,9 +41,7 @@ def judge(benchmark, row, metric, margin, window, min_runs, alpha):
     cell = Cell(benchmark, row["framework"], metric, Verdict.MISSING, trials=len(row["trials"]), alpha=alpha)
     source = memory_source(row) if metric == "peak_memory_bytes" else None
     today = values(row, metric, source)
-    if METRICS[metric].unit == "s":
-        window = [earlier for earlier in window if not earlier.get("disturbed_trials")]
-    runs = [found for found in (values(earlier, metric, source) for earlier in window) if found]
+    runs = [found for found in (evidence(earlier, metric, source) for earlier in window) if found]
     cell = cell.but(runs=len(runs))
     if not today:
         return cell.but(note="not every trial has it.")
@@ -61,6 +59,15 @@ def judge(benchmark, row, metric, margin, window, min_runs, alpha):
         note = f"others used the machine beside {disturbed} of {cell.trials} trials; run it again when it is quiet."
         return cell.but(verdict=Verdict.INCONCLUSIVE, note=note)
     return cell
+
+
+def evidence(row, metric, source=None):
+    """Return an earlier row's values of a metric; None where one is missing, and for times where it was disturbed.
+
+    :param source: of the memory.
+    """
+    disturbed = METRICS[metric].unit == "s" and row.get("disturbed_trials")
+    return None if disturbed else values(row, metric, source)
 
 
 def _accuracy(benchmark, row, window):

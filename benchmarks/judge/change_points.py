@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import log
-from statistics import median
+from statistics import geometric_mean, median
 
 LEAST_RUNS = 5  # on either side of a change; fewer may be a slow hour of the machine's
 PENALTY = 4  # in units of the noise's variance times log(n); a simulation in the tests says what comes of it
+
+
+def level_changes(values):
+    """Return ``[(index, new/old), ...]``: where a new level begins, and its ratio to the one before.
+
+    A level is the geometric mean of its values.
+
+    :param values: positive numbers, in the order of the runs.
+    """
+    starts = change_points(values)
+    bounds = [0, *starts, len(values)]
+    levels = [geometric_mean(values[start:stop]) for start, stop in pairwise(bounds)] if starts else []
+    return [(at, after / before) for at, (before, after) in zip(starts, pairwise(levels))]
 
 
 def change_points(values):

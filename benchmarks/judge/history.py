@@ -17,6 +17,8 @@ from benchmarks.judge.lookback import Lookback, differences
 from benchmarks.judge.saved_run import read_run
 from benchmarks.judge.storage import number
 
+WINDOW = 20  # accepted runs that the gate judges by
+MIN_RUNS = 8  # below so many it gives no verdict
 REACH = 10  # windows' worth of runs that are looked at, however few of them count
 
 

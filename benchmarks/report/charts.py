@@ -15,12 +15,12 @@ HEIGHT = 260  # pixels
 ROW_HEIGHT = 26  # of a chart with a line for each framework
 
 
-def chart(rows, title=None):
+def chart(rows):
     """Return an empty chart over named rows, as wide as the page lets it be.
 
     :param rows: the name by which the page, or a file's writer, binds them.
     """
-    return alt.Chart(alt.NamedData(rows), title=title or alt.Undefined)
+    return alt.Chart(alt.NamedData(rows))
 
 
 def specification(made, height=HEIGHT):

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 from benchmarks.judge.verdict import Verdict
 from benchmarks.report.charts import HEIGHT, ROW_HEIGHT, specification
+from benchmarks.report.glyphs import RUNS
 from benchmarks.report.lenient import Record
 from benchmarks.report.sections import about, budget, comparison, seed, trends, trials, verdict
 
 SCHEMA = 1
-TABLED_RUNS = 20  # of a trend that stand in its table as text; the download has all
+MOST_BREAKS = 100  # changes of the machine that a benchmark's trend shows, the newest: runners may alternate
+TOLD_BREAKS = 5  # of them, in words
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ def content(gathered):
     found = trends.series(gathered.runs)
     trends.add_windows(found, gathered.history, run, gathered.runs)
     gate = Record(run.data).record("gate")
-    dots, epochs = trials.rows(run), seed.epochs(run)
+    dots, epochs, panels = trials.rows(run), seed.epochs(run), comparison.tradeoffs(compared)
     data = {
         "schema": SCHEMA,
         "shown": run.name,
@@ -49,14 +51,16 @@ def content(gathered):
         "seed": seed.rows(epochs),
         "budget": budget.rows(run),
         "clocks": trials.clock_rows(run),
-        "tradeoff": [{**row, "panel": title} for title, rows in comparison.tradeoffs(compared).items() for row in rows],
+        "tradeoff": [{**row, "panel": title} for title, rows in panels.items() for row in rows],
         **_history(gathered.runs, found),
     }
     dated = all(data["runs"]["when"])
     sentence, tone = verdict.sentence(gate)
+    judged = verdict.judged_against(gate)
     shown = {
         "sentence": sentence,
         "tone": tone,
+        "judged": judged,
         "cells": data["gate"],
         "urgent": [cell for cell in data["gate"] if cell["urgent"]],
         "findings": _texts(gate.get("findings")) + _texts(gate.get("cautions")),
@@ -66,11 +70,13 @@ def content(gathered):
         },
         "seed": data["seed"],
         "published": seed.published(),
+        "unlike_the_seed": seed.differences(run),
         "measures": seed.MEASURES,
         "budget": data["budget"],
         "clocks": data["clocks"],
         "strips": list(comparison.groups(dots)),
-        "panels": comparison.tradeoffs(compared),
+        "panels": list(panels),
+        "tabled": RUNS,
         "trends": [_trend(number, its, gathered.runs) for number, its in enumerate(found)],
         "reference": data["reference"],
         "many": len(gathered.runs) > 1,
@@ -117,9 +123,10 @@ def _history(runs, found):
                 "framework": its.framework,
                 **dict(zip(("execution", "data", "precision"), its.points[-1].contract or ("", "", ""))),
                 "device": its.points[-1].device,
+                "memory_source": its.points[-1].memory_source,
                 "window": its.window,
-                "changes": [{"run": run, "ratio": its.level_change(run)} for run in its.changes],
-                "breaks": [{"run": run, "text": "; ".join(text)} for run, text in its.breaks],
+                "changes": [{"run": run, "ratio": ratio} for run, ratio in its.changes],
+                "breaks": [{"run": run, "text": "; ".join(text)} for run, text in its.breaks[-MOST_BREAKS:]],
             }
             for its in found
         ],
@@ -128,8 +135,12 @@ def _history(runs, found):
             "benchmark": [benchmark for _, benchmark, *_ in points],
             **{
                 name: [getattr(point, name) for *_, point, _ in points]
-                for name in ("seconds", "low", "high", "first_epoch_seconds", "memory_bytes", "accuracy")
+                for name in ("seconds", "low", "high", "first_epoch_seconds", "accuracy")
             },
+            "memory_bytes": [
+                point.memory_bytes if point.memory_source == found[benchmark].points[-1].memory_source else None
+                for _, benchmark, point, _ in points
+            ],
             "ratio": [ratio for *_, ratio in points],
         },
     }
@@ -177,7 +188,7 @@ def _trend(number, its, runs):
             "state": runs[at].state,
             "point": point,
         }
-        for at, point in list(zip(its.runs, its.points))[-TABLED_RUNS:][::-1]
+        for at, point in list(zip(its.runs, its.points))[-RUNS:][::-1]
     ]
     summary = its.summary()
     if summary["change"] is not None:
@@ -185,7 +196,12 @@ def _trend(number, its, runs):
         summary["change_text"] = f"{at.when[:10]} {at.commit[:10]}".strip() or at.name
     execution, _, precision = its.points[-1].contract or ("", "", "")
     summary |= {"execution": execution, "precision": precision, "device": its.points[-1].device}
-    return {**summary, "number": number, "latest": latest, "changed_machine": [text for _, text in its.breaks]}
+    return {
+        **summary,
+        "number": number,
+        "latest": latest,
+        "changed_machine": [text for _, text in its.breaks[-TOLD_BREAKS:]],
+    }
 
 
 def _filters(compared):

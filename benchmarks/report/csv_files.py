@@ -69,10 +69,15 @@ def _mib(value):
     return None if value is None else value / MIB
 
 
+def _no_formula(value):
+    """Return a text that a spreadsheet would run with an apostrophe before it, anything else as it is."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+
+
 def _write(path, rows):
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: _no_formula(value) for name, value in row.items()} for row in rows)
     atomic_write(path, text.getvalue().encode())
     return path

@@ -57,8 +57,8 @@ def gather(files=(), storage=None, today=None, progress=lambda done, of: None):
     reader.read_files(files)
     named = list(reader.runs)
     if today is not None:
-        named = [reader.add(saved_runs.from_data(today, "this session", keep=True))]
-        reader.today = named[0].when
+        named = [reader.add(saved_runs.from_data(saved_runs.cleaned(today), "this session", keep=True))]
+        reader.today = named[0]
     if history is not None:
         reader.read_history()
     if not reader.runs:
@@ -90,7 +90,7 @@ class _Reader:
         self.names = history.names() if history else []
         self.total = files + len(self.names)
         self.runs, self.remarks, self.by_path, self.fingerprints = [], [], {}, {}
-        self.today = None  # when the run was saved that is shown before it is read, if it is
+        self.today = None  # the run that is shown, and read once more where it was saved, too
         self.seen = set()  # resolved paths: a file may be named that is part of the history, too
         self.storage = history.directory.resolve() if history else None
 
@@ -113,7 +113,8 @@ class _Reader:
         self.progress(len(self.seen), self.total)
         try:
             run, remark = saved_runs.read(path, name, history)
-            if self.today and run.when == self.today:
+            if self.today and run.when == self.today.when:
+                self.today.name, self.today.state, self.today.why = run.name, run.state, run.why
                 return
             self.add((run, remark))
             if run.points:

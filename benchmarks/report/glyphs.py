@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 BARS = "▁▂▃▄▅▆▇█"
+RUNS = 20  # the newest, that a trend in text shows
 
 
 def sparkline(values):

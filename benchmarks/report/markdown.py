@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from benchmarks.report.glyphs import sparkline
+import re
+
+from benchmarks.report.glyphs import RUNS, sparkline
 from benchmarks.report.lenient import Record
 from benchmarks.report.saved_runs import contract, is_ours
 
@@ -11,7 +13,6 @@ HEADINGS = ("framework", "version", "contract", "environment", "epoch", "first e
 HEADINGS += ("memory, host", "accuracy", "parity: loss", "update")
 LEFT = 4  # columns that hold words
 EXECUTIONS = ("eager", "compiled", "graph", "fused-epoch")
-GLYPHS = 20  # runs that a trend shows
 
 
 def summary(sentence, urgent, data, trends):
@@ -43,7 +44,7 @@ def table(saved, trends=()):
     headings = (*HEADINGS, *(["trend"] if trends else []))
     lines = [table_row(headings), table_row("---" if i < LEFT else "---:" for i in range(len(headings)))]
     for bench in benches:
-        glyphs = [sparkline(trends.get(bench.text("fullname"), ())[-GLYPHS:])] if trends else []
+        glyphs = [sparkline(trends.get(bench.text("fullname"), ())[-RUNS:])] if trends else []
         lines.append(table_row([*_cells(bench.record("extra_info")), *glyphs]))
     return "\n".join(lines) + "\n"
 
@@ -53,11 +54,22 @@ def table_row(cells):
     return "| " + " | ".join(map(escape, cells)) + " |"
 
 
+class Code(str):
+    """Markdown that is to stay as it is, from :func:`code`."""
+
+
+def code(text):
+    """Return a code span of a text."""
+    return Code("`" + re.sub(r"[`|\\\r\n]", " ", text) + "`")
+
+
 def escape(text):
-    """Return text that stays text: neither HTML nor the end of a cell or of a row."""
-    for old, new in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "\\|"), ("\n", " ")):
+    """Return text that stays text: neither HTML nor Markdown, nor the end of a cell or of a row."""
+    if isinstance(text, Code):
+        return text
+    for old, new in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("\n", " "), ("\r", " ")):
         text = text.replace(old, new)
-    return text
+    return re.sub(r"[\\`*_\[\]!|~]", r"\\\g<0>", text)
 
 
 def _order(bench):
@@ -75,7 +87,7 @@ def _cells(row):
     known = [(name, version) for name, version in row.record("versions").data.items() if version != "unknown"]
     python = f"Python {row.text('python').rpartition('.')[0]}" if row.text("python") else ""
     return (
-        f"`{row.text('framework')}`",
+        code(row.text("framework")),
         " ".join(f"{name.split('.')[0]} {version}" for name, version in known[:2]),
         ", ".join(filter(None, contract(row))),
         # Pytest's own interpreter may be of any environment, and the record names none.

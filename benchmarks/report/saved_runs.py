@@ -8,21 +8,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from statistics import median
 
 import orjson
 
 from benchmarks.judge.median_interval import median_interval
+from benchmarks.judge.metrics import DEVICE_SOURCES
 from benchmarks.judge.saved_run import Run
 from benchmarks.report.lenient import Record
-
-SOURCES = (  # of the peak memory, those of a device first; RESULTS.md says what each means
-    "nvml_process_peak_bytes",
-    "allocator_reserved_bytes",
-    "nvml_device_delta_peak_bytes",
-    "host_peak_rss_bytes",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,24 +87,31 @@ def parse(content):
 def _parse_as_python(content):
     """Return what a file says that holds what Python writes and JSON does not know: NaN, Infinity, half characters."""
     try:
-        data = json.loads(content, parse_constant=lambda name: None)
-        return orjson.loads(json.dumps(data, ensure_ascii=False).encode(errors="replace"))
+        return cleaned(json.loads(content))
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 
 
-def read(path, name=None, history=None, keep=False):
+def cleaned(data):
+    """Return data as strict JSON gives them back."""
+    strict = json.loads(json.dumps(data, default=str), parse_constant=lambda name: None)
+    return orjson.loads(json.dumps(strict, ensure_ascii=False).encode(errors="replace"))
+
+
+def read(path, name=None, history=None):
     """Return the :class:`SavedRun` in a file, and what is to be said of it, ``""`` if nothing.
 
     :param history: :class:`benchmarks.judge.history.History` that it is part of, to say whether it counts.
-    :param keep: whether to keep all of its data.
     :raises ValueError: where it is no run; OSError where it cannot be read.
     """
-    return from_data(parse(path.read_bytes()), name or path.name, history, keep)
+    return from_data(parse(path.read_bytes()), name or path.name, history)
 
 
 def from_data(data, name, history=None, keep=False):
-    """Return the same of a run that was parsed already."""
+    """Return the same of a run that was parsed already.
+
+    :param keep: whether to keep all of its data.
+    """
     record = Record(data)
     points = tuple(filter(None, map(_point, record.records("benchmarks"))))
     state, why = _state(history, data, name)
@@ -139,12 +140,12 @@ def _remark(data, points):
 
 
 def _date(text):
-    """Return a date as ISO 8601 has it; ``""`` for anything else, which could not be put in order."""
+    """Return a date in UTC, as ISO 8601 has it; ``""`` for anything else, which could not be put in order."""
     try:
-        datetime.fromisoformat(text)
-    except ValueError:
+        found = datetime.fromisoformat(text)
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
+    except (ValueError, OverflowError):
         return ""
-    return text
 
 
 def _state(history, data, name):
@@ -200,5 +201,6 @@ def contract(row):
 
 
 def memory_source(row):
-    """Return the key of a row's ledger that says most of where it trained; ``""`` where it has none."""
-    return next((source for source in SOURCES if row.number("memory", source) is not None), "")
+    """Return the key of a row's ledger that the gate would judge its memory by; ``""`` where it has none."""
+    sources = ("host_peak_rss_bytes",) if row.text("device") == "cpu" else DEVICE_SOURCES
+    return next((source for source in sources if row.number("memory", source) is not None), "")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import textwrap
+
+from benchmarks.judge.lookback import differences
 from benchmarks.judge.metrics import ACCURACY
 from benchmarks.report.saved_runs import Point
 from benchmarks.report.verdicts import TITLES, quantity
@@ -29,7 +32,23 @@ def compare(a, b):
     rows = [_row(name, metric, first.get(name), second.get(name)) for name in names for metric in FIELDS]
     rows = [row for row in rows if row["a"] is not None or row["b"] is not None]
     a_name, b_name = (a.name, b.name) if a.name != b.name else (f"{a.name} (first)", f"{b.name} (second)")
-    return {"a": a_name, "b": b_name, "note": NOTE, "rows": rows}
+    return {"a": a_name, "b": b_name, "note": " ".join([*_unlike(a, b, first, second), NOTE]), "rows": rows}
+
+
+def _unlike(a, b, first, second):
+    """Return a sentence for everything that makes the two runs differ beside their code."""
+    if a.fingerprint is None or b.fingerprint is None:
+        yield "Not both runs say which machine they are from."
+    else:
+        for field, then, now in differences(a.fingerprint, b.fingerprint):
+            yield f"The machine differs: {field} {then!r} against {now!r}."
+    for name in first.keys() & second.keys():
+        if first[name].contract != second[name].contract or first[name].device != second[name].device:
+            yield f"{name} was trained otherwise: another contract or device."
+        if first[name].memory_source != second[name].memory_source:
+            yield f"{name}'s memory is of two sources, which do not compare."
+        if first[name].disturbed or second[name].disturbed:
+            yield f"{name} was disturbed in {first[name].disturbed} and {second[name].disturbed} trials."
 
 
 def _row(name, metric, a, b):
@@ -60,7 +79,7 @@ def as_text(compared):
     from benchmarks.report.terminal import as_table
 
     headings, lines = _lines(compared)
-    return f"{as_table(headings, lines, right=headings[2:5])}\n{NOTE}"
+    return f"{as_table(headings, lines, right=headings[2:5])}\n{textwrap.fill(compared['note'], 110)}"
 
 
 def _lines(compared):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from statistics import median_low
+
 import altair as alt
 
+from benchmarks.judge.parity import accuracies_agree
 from benchmarks.report.charts import chart, framework_colour
 from benchmarks.report.saved_runs import contract, is_ours
 
@@ -21,7 +24,6 @@ def rows(run):
     """Return a run's rows as dictionaries, group by group, the fastest of each first; unknown figures are None.
 
     :param run: :class:`benchmarks.report.saved_runs.SavedRun` with its data.
-    :param benches: its benchmarks as :class:`Record`, those of this suite.
     """
     points = {point.benchmark: point for point in run.points}
     found = [_row(bench, points[bench.text("fullname")]) for bench in benches(run) if bench.text("fullname") in points]
@@ -158,20 +160,26 @@ def tradeoff_chart(frameworks):
 
 
 def tradeoffs(found):
-    """Return the rows that compare in time and memory at equal accuracy: ``{title: rows}``, each by one source."""
-    from benchmarks.judge.parity import accuracies_agree
+    """Return the rows that compare in time and memory: ``{title: rows}``, by device, workload and memory source.
 
+    All of a panel's rows have the same accuracy, which is that of most: others train something else.
+    """
     panels = {}
     for row in found:
-        source = next((source for source in MEMORY if row[source] is not None), None)
-        if source is None or row["accuracy"] is None or not row["whole"]:
+        if row["accuracy"] is None or not row["whole"]:
             continue
-        rows_ = panels.setdefault((row["device"], source, row["workload"]), [])
-        if not rows_ or accuracies_agree(rows_[0]["accuracy"], row["accuracy"]):
-            rows_.append({**row, "mebibytes": row[source] / 2**20, "source": source})
+        for source, title in MEMORY.items():
+            if row[source] is not None and (row["device"] != "cpu" or source == "host_peak_rss_bytes"):
+                title = f"{device_title(row['device'])}; {row['workload']}: {title}"
+                panels.setdefault(title, []).append({**row, "mebibytes": row[source] / 2**20, "source": source})
+    alike = {title: _of_the_usual_accuracy(rows_) for title, rows_ in panels.items()}
     return {
-        f"{device_title(rows_[0]['device'])}: {MEMORY[rows_[0]['source']]}, "
-        f"at an accuracy of {rows_[0]['accuracy']:.4f}": rows_
-        for rows_ in panels.values()
+        f"{title}, at an accuracy of {rows_[0]['accuracy']:.4f}": rows_
+        for title, rows_ in alike.items()
         if len(rows_) > 1
     }
+
+
+def _of_the_usual_accuracy(rows_):
+    usual = median_low(row["accuracy"] for row in rows_)
+    return [row for row in rows_ if accuracies_agree(row["accuracy"], usual)]

@@ -8,7 +8,7 @@ from benchmarks.judge.summary import mean_and_deviation
 from benchmarks.report.charts import chart, framework_colour
 from benchmarks.report.csv_files import epochs_of
 from benchmarks.report.saved_runs import contract
-from benchmarks.report.sections.comparison import benches
+from benchmarks.report.sections.comparison import benches, device_title
 
 # As published: means over 6 runs of 6 epochs, the first with its compilation included, all in one process; the memory
 # is the device's increase by NVML, whose standard deviations are as large as the values.
@@ -17,6 +17,7 @@ PUBLISHED = [
     {"framework": "PyTorch", "time_mean": 1.520, "accuracy_mean": 0.8886, "peak_memory_mib_mean": 29.8},
     {"framework": "Keras", "time_mean": 2.782, "accuracy_mean": 0.8878, "peak_memory_mib_mean": 44.5},
 ]
+SEED = {"data": "mnist", "layer_sizes": [784, 1024, 1024, 10], "batch_size": 128, "epochs": 6}
 PUBLISHED_ON = "NVIDIA RTX A5000"
 MEASURES = {
     "time": "seconds of an epoch, the first included",
@@ -39,7 +40,19 @@ def epochs(run):
 
 def _conditions(row):
     execution, data, precision = contract(row)
-    return {"execution": execution, "data": data, "precision": precision, "device": row.text("device")}
+    device = row.text("device")
+    same = {"execution": execution, "data": data, "precision": precision, "device": device}
+    return {**same, "device_title": device_title(device)}
+
+
+def differences(run):
+    """Return what a run trained otherwise than the seed experiment did, in words."""
+    found = []
+    for bench in benches(run):
+        row = bench.record("extra_info")
+        asked = {"data": row.text("dataset", "name"), **row.record("workload").data}
+        found += [f"{name} {asked[name]!r}, not {was!r}" for name, was in SEED.items() if asked.get(name, was) != was]
+    return list(dict.fromkeys(found))
 
 
 def rows(found):
@@ -50,15 +63,18 @@ def rows(found):
     by_framework = {}
     for epoch in found:
         by_framework.setdefault(epoch["framework"], []).append(epoch)
-    same = ("framework", "execution", "data", "precision", "device")
-    means = [{**{name: its[0][name] for name in same}, **_means(its)} for its in by_framework.values()]
+    same = ("framework", "execution", "data", "precision", "device", "device_title")
+    on_gpu = any(epoch["device"] != "cpu" for epoch in found)
+    means = [{**{name: its[0][name] for name in same}, **_means(its, on_gpu)} for its in by_framework.values()]
     return sorted(means, key=lambda row: row["time_mean"])
 
 
-def _means(its):
+def _means(its, on_gpu):
     last = max(epoch["epoch"] for epoch in its)
     values = {name: [epoch[name] for epoch in its] for name in MEASURES}
     values["accuracy"] = [epoch["accuracy"] for epoch in its if epoch["epoch"] == last]
+    if on_gpu and its[0]["device"] == "cpu":  # the host's memory, which stands for something else
+        values |= {"peak_memory_mib": [], "avg_memory_mib": []}
     means = {}
     for name, known in values.items():
         mean, deviation = mean_and_deviation(known)

@@ -4,27 +4,23 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from itertools import pairwise
 from math import exp, log
-from statistics import geometric_mean
 
 import altair as alt
 
-from benchmarks.judge.change_points import change_points
+from benchmarks.judge.by_history import evidence
+from benchmarks.judge.change_points import level_changes
+from benchmarks.judge.history import MIN_RUNS, WINDOW
 from benchmarks.judge.lookback import differences
-from benchmarks.judge.metrics import values
 from benchmarks.judge.prediction import expect
 from benchmarks.judge.saved_run import ROW
 from benchmarks.judge.shape import check
 from benchmarks.report.charts import chart, framework_colour
-from benchmarks.report.glyphs import sparkline
+from benchmarks.report.glyphs import RUNS, sparkline
 from benchmarks.report.lenient import Record
 from benchmarks.report.saved_runs import is_ours
 
-WINDOW = 20  # runs, as --gate-window
-LEAST_WINDOW = 8  # runs that the gate wants before it judges
 WINDOW_ALPHA = 0.025  # on either side: the band is to hold 95 % of further runs, benchmark by benchmark
-GLYPHS = 20  # runs that a sparkline shows
 
 
 @dataclass
@@ -33,16 +29,14 @@ class Series:
 
     :param runs: their places among all runs.
     :param points: :class:`benchmarks.report.saved_runs.Point`, one for each.
-    :param rejected: places of those that somebody rejected, which take no part in the levels.
     :param breaks: ``[(run, what changed), ...]``: the places of runs whose machine is another than the run's before.
-    :param changes: places of the runs with which another level begins.
+    :param changes: ``[(run, new/old), ...]``: the places of runs with which another level begins, and its ratio.
     :param window: ``{"first": run, "last": run, "low": seconds, "high": seconds, "size": runs}``; None without one.
     """
 
     benchmark: str
     runs: list
     points: list
-    rejected: set
     breaks: list
     changes: list
     window: dict | None = None
@@ -51,33 +45,19 @@ class Series:
     def framework(self):
         return self.points[-1].framework
 
-    def level_change(self, place):
-        """Return new/old of the levels on either side of a change: of the means of logarithms between changes."""
-        at = self.runs.index(place)
-        bounds = sorted(
-            {0, *(self.runs.index(run) for run in (*self.changes, *(run for run, _ in self.breaks))), len(self.runs)}
-        )
-        before = max(bound for bound in bounds if bound < at)
-        after = min(bound for bound in bounds if bound > at)
-        return self._level(at, after) / self._level(before, at)
-
-    def _level(self, start, stop):
-        known = list(zip(self.runs, self.points))[start:stop]
-        return geometric_mean(point.seconds for place, point in known if place not in self.rejected)
-
     def summary(self):
         """Return the line of this series in the section's table."""
-        last = self.changes[-1] if self.changes else None
+        change, ratio = self.changes[-1] if self.changes else (None, None)
         return {
             "benchmark": self.benchmark,
             "framework": self.framework,
             "runs": len(self.runs),
             "newest": self.points[-1].seconds,
             "window": self.window,
-            "change": last,
-            "change_ratio": self.level_change(last) if last is not None else None,
+            "change": change,
+            "change_ratio": ratio,
             "breaks": len(self.breaks),
-            "glyphs": sparkline([point.seconds for point in self.points[-GLYPHS:]]),
+            "glyphs": sparkline([point.seconds for point in self.points[-RUNS:]]),
         }
 
 
@@ -95,28 +75,33 @@ def series(runs):
 
 def _series(benchmark, its, runs):
     places, points = [place for place, _ in its], [point for _, point in its]
-    breaks = []
-    for before, here in pairwise(places):
-        then, now = runs[before].fingerprint, runs[here].fingerprint
-        if then is not None and now is not None and then is not now and differences(then, now):
-            breaks.append(
-                (here, [f"{name}: {_short(old)} → {_short(new)}" for name, old, new in differences(then, now)])
-            )
+    machines, breaks = [], []  # the machine of each run; one that does not say is taken for the one before it
+    for place in places:
+        then, now = machines[-1] if machines else None, runs[place].fingerprint
+        machines.append(then if now is None else now)
+        if then is None or now is None or then is now:
+            continue
+        differs = differences(then, now)
+        if differs:
+            breaks.append((place, [f"{name}: {_short(old)} → {_short(new)}" for name, old, new in differs]))
+        else:
+            machines[-1] = then  # but for what a kernel's update moves, it is the same
     rejected = {place for place in places if runs[place].state == "rejected"}
-    changes = _changes(its, rejected, {place for place, _ in breaks})
-    return Series(benchmark, places, points, rejected, breaks, changes)
+    changes = _changes(its, rejected, [id(machine) for machine in machines])
+    return Series(benchmark, places, points, breaks, changes)
 
 
-def _changes(its, rejected, breaks):
-    """Look for changes of level between the machine's changes, which are no change of the code."""
-    found, segment = [], []
-    for place, point in [*its, (None, None)]:
-        if place is None or place in breaks:
-            found += [segment[at][0] for at in change_points([point.seconds for _, point in segment])]
-            segment = []
-        if place is not None and place not in rejected:
-            segment.append((place, point))
-    return found
+def _changes(its, rejected, machines):
+    """Look for changes of level machine by machine: another machine's level is no change of the code."""
+    by_machine = {}
+    for (place, point), machine in zip(its, machines):
+        if place not in rejected:
+            by_machine.setdefault(machine, []).append((place, point.seconds))
+    return sorted(
+        (here[at][0], ratio)
+        for here in by_machine.values()
+        for at, ratio in level_changes([seconds for _, seconds in here])
+    )
 
 
 def _short(value):
@@ -140,18 +125,12 @@ def add_windows(found, history, shown, runs):
         if its.benchmark not in rows:
             continue
         window = zip(back.runs[its.benchmark], back.window(its.benchmark, "epoch_seconds"))
-        known = {name: times(row) for name, row in window if name in places}
-        known = {name: logs for name, logs in known.items() if logs}
-        if len(known) >= LEAST_WINDOW:
-            low, high = map(exp, expect(list(known.values()), len(rows[its.benchmark]["trials"]), WINDOW_ALPHA))
-            at = sorted(places[name] for name in known)
-            its.window = {"first": at[0], "last": at[-1], "low": low, "high": high, "size": len(known)}
-
-
-def times(row):
-    """Return the logarithms of a row's epoch times; None where the gate would not judge by them."""
-    found = None if row.get("disturbed_trials") else values(row, "epoch_seconds")
-    return found and [log(value) for value in found]
+        known = {name: evidence(row, "epoch_seconds") for name, row in window if name in places}
+        logs = {name: [log(value) for value in values] for name, values in known.items() if values}
+        if len(logs) >= MIN_RUNS:
+            low, high = map(exp, expect(list(logs.values()), len(rows[its.benchmark]["trials"]), WINDOW_ALPHA))
+            at = sorted(places[name] for name in logs)
+            its.window = {"first": at[0], "last": at[-1], "low": low, "high": high, "size": len(logs)}
 
 
 def _is_sound(row):
@@ -189,7 +168,7 @@ def rows(its, runs, dated):
     return {
         "points": points,
         "window": [window] if window else [],
-        "changes": [{**at(place), "text": f"level {its.level_change(place) - 1:+.1%}"} for place in its.changes],
+        "changes": [{**at(place), "text": f"level {ratio - 1:+.1%}"} for place, ratio in its.changes],
         "breaks": [{**at(place), "text": "; ".join(text)} for place, text in its.breaks],
     }
 
@@ -220,19 +199,20 @@ def reference(runs):
 
 
 def ratios(runs, to):
-    """Return, for each run's points in order, seconds over those of framework ``to`` in the same run and workload."""
+    """Return, for each run's points in order, seconds over those of framework ``to``; None where that is unknown.
+
+    Both are of the same run, device and workload.
+    """
     found = []
     for run in runs:
-        base = {_workload(point): point.seconds for point in run.points if point.framework == to and point.ours}
-        found.append(
-            [_ratio(point.seconds, base.get(_workload(point))) if point.ours else None for point in run.points]
-        )
+        base = {_beside(point): point.seconds for point in run.points if point.framework == to and point.ours}
+        found.append([_ratio(point.seconds, base.get(_beside(point))) if point.ours else None for point in run.points])
     return found
 
 
-def _workload(point):
-    """A benchmark's name but for the framework's: what sets its workload and conditions apart."""
-    return point.benchmark.replace(f"[{point.framework}", "[", 1)
+def _beside(point):
+    """Return the device, and the benchmark's name without the framework's: what sets its workload apart."""
+    return point.device, point.benchmark.replace(f"[{point.framework}", "[", 1)
 
 
 def _ratio(over, under):

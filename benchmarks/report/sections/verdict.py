@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from benchmarks.judge.metrics import ACCURACY
 from benchmarks.judge.verdict import Verdict, smallest_visible
 from benchmarks.report.verdicts import TITLES, quantity
 
@@ -16,34 +17,47 @@ def sentence(gate):
     cells = gate.records("cells")
     said = [cell.text("verdict") for cell in cells]
     failed = int(gate.number("failed_tests") or 0)
-    if failed and not cells:
-        return f"{_count(failed, 'test')} failed, and nothing was judged.", "bad"
-    if not cells:
-        return "The gate was not asked: this report compares, and judges nothing.", "none"
     if Verdict.REGRESSED in said:
         return _regressed([cell for cell in cells if cell.text("verdict") == Verdict.REGRESSED], len(cells)), "bad"
-    if failed or Verdict.VOID in said:
-        return f"{_count(failed or said.count(Verdict.VOID), 'measurement')} failed, so not all could be judged.", "bad"
+    if failed:
+        return f"{_count(failed, 'test')} failed, so not all could be judged.", "bad"
+    if gate.get("interrupted") is True:
+        return "The run was interrupted, so not all was measured and judged.", "open"
+    if not cells:
+        return "The gate was not asked: this report compares, and judges nothing.", "none"
+    if Verdict.VOID in said:
+        return "A benchmark failed, so not all could be judged.", "bad"
     if Verdict.MACHINE in said:
         return "Everything slowed by the same factor: look at the machine before you look at the code.", "open"
     clean = said.count(Verdict.CLEAN) + said.count(Verdict.IMPROVED)
     if clean == len(said):
         return f"Nothing got worse: all {len(said)} figures are as good as they were, within the margins.", "good"
     if said.count(Verdict.MISSING) == len(said):
-        return "There is no verdict yet: the gate needs more accepted runs to judge by.", "none"
+        needs = "more trials" if gate.text("mode") == "against" else "more accepted runs to judge by"
+        return f"There is no verdict yet: the gate needs {needs}.", "none"
     rest = len(said) - clean
     return f"No regression was found: {clean} of {len(said)} figures are clean, {rest} cannot be told yet.", "open"
 
 
+def judged_against(gate):
+    """Return what the gate held this run against, in a sentence; ``""`` if nothing."""
+    if gate.text("mode") == "against":
+        return f"Judged against {gate.text('against')}, which took turns with it in the same session."
+    runs = [cell.number("runs") for cell in gate.records("cells") if cell.number("runs")]
+    if gate.text("mode") == "history" and runs:
+        return f"Judged against the accepted runs before it, {max(runs):g} at the most."
+    return ""
+
+
 def _regressed(cells, of):
-    worst = max(cells, key=lambda cell: cell.number("low") or 0)
-    change = ""
-    was, now = worst.number("was"), worst.number("now")
-    if was and now and worst.text("metric") != "accuracy":
-        change = f", {now / was - 1:+.1%}"
-    what = f"{worst.text('framework')}'s {TITLES.get(worst.text('metric'), worst.text('metric'))}{change}"
+    """Tell the worst: another accuracy goes before everything else, since then something else is trained."""
+    worst = max(cells, key=lambda cell: (cell.text("metric") == ACCURACY, cell.number("low") or 0))
+    metric, was, now = worst.text("metric"), worst.number("was"), worst.number("now")
+    what = f"{worst.text('framework')}'s {TITLES.get(metric, metric)}"
+    if was and now:
+        what += f", {was:.4f} then and {now:.4f} now" if metric == ACCURACY else f", {now / was - 1:+.1%}"
     if len(cells) == 1:
-        return f"One of {of} figures got worse: {what}."
+        return f"One of {of} figures {'changed' if metric == ACCURACY else 'got worse'}: {what}."
     return f"{len(cells)} of {of} figures got worse, most of all {what}."
 
 
