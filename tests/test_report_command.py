@@ -107,10 +107,11 @@ def test_the_markdown_of_one_run_has_no_trend(report, tmp_path):
 
 
 def test_markdown_s_own_signs_are_text(report, tmp_path):
-    name = "a|b<c>&d\ne"
+    name = "![a](b)|b<c>&d\ne`"
     report(save(tmp_path / "a.json", run({benchmark("x"): row(name)}, verdicts={"x": "void"})), "--markdown=summary.md")
     text = (tmp_path / "summary.md").read_text()
-    assert "a\\|b&lt;c&gt;&amp;d e" in text and "<c>" not in text
+    assert "\\!\\[a\\](b)\\|b&lt;c&gt;&amp;d e\\`" in text, "a version's name"
+    assert "| `![a](b) b<c>&d e ` |" in text, "a framework's, in a code span that it does not end"
 
 
 def test_csv_is_what_the_session_would_have_written(report, tmp_path):
@@ -243,10 +244,14 @@ def gate(*verdicts, failed=0, metric="epoch_seconds", **changed):
             "2 of 4 figures got worse, most of all f2's epoch time, +20.0%.",
             "bad",
         ),
-        (gate("regressed", metric="accuracy"), "One of 1 figures got worse: f1's accuracy.", "bad"),
+        (
+            gate("regressed", metric="accuracy"),
+            "One of 1 figures changed: f1's accuracy, 1.0000 then and 1.1000 now.",
+            "bad",
+        ),
         (gate("regressed", was=None), "One of 1 figures got worse: f1's epoch time.", "bad"),
-        (gate("void", "clean"), "1 measurement failed, so not all could be judged.", "bad"),
-        (gate("clean", failed=2), "2 measurements failed, so not all could be judged.", "bad"),
+        (gate("void", "clean"), "A benchmark failed, so not all could be judged.", "bad"),
+        (gate("clean", failed=2), "2 tests failed, so not all could be judged.", "bad"),
         (
             gate("the machine", "the machine", "the machine", "clean"),
             "Everything slowed by the same factor: look at the machine before you look at the code.",
@@ -266,6 +271,16 @@ def gate(*verdicts, failed=0, metric="epoch_seconds", **changed):
             gate("no baseline", "no baseline"),
             "There is no verdict yet: the gate needs more accepted runs to judge by.",
             "none",
+        ),
+        (
+            Record({**gate("no baseline").data, "mode": "against"}),
+            "There is no verdict yet: the gate needs more trials.",
+            "none",
+        ),
+        (
+            Record({**gate("clean").data, "interrupted": True}),
+            "The run was interrupted, so not all was measured and judged.",
+            "open",
         ),
         (gate(), "The gate was not asked: this report compares, and judges nothing.", "none"),
         (Record(None), "The gate was not asked: this report compares, and judges nothing.", "none"),

@@ -37,12 +37,14 @@ def test_beside_a_gate_the_session_appears_once(suite, tmp_path):
     page = tmp_path / "report.html"
     arguments = ("--gate", "--trials=2", *SHORT, f"--report={page}")
     assert suite(*arguments).exit_code == 0
-    assert embedded(page)["runs"]["name"] == ["this session"]
+    (name,) = embedded(page)["runs"]["name"]
+    assert (tmp_path / "storage" / name).is_file(), "it has the name that it was saved by"
     run = suite(*arguments)
     assert run.exit_code == 0, run.output
     data = embedded(page)
-    assert len(data["runs"]["name"]) == 2 and data["runs"]["name"][1] == "this session"
     saved = sorted((tmp_path / "storage").glob("*/*.json"))
+    assert data["runs"]["name"] == [path.relative_to(tmp_path / "storage").as_posix() for path in saved]
+    assert data["runs"]["state"] == ["accepted", "accepted"]
     assert data["runs"]["when"] == [json.loads(path.read_text())["datetime"] for path in saved]
     assert {cell["verdict"] for cell in data["gate"]} == {cell["verdict"] for cell in run.json["gate"]["cells"]}
     assert data["runs"]["fingerprint"] == [0, 0]
@@ -50,7 +52,7 @@ def test_beside_a_gate_the_session_appears_once(suite, tmp_path):
 
 def test_a_page_in_no_folder_is_refused_before_anything_is_measured(suite, tmp_path):
     run = suite(*SHORT, f"--report={tmp_path}/nowhere/report.html")
-    assert run.exit_code == 4 and f"there is no folder {tmp_path}/nowhere" in run.output
+    assert run.exit_code == 4 and "name a file in a folder that is there" in run.output
     assert "Traceback" not in run.output and not (tmp_path / "run.json").exists()
 
 
