@@ -305,7 +305,7 @@ def test_the_comparison_s_figures_are_the_saved_ones(wide):
             for title, (value, text) in zip(table["titles"], shown["cells"]):
                 if value is None:
                     continue
-                path, form = COLUMNS[title]
+                path, form = COLUMNS[re.sub(r"\d+ steps", "epoch", title)]
                 saved = ENTRIES[shown["benchmark"]]
                 saved = reduce(dict.get, path, saved) if path else seconds(saved)
                 if path == ("limit_share",) and saved is not None and saved > 1:

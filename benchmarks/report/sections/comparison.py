@@ -122,9 +122,7 @@ def epoch_chart(frameworks, longest):
     :param longest: seconds at the right end, the same for all groups of a device and a workload.
     """
     y = alt.Y("framework:N", sort=None, title=None)  # the rows come in order, the fastest first
-    x = alt.X(
-        "seconds:Q", title="seconds of an epoch (0 at the left: lengths compare)", scale=alt.Scale(domain=[0, longest])
-    )
+    x = alt.X("seconds:Q", title="seconds, from 0: lengths compare", scale=alt.Scale(domain=[0, longest]))
     tooltip = [
         alt.Tooltip("framework:N"),
         alt.Tooltip("seconds:Q", title="median, s", format=".4f"),
