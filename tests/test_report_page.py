@@ -31,7 +31,7 @@ COLUMNS = {
     "first epoch, s": (("first_epoch_seconds",), "{:.3f}"),
     "images/s": (("images_per_second",), "{:,.0f}"),
     "of the machine's limit": (("limit_share",), "{:.0%}"),
-    "GPU memory, live arrays, MiB": (("memory", "allocator_peak_bytes"), None),
+    "live arrays, by the allocator, MiB": (("memory", "allocator_peak_bytes"), None),
     "host memory, peak RSS, MiB": (("memory", "host_peak_rss_bytes"), None),
     "accuracy": (("accuracy",), "{:.4f}"),
     "parity error: loss": (("parity", "loss"), "{:.0e}"),
@@ -305,7 +305,8 @@ def test_the_comparison_s_figures_are_the_saved_ones(wide):
             for title, (value, text) in zip(table["titles"], shown["cells"]):
                 if value is None:
                     continue
-                path, form = COLUMNS[re.sub(r"\d+ steps", "epoch", title)]
+                title = re.sub(r"\d+ steps", "epoch", title)
+                path, form = COLUMNS[title]
                 saved = ENTRIES[shown["benchmark"]]
                 saved = reduce(dict.get, path, saved) if path else seconds(saved)
                 if path == ("limit_share",) and saved is not None and saved > 1:

@@ -13,8 +13,8 @@ from benchmarks.report.saved_runs import contract, is_ours
 # Each memory source means something else, so each has a column of its own.
 MEMORY = {
     "nvml_process_peak_bytes": "GPU memory, NVML's for the process",
-    "allocator_peak_bytes": "GPU memory, live arrays",
-    "allocator_reserved_bytes": "GPU memory, allocator's pool",
+    "allocator_peak_bytes": "live arrays, by the allocator",
+    "allocator_reserved_bytes": "the allocator's pool",
     "nvml_device_delta_peak_bytes": "GPU memory, device's increase",
     "host_peak_rss_bytes": "host memory, peak RSS",
 }
