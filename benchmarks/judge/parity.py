@@ -142,12 +142,8 @@ def _check_update(name, when, update, expected, rounding):
 
 
 def _check_lag(name, trial):
-    """The median is what counts: one round's lag may be a scheduler's whim, half of them are the trainer's doing.
-
-    Beside others' work even half of them may be a whim: three processes on JAX's core gave it a median of 3 ms. Then
-    the least one counts, since a trainer that does not wait lags in every round.
-    """
-    lag = (min if trial.disturbed else median)(epoch.lag_seconds for epoch in trial.rounds)
+    """The median is what counts: one round's lag may be a scheduler's whim, half of them are the trainer's doing."""
+    lag = median(epoch.lag_seconds for epoch in trial.rounds)
     allowed = max(LAG_SECONDS, LAG_SHARE * trial.epoch_seconds)
     if lag > allowed:
         raise ParityError(
