@@ -1,14 +1,39 @@
 """Workers under other interpreters: environments that are found, named, missing, or too bare to work in."""
 
+import importlib
 import sys
+from types import SimpleNamespace
 
 import pytest
+from fake_nvml import FakeNvml
 
-from benchmarks.frameworks import Entry
+from benchmarks.frameworks import REGISTRY, Entry
+from benchmarks.measure.gpu_builds import built_for_cpus
 from benchmarks.measure.interpreters import find_interpreter, interpreter_of, missing
+from benchmarks.options import Options
 
 HERE = Entry("here", "nowhere:Nobody", ("numpy",), "there")
 ELSEWHERE = Entry("elsewhere", "nowhere:Nobody", ("no_such_module",), "there")
+JAX, MLX, CAFFE2 = (REGISTRY[name] for name in ("jax", "mlx", "caffe2"))
+
+# What the wheels of builds for CPUs and for GPUs leave in site-packages, as far as it tells one from the other.
+CPU_BUILDS = {
+    "jax/__init__.py": "",
+    "jaxlib/__init__.py": "",
+    "torch/__init__.py": "",
+    "torch/version.py": "__version__ = '2.13.0+cpu'\ncuda: Optional[str] = None\nhip: Optional[str] = None\n",
+    "tensorflow/__init__.py": "",
+    "tensorflow/python/platform/build_info.py": "OrderedDict([('is_cuda_build', False), ('is_rocm_build', False)])",
+    "mlx/core.so": "",
+    "mlx_cpu-0.32.4.dist-info/METADATA": "",
+}
+GPU_BUILDS = {
+    **CPU_BUILDS,
+    "jax_plugins/xla_cuda13/__init__.py": "",
+    "torch/version.py": "__version__ = '2.15.0+cu132'\ncuda: Optional[str] = '13.2'\nhip: Optional[str] = None\n",
+    "tensorflow/python/platform/build_info.py": "OrderedDict([('is_cuda_build', True), ('is_rocm_build', False)])",
+    "mlx_cuda_13-0.32.4.dist-info/METADATA": "",
+}
 
 
 def make_environment(directory, name="there"):
@@ -18,6 +43,23 @@ def make_environment(directory, name="there"):
     python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
     python.chmod(0o755)
     return str(python)
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """Call it with files and their texts, and they are all that this interpreter has installed."""
+
+    def install(files):
+        site_packages = tmp_path / "site-packages"
+        for name, text in files.items():
+            (site_packages / name).parent.mkdir(parents=True, exist_ok=True)
+            (site_packages / name).write_text(text)
+        for name in ("jax", "jax_plugins", "jaxlib", "torch", "tensorflow", "mlx", "caffe2", "nvidia"):
+            monkeypatch.delitem(sys.modules, name, raising=False)
+        monkeypatch.setattr(sys, "path", [str(site_packages)])
+        importlib.invalidate_caches()
+
+    return install
 
 
 def test_what_this_interpreter_has_runs_here(tmp_path):
@@ -38,6 +80,119 @@ def test_a_named_interpreter_goes_first(tmp_path):
     make_environment(tmp_path)
     assert find_interpreter(ELSEWHERE, {"elsewhere": "/a/python"}, tmp_path) == ("/a/python", "elsewhere")
     assert find_interpreter(HERE, {"there": "/b/python"}, tmp_path) == ("/b/python", "there")
+
+
+def test_on_a_gpu_a_build_for_gpus_runs_here(tmp_path, installed):
+    """As in an image that brings everything, or in `tox -e gpu`, whatever other environments there are."""
+    installed(GPU_BUILDS)
+    assert find_interpreter(JAX, {}, tmp_path, on_gpu=True) == (None, None)
+    make_environment(tmp_path, "gpu-jax")
+    assert find_interpreter(JAX, {}, tmp_path, on_gpu=True) == (None, None)
+
+
+def test_on_a_gpu_an_environment_goes_before_a_build_for_cpus(tmp_path, installed):
+    installed(CPU_BUILDS)
+    make_environment(tmp_path, "cpu")
+    assert find_interpreter(JAX, {}, tmp_path, on_gpu=True) == (None, None), "no better one exists"
+    shared = make_environment(tmp_path, "gpu")
+    assert find_interpreter(JAX, {}, tmp_path, on_gpu=True) == (shared, "gpu")
+    own = make_environment(tmp_path, "gpu-jax")
+    assert find_interpreter(JAX, {}, tmp_path, on_gpu=True) == (own, "gpu-jax")
+    assert find_interpreter(JAX, {}, tmp_path, on_gpu=False) == (None, None)
+
+
+def test_on_a_gpu_what_is_missing_here_runs_in_its_environment_of_gpus_alone(tmp_path, installed):
+    installed({})
+    cpu = make_environment(tmp_path, "mlx")
+    assert find_interpreter(MLX, {}, tmp_path) == (cpu, "mlx")
+    assert find_interpreter(MLX, {}, tmp_path, on_gpu=True) == (None, None), "it would train on a CPU beside GPUs"
+    gpu = make_environment(tmp_path, "gpu-mlx")
+    assert find_interpreter(MLX, {}, tmp_path, on_gpu=True) == (gpu, "gpu-mlx")
+    assert find_interpreter(MLX, {}, tmp_path) == (cpu, "mlx")
+
+
+def test_on_a_gpu_what_has_no_build_for_it_runs_where_it_always_does(tmp_path, installed):
+    installed(CPU_BUILDS)
+    python = make_environment(tmp_path, "caffe2")
+    make_environment(tmp_path, "gpu-torch")
+    assert find_interpreter(CAFFE2, {}, tmp_path, on_gpu=True) == (python, "caffe2")
+    installed({**CPU_BUILDS, "caffe2/python/__init__.py": ""})
+    assert find_interpreter(CAFFE2, {}, tmp_path, on_gpu=True) == (None, None)
+
+
+def test_on_a_gpu_a_named_interpreter_goes_first(tmp_path, installed):
+    installed(GPU_BUILDS)
+    make_environment(tmp_path, "gpu-jax")
+    for name in ("jax", "gpu-jax", "gpu", "cpu"):
+        assert find_interpreter(JAX, {name: "/a/python"}, tmp_path, on_gpu=True) == ("/a/python", name)
+    both = {"cpu": "/a/python", "gpu-jax": "/b/python"}
+    assert find_interpreter(JAX, both, tmp_path, on_gpu=True) == ("/b/python", "gpu-jax")
+    assert find_interpreter(JAX, both, tmp_path) == ("/a/python", "cpu")
+
+
+def test_builds_for_cpus_are_told_from_their_files(installed):
+    modules = ["jax", "jaxlib", "torch", "tensorflow", "mlx.core", "numpy", "no_such_module"]
+    installed(CPU_BUILDS)
+    assert built_for_cpus(modules) == ["jax", "torch", "tensorflow", "mlx.core"]
+
+
+def test_builds_for_gpus_are_told_from_their_files(installed):
+    installed(GPU_BUILDS)
+    assert built_for_cpus(["jax", "jaxlib", "torch", "tensorflow", "mlx.core"]) == []
+
+
+def test_a_build_whose_files_do_not_tell_is_left_to_its_worker(installed):
+    installed({"torch/__init__.py": "", "tensorflow/__init__.py": "", "mlx/core.so": ""})
+    assert built_for_cpus(["torch", "tensorflow", "mlx.core"]) == []
+
+
+@pytest.mark.parametrize("folder", ["nvidia/cuda_nvrtc/lib", "nvidia/cu13/lib"])  # CUDA 12's wheel, and CUDA 13's
+def test_tinygrad_is_told_of_the_compiler_in_a_wheel(installed, tmp_path, monkeypatch, folder):
+    pytest.importorskip("tinygrad")
+    monkeypatch.setenv("CACHEDB", str(tmp_path / "cache.db"))  # else its import here sets it, for later tests too
+    from benchmarks.frameworks import tinygrad
+
+    loaded = []
+    monkeypatch.setattr(tinygrad.ctypes, "CDLL", loaded.append)
+    monkeypatch.setenv("NVRTC_PATH", "/of/its/user")
+    files = ("libnvrtc.so.13", "libnvrtc.alt.so.13", "libnvrtc-builtins.so.13.0", "libnvrtc-builtins.alt.so.13.0")
+    installed({f"{folder}/{name}": "" for name in files})
+    tinygrad.use_nvrtc_of_a_wheel()
+    assert tinygrad.os.environ["NVRTC_PATH"] == "/of/its/user" and not loaded
+    monkeypatch.delenv("NVRTC_PATH")
+    tinygrad.use_nvrtc_of_a_wheel()
+    assert tinygrad.os.environ["NVRTC_PATH"] == str(tmp_path / "site-packages" / folder / "libnvrtc.so.13")
+    assert loaded == [str(tmp_path / "site-packages" / folder / "libnvrtc-builtins.so.13.0")]
+
+
+@pytest.mark.parametrize(
+    ("device", "gpu", "expected"),
+    [("gpu", False, True), ("gpu", True, True), ("auto", True, True), ("auto", False, False), ("cpu", True, False)],
+)
+def test_a_session_trains_on_a_gpu_where_it_is_told_to_or_finds_one(monkeypatch, device, gpu, expected):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setitem(sys.modules, "pynvml", FakeNvml(refuses=() if gpu else ("nvmlInit",)))
+    assert Options.on_gpu(SimpleNamespace(device=device)) is expected
+
+
+def test_a_session_on_a_gpu_joins_the_environments_of_gpus(suite, tmp_path):
+    python = make_environment(tmp_path, "gpu-mlx")
+    with open(python, "w") as file:
+        file.write("#!/bin/sh\necho this is the environment of GPUs >&2\nexit 1\n")
+    run = suite("--device=gpu", f"--envs={tmp_path}", frameworks="mlx")
+    outcome, message = run.outcomes["mlx"]
+    assert outcome == "failure" and "this is the environment of GPUs" in message
+
+
+@pytest.mark.parametrize(("device", "environment"), [("gpu", "gpu-mlx"), ("cpu", "mlx")])
+def test_a_missing_framework_names_the_environment_for_the_device(suite, tmp_path, device, environment):
+    (tmp_path / "bare" / "mlx").mkdir(parents=True)
+    (tmp_path / "bare" / "mlx" / "__init__.py").write_text("")  # hides MLX, if this interpreter has it
+    bare = {"PYTHONPATH": str(tmp_path / "bare")}
+    run = suite(f"--device={device}", f"--envs={tmp_path}", frameworks="mlx", environment=bare)
+    outcome, message = run.outcomes["mlx"]
+    assert outcome == "skipped"
+    assert f"`tox run --notest -e {environment}` installs it" in message
 
 
 def test_modules_are_looked_for_without_being_imported(tmp_path, monkeypatch):

@@ -21,6 +21,8 @@ class Entry:
     :param requires: the modules it stands on, the framework itself first; where one is missing, the entry is skipped.
     :param environment: the tox environment that has them.
     :param variables: pairs of environment variable and value, set before the framework is imported.
+    :param gpu_environments: the tox environments that have them built for a GPU, the one to prefer first; empty where
+        there is no such build.
     """
 
     name: str
@@ -28,10 +30,30 @@ class Entry:
     requires: tuple = ()
     environment: str | None = None
     variables: tuple = ()
+    gpu_environments: tuple = ()
+
+    def environments(self, on_gpu):
+        """Return the names of the tox environments that it may train in, on a GPU or on a CPU, the preferred first."""
+        if on_gpu and self.gpu_environments:
+            return self.gpu_environments
+        return (self.environment,) if self.environment else ()
+
+
+# An entry's environments on a GPU machine, by its environment elsewhere and the module that computes: first one for a
+# single framework, with the newest CUDA that it knows, then the one for all that can share.
+_GPU_ENVIRONMENTS = {
+    ("cpu", "jax"): ("gpu-jax", "gpu"),
+    ("cpu", "torch"): ("gpu-torch", "gpu"),
+    ("cpu", "tensorflow"): ("gpu-tensorflow", "gpu"),
+    ("cpu", "tinygrad"): ("gpu-tinygrad", "gpu"),
+    ("mlx", "mlx.core"): ("gpu-mlx",),
+}
 
 
 def _entry(name, place, *requires, environment="cpu", **variables):
-    return Entry(name, f"benchmarks.frameworks.{place}", requires, environment, tuple(variables.items()))
+    gpu = filter(None, (_GPU_ENVIRONMENTS.get((environment, module)) for module in requires))
+    pairs = tuple(variables.items())
+    return Entry(name, f"benchmarks.frameworks.{place}", requires, environment, pairs, next(gpu, ()))
 
 
 _KERAS_ON_TENSORFLOW = {"KERAS_BACKEND": "tensorflow"}
@@ -77,6 +99,17 @@ REGISTRY = {
 }
 DEFAULT = ("jax", "torch", "keras")
 LIMIT_SETTERS = ("jax", "torch")  # whose matrix products the machine's limit is measured with, the best of them
+
+
+def preallocation(wanted):
+    """Return the environment variables that let JAX and TensorFlow take most of a GPU at once, or keep them from it.
+
+    JAX takes 75 % of it unless told, TensorFlow nearly all; TF_FORCE_GPU_ALLOW_GROWTH overrules what a trainer asks.
+    """
+    return {
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "true" if wanted else "false",
+        "TF_FORCE_GPU_ALLOW_GROWTH": "false" if wanted else "true",
+    }
 
 
 def select(patterns, registry):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import importlib.util
 import os
 import tempfile
+from pathlib import Path
 
 # Kernels from an earlier process would spare the first epoch its compilation; the worker's temporary directory is new.
 os.environ.setdefault("CACHEDB", os.path.join(tempfile.gettempdir(), "tinygrad.db"))
@@ -19,8 +22,29 @@ ALLOW_TF32.value = 0  # the default, said aloud: fp32 means fp32
 NUM_CPU_THREADS.value = threads_asked()  # its own guess heeds a container's quota before the affinity
 
 
+def find_nvrtc():
+    """Return where a wheel has put NVIDIA's compiler, NVRTC, and its built-ins, as two paths; None if none has."""
+    spec = importlib.util.find_spec("nvidia")
+    for place in spec.submodule_search_locations if spec else ():
+        for compiler in sorted(Path(place).glob("*/lib/libnvrtc.so.*")):
+            for builtins in sorted(compiler.parent.glob("libnvrtc-builtins.so.*")):
+                return compiler, builtins
+    return None
+
+
+def use_nvrtc_of_a_wheel():
+    """Tell tinygrad of it, which by itself looks in the system's folders alone."""
+    found = find_nvrtc()
+    if found and "NVRTC_PATH" not in os.environ:
+        compiler, builtins = found
+        ctypes.CDLL(str(builtins))  # NVRTC opens it by its bare name, which works once it is loaded
+        os.environ["NVRTC_PATH"] = str(compiler)
+
+
 def nvidia_backend():
     """Return the name of tinygrad's first backend that can drive an NVIDIA GPU here, or None."""
+    with contextlib.suppress(OSError):  # a library that does not load is told by the backends
+        use_nvrtc_of_a_wheel()
     for name in ("NV", "CUDA"):  # in tinygrad's own order
         with contextlib.suppress(Exception):  # each fails in its own way where there is no GPU, driver or compiler
             _ = Device[name].renderer
