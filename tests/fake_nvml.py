@@ -8,12 +8,17 @@ class NVMLError(Exception):
 
 
 class FakeNvml:
-    """One GPU with 80 GiB, ``used`` bytes in use, ``processes`` {pid: bytes or None}, and throttle ``bits``."""
+    """One GPU with 80 GiB, ``used`` bytes in use, ``processes`` {pid: bytes or None}, and throttle ``bits``.
+
+    ``millijoules`` and ``milliwatts`` are its energy counter and its power; each of these may be a function, which is
+    asked at every reading. ``cut`` is whether it is cut into MIG instances.
+    """
 
     NVML_CLOCK_SM = 1
 
-    def __init__(self, used=0, processes=None, bits=0, refuses=()):
+    def __init__(self, used=0, processes=None, bits=0, refuses=(), millijoules=0, milliwatts=0, cut=False):
         self.used, self.processes, self.bits, self.refuses = used, processes or {}, bits, refuses
+        self.millijoules, self.milliwatts, self.cut = millijoules, milliwatts, cut
         self.asked = []
 
     def __getattribute__(self, name):
@@ -24,6 +29,9 @@ class FakeNvml:
     def nvmlInit(self):
         pass
 
+    def nvmlDeviceGetCount(self):
+        return 1
+
     def nvmlDeviceGetHandleByIndex(self, index):
         self.asked.append(index)
         return "handle"
@@ -33,10 +41,16 @@ class FakeNvml:
         return "handle"
 
     def nvmlDeviceGetMemoryInfo(self, handle):
-        return SimpleNamespace(used=self.used, total=80 * 2**30)
+        return SimpleNamespace(used=_now(self.used), total=80 * 2**30)
 
     def nvmlDeviceGetComputeRunningProcesses(self, handle):
-        return [SimpleNamespace(pid=pid, usedGpuMemory=used) for pid, used in self.processes.items()]
+        return [SimpleNamespace(pid=pid, usedGpuMemory=used) for pid, used in _now(self.processes).items()]
+
+    def nvmlDeviceGetTotalEnergyConsumption(self, handle):
+        return int(_now(self.millijoules))
+
+    def nvmlDeviceGetPowerUsage(self, handle):
+        return int(_now(self.milliwatts))
 
     def nvmlDeviceGetCurrentClocksThrottleReasons(self, handle):
         return self.bits
@@ -63,4 +77,8 @@ class FakeNvml:
         return [1, 1]
 
     def nvmlDeviceGetMigMode(self, handle):
-        return [0, 0]
+        return [int(self.cut), int(self.cut)]
+
+
+def _now(value):
+    return value() if callable(value) else value

@@ -1,18 +1,20 @@
 """The memory ledger: each source by itself, and None, never 0, for what cannot be read."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 from fake_nvml import FakeNvml
-from support import TRAINERS, wait_until
+from support import ROOT, TRAINERS, wait_until
 
 from benchmarks.frameworks import entries_of_file
 from benchmarks.measure import memory
 from benchmarks.measure.gpu import Gpu, find_gpu
-from benchmarks.measure.sampler import MemorySampler
+from benchmarks.measure.sampler import MemorySampler, memory_source, samples_of
 from benchmarks.measure.training import Training, ledger
 from benchmarks.measure.trial import Runner
 from benchmarks.workload.spec import Workload
@@ -62,7 +64,7 @@ def test_sampler_sees_peak_and_average_of_a_process():
     peak, average = window.rss
     assert 200 * MIB < average <= peak < 300 * MIB
     assert window.nvml_process == window.nvml_device_delta == (None, None)
-    assert window.best == window.rss
+    assert memory_source([window], on_gpu=True) == "host_rss"
 
 
 def test_sampler_takes_each_gpu_source_by_itself():
@@ -77,7 +79,9 @@ def test_sampler_takes_each_gpu_source_by_itself():
     assert window.nvml_process[0] == 800
     assert window.nvml_device_delta[0] == 900, "counted from what was in use before the worker started"
     assert window.throttle_reasons == {"hardware thermal slowdown"}, "idle is no throttling"
-    assert window.best == window.nvml_process
+    assert memory_source([window], on_gpu=True) == "nvml_process"
+    assert memory_source([window], on_gpu=False) == "host_rss"
+    assert window.hidden is None
     assert window.clock_mhz == (1755, 1755)
 
 
@@ -98,14 +102,140 @@ def test_an_epoch_says_the_clock_of_the_gpu_that_it_was_trained_on():
         assert (epoch.gpu_clock_mhz, epoch.gpu_throttle_reasons) == (clock, reasons)
 
 
-def test_a_container_that_hides_processes_leaves_the_device_delta():
-    card, nvml = gpu(used=1000)
-    sampler = MemorySampler(card).watch(os.getpid())
-    nvml.used = 4000
+WORKER = 4242
+HOST_S = "it counts as the host does"
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "reason", "others"),
+    [
+        ({}, {}, "NVML lists no process, as in a container that hides them", set()),
+        ({}, {77: 500}, f"NVML lists 77 and not the worker, 4242: {HOST_S}", set()),
+        ({66: 9}, {66: 9, 77: 500}, f"NVML lists 66, 77 and not the worker, 4242: {HOST_S}", {66}),
+        ({}, {77: 500, 78: 9}, f"NVML lists 77, 78 and not the worker, 4242: {HOST_S}", {77, 78}),
+        (
+            {WORKER: 9},
+            {WORKER: 900, 77: 500},
+            f"NVML listed a process 4242 before the worker of that number started, so {HOST_S}",
+            {WORKER},
+        ),
+        ({}, {WORKER: None}, "NVML lists the worker without its memory", set()),
+        ({}, {WORKER: 2**64 - 1}, "NVML lists the worker without its memory", set()),
+    ],
+)
+def test_where_nvml_does_not_tell_the_worker_s_memory_the_device_delta_is_taken_and_said(before, now, reason, others):
+    card, nvml = gpu(used=10 * MIB, processes=before)
+    sampler = MemorySampler(card).watch(WORKER)
+    nvml.used, nvml.processes = 510 * MIB, now
     with sampler:
         window = sampler.look()
-    assert window.nvml_process == (None, None)
-    assert window.best == (3000, 3000.0)
+    assert window.nvml_process == (None, None), "never another process's"
+    assert window.hidden == reason
+    assert window.gpu_others == others
+    assert memory_source([window], on_gpu=True) == "nvml_device_delta"
+    assert samples_of(window, "nvml_device_delta") == (500 * MIB, 500 * MIB)
+    assert sampler.held(WORKER).best == (500 * MIB, "nvml_device_delta")
+
+
+def test_a_process_list_that_is_refused_is_no_empty_one():
+    card, nvml = gpu(used=0, refuses=("nvmlDeviceGetComputeRunningProcesses",))
+    with MemorySampler(card).watch(WORKER) as sampler:
+        nvml.used = 500 * MIB
+        window = sampler.look()
+    assert (window.hidden, window.gpu_others) == ("NVML does not list this GPU's processes", None)
+
+
+def test_a_device_whose_use_does_not_rise_is_told_to_be_another_one():
+    card, nvml = gpu(used=10 * MIB)
+    with MemorySampler(card).watch(WORKER) as sampler:
+        nvml.used = 12 * MIB
+        window = sampler.look()
+    assert window.hidden.endswith("nor did the device's memory in use rise: is this the GPU that is trained on?")
+    assert sampler.held(WORKER).best == (None, None), "two MiB are anybody's"
+
+
+def test_a_process_that_nvml_lists_twice_holds_both():
+    card, nvml = gpu()
+    nvml.nvmlDeviceGetComputeRunningProcesses = lambda handle: [
+        SimpleNamespace(pid=pid, usedGpuMemory=size) for pid, size in ((1, 5), (2, None), (1, 7), (2, 3))
+    ]
+    assert card.holders() == {1: 12, 2: 3}
+
+
+def test_own_process_is_no_foreign_one_and_is_known_again():
+    """With --isolation=none it may have held the GPU before the sampler was made."""
+    card, _ = gpu(processes={os.getpid(): 500, 7: 1})
+    with MemorySampler(card).watch(os.getpid()) as sampler:
+        window = sampler.look()
+    assert sampler.foreign_gpu_processes == [7]
+    assert (window.nvml_process[0], window.gpu_others, window.hidden) == (500, {7}, None)
+
+
+def test_windows_of_an_epoch_are_all_of_one_source():
+    card, nvml = gpu(used=0)
+    with MemorySampler(card).watch(WORKER) as sampler:
+        nvml.used, nvml.processes = 500 * MIB, {WORKER: 400 * MIB}
+        seen = sampler.look()
+        nvml.processes = {}
+        unseen = sampler.look()
+    assert memory_source([seen, unseen], on_gpu=True) == "nvml_device_delta"
+    assert memory_source([seen], on_gpu=True) == "nvml_process"
+
+
+def proc(path, own, *others):
+    """Make a /proc in which this process has another number, and others have (number, parent, NSpid)."""
+    (path / "self").symlink_to(str(own))
+    for number, parent, ids in others:
+        (path / str(number)).mkdir(parents=True)
+        ids = "\t".join(map(str, ids))
+        (path / str(number) / "status").write_text(f"Name:\tpython\nPid:\t{number}\nPPid:\t{parent}\nNSpid:\t{ids}\n")
+    return path
+
+
+def test_a_worker_s_number_in_an_outer_proc_is_found(tmp_path):
+    """Others have the number inside their own namespaces, or in the outer one; neither is this process's child."""
+    own = os.getpid() + 100_000
+    others = (WORKER, 1, [WORKER]), (5001, own, [5001, 8]), (5002, 99, [5002, WORKER]), (5003, own, [5003, WORKER])
+    found = proc(tmp_path, own, *others)
+    assert memory.id_in_proc(WORKER, found) == 5003
+    assert memory.id_in_proc(os.getpid(), found) == own
+    assert memory.id_in_proc(9, found) is None
+    assert memory.id_in_proc(WORKER, tmp_path / "nothing") == WORKER
+    ordinary = tmp_path / "ordinary"
+    ordinary.mkdir()
+    assert memory.id_in_proc(WORKER, proc(ordinary, os.getpid())) == WORKER
+
+
+UNSHARE = ["unshare", "--user", "--map-root-user", "--pid", "--fork"]  # and /proc stays the outer namespace's
+IN_A_NAMESPACE = """
+import os, subprocess, sys
+sys.path[:0] = sys.argv[1:]
+from fake_nvml import FakeNvml
+from benchmarks.measure.gpu import Gpu
+from benchmarks.measure.sampler import MemorySampler
+from benchmarks.measure.memory import id_in_proc
+nvml = FakeNvml()
+sampler = MemorySampler(Gpu(nvml, "handle"))
+with subprocess.Popen([sys.executable, "-c", "held = bytearray(90 << 20); print(1, flush=True); input()"],
+                      stdin=-1, stdout=-1) as worker:
+    worker.stdout.readline()
+    outer = id_in_proc(worker.pid)
+    nvml.processes = {outer: 777}
+    with sampler.watch(worker.pid):
+        window = sampler.look()
+    worker.stdin.close()
+print(os.getpid(), outer != worker.pid, window.nvml_process[0], window.rss[0] > 90 << 20)
+"""
+
+
+@pytest.mark.skipif(
+    shutil.which("unshare") is None or subprocess.run([*UNSHARE, "true"], capture_output=True).returncode != 0,
+    reason="no namespaces to be made here",
+)
+def test_a_worker_is_known_by_the_number_of_the_namespace_that_nvml_and_proc_count_in():
+    code = [sys.executable, "-c", IN_A_NAMESPACE, str(ROOT), str(ROOT / "tests")]
+    done = subprocess.run([*UNSHARE, *code], capture_output=True, text=True)
+    assert done.stdout.split() == ["1", "True", "777", "True"], done.stderr
 
 
 @pytest.mark.parametrize("refused", ["nvmlDeviceGetMemoryInfo", "nvmlDeviceGetComputeRunningProcesses"])

@@ -12,6 +12,7 @@ THROTTLE_REASONS = {
     0x40: "hardware thermal slowdown",
     0x80: "hardware power brake",
 }
+NOT_AVAILABLE = 2**64 - 1
 POWER_CAP = THROTTLE_REASONS[0x04]  # part of running flat out at the card's rated power, so no disturbance
 
 
@@ -26,11 +27,38 @@ def find_gpu():
         return None
 
 
+def visible_gpus():
+    """Return a :class:`Gpu` for each that a framework would see, in its order; empty where :func:`find_gpu` is None."""
+    try:
+        import pynvml
+
+        pynvml.nvmlInit()
+        every = ",".join(map(str, range(pynvml.nvmlDeviceGetCount())))
+        names = os.environ.get("CUDA_VISIBLE_DEVICES", every).split(",")
+        return [Gpu(pynvml, _handle(pynvml, name.strip())) for name in names]
+    except Exception:
+        return []
+
+
+def all_gpus():
+    """Return a :class:`Gpu` for each of the machine, hidden ones too, in NVML's order.
+
+    :raises Exception: where NVML cannot be used: ImportError without ``pynvml``, else NVML's own, named by its class.
+    """
+    import pynvml
+
+    pynvml.nvmlInit()
+    return [Gpu(pynvml, pynvml.nvmlDeviceGetHandleByIndex(i)) for i in range(pynvml.nvmlDeviceGetCount())]
+
+
 def _first_visible(nvml):
-    first = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0].strip()
-    if first.startswith(("GPU-", "MIG-")):
-        return nvml.nvmlDeviceGetHandleByUUID(first)
-    return nvml.nvmlDeviceGetHandleByIndex(int(first))  # CUDA_VISIBLE_DEVICES="" hides all: int() refuses, no GPU
+    return _handle(nvml, os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0].strip())
+
+
+def _handle(nvml, name):
+    if name.startswith(("GPU-", "MIG-")):
+        return nvml.nvmlDeviceGetHandleByUUID(name)
+    return nvml.nvmlDeviceGetHandleByIndex(int(name))  # CUDA_VISIBLE_DEVICES="" hides all: int() refuses, no GPU
 
 
 class Gpu:
@@ -43,22 +71,42 @@ class Gpu:
     def __init__(self, nvml, handle):
         self._nvml, self._handle = nvml, handle
 
+    def uuid(self):
+        """Return what CUDA_VISIBLE_DEVICES may call it, however many there are; None where NVML does not say."""
+        return _text(self._ask("nvmlDeviceGetUUID"))
+
     def used_bytes(self):
         """Return the device memory in use, by whomever."""
         info = self._ask("nvmlDeviceGetMemoryInfo")
         return None if info is None else int(info.used)
 
-    def process_bytes(self, pid):
-        """Return what NVML books on process ``pid``; None where a container hides it, or it holds nothing yet."""
-        for process in self._processes() or ():
-            if process.pid == pid and process.usedGpuMemory is not None:
-                return int(process.usedGpuMemory)
-        return None
+    def holders(self):
+        """Return the memory of each process that computes here, ``{id: bytes}``; None if NVML refuses to list them.
 
-    def process_ids(self):
-        """Return the ids, as the host counts them, of the processes that hold memory here; None if NVML refuses."""
-        processes = self._processes()
-        return None if processes is None else sorted(process.pid for process in processes)
+        The ids are the host's where a container does not hide them; the bytes of one that NVML does not tell are None.
+        Of a MIG instance, the list is that of the handle: the instance's with its UUID, else the whole card's.
+        """
+        processes = self._ask("nvmlDeviceGetComputeRunningProcesses")
+        if processes is None:
+            return None
+        held = {}
+        for process in processes:
+            size = _known_bytes(process.usedGpuMemory)
+            held[process.pid] = size if held.get(process.pid) is None else held[process.pid] + (size or 0)
+        return held
+
+    def energy_joules(self):
+        """Return the energy that the card took since its driver was loaded; None where NVML does not say.
+
+        NVML counts millijoules, of a whole card: where it is cut into MIG instances, an instance's is unknown.
+        """
+        millijoules = self._ask("nvmlDeviceGetTotalEnergyConsumption")
+        return None if millijoules is None or self._is_cut() else millijoules / 1000
+
+    def power_watts(self):
+        """Return what the card draws now; None where NVML does not say, or it is cut into MIG instances."""
+        milliwatts = self._ask("nvmlDeviceGetPowerUsage")
+        return None if milliwatts is None or self._is_cut() else milliwatts / 1000
 
     def clock_mhz(self):
         """Return the clock of the streaming multiprocessors now, in MHz; None where NVML does not say."""
@@ -84,8 +132,18 @@ class Gpu:
             "mig": None if mig is None else bool(mig[0]),
         }
 
-    def _processes(self):
-        return self._ask("nvmlDeviceGetComputeRunningProcesses")
+    def health(self):
+        """Return what may have changed since the card was new, or moves by itself; None for what NVML does not say."""
+        uncorrected, volatile = 1, 0  # NVML_MEMORY_ERROR_TYPE_UNCORRECTED, NVML_VOLATILE_ECC: since the last reboot
+        return {
+            "power_default_milliwatts": self._ask("nvmlDeviceGetPowerManagementDefaultLimit"),
+            "temperature_celsius": self._ask("nvmlDeviceGetTemperature", 0),  # NVML_TEMPERATURE_GPU
+            "uncorrected_memory_errors": self._ask("nvmlDeviceGetTotalEccErrors", uncorrected, volatile),
+        }
+
+    def _is_cut(self):
+        mig = self._ask("nvmlDeviceGetMigMode")
+        return mig is not None and bool(mig[0])
 
     def _ask(self, function, *arguments):
         try:
@@ -98,6 +156,11 @@ class Gpu:
             return getattr(self._nvml, function)()
         except Exception:
             return None
+
+
+def _known_bytes(value):
+    """Return a number of bytes, or None for NVML_VALUE_NOT_AVAILABLE, all bits set (nvml.h), however it is bound."""
+    return None if value is None or not 0 <= value < NOT_AVAILABLE else int(value)
 
 
 def _text(value):

@@ -45,6 +45,28 @@ def rss_bytes(pid):
         return None
 
 
+def id_in_proc(pid, proc="/proc"):
+    """Return the number by which /proc knows this process or a child of it; None where it cannot be found.
+
+    It is another than ours where /proc is mounted from an outer namespace of process ids (pid_namespaces(7)): then
+    /proc/PID is somebody else.
+    """
+    try:
+        outer = os.readlink(f"{proc}/self")
+        if outer == str(os.getpid()):
+            return pid
+        if pid == os.getpid():
+            return int(outer)
+        numbers = [name for name in os.listdir(proc) if name.isdigit()]
+    except OSError:
+        return pid  # no /proc at all
+    for number in numbers:
+        status = f"{proc}/{number}/status"
+        if _number_after("PPid:", status) == int(outer) and _number_after(r"NSpid:.*", status) == pid:
+            return int(number)
+    return None
+
+
 def out_of_memory_kills(vmstat="/proc/vmstat"):
     """Return how many processes the kernel has killed for want of memory since it started, or None."""
     return _number_after("oom_kill", vmstat)

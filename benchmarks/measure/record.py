@@ -45,10 +45,14 @@ class Epoch:
     :param loss: mean training loss.
     :param accuracy: on the test images, right after the epoch; None where it was not examined.
     :param update: sketches of parameters - initial (:mod:`benchmarks.workload.sketch`), likewise; not kept in the JSON.
-    :param memory_peak_bytes: highest sample of the epoch: NVML's for this process, else its device delta, else RSS.
+    :param memory_peak_bytes: highest sample of the epoch, of ``memory_source``.
     :param memory_average_bytes: mean of the same samples.
+    :param memory_source: ``nvml_process``, else ``nvml_device_delta``, else ``host_rss``, which a CPU's always is.
     :param gpu_clock_mhz: mean of the samples of the GPU's clock; None on a CPU, as is the next.
     :param gpu_throttle_reasons: why it clocked down, by NVML's names, in any of them.
+    :param gpu_energy_joules: what the GPU took above its idle power; None on a CPU, where NVML does not count it, where
+        others held the GPU, where the idle power is unknown, and where the counter did not move meanwhile.
+    :param gpu_energy_window_seconds: the wall time that it was counted over, a little more than ``seconds``.
     """
 
     epoch: int
@@ -61,8 +65,11 @@ class Epoch:
     update: list | None = field(default=None, repr=False)
     memory_peak_bytes: float | None = None
     memory_average_bytes: float | None = None
+    memory_source: str | None = None
     gpu_clock_mhz: float | None = None
     gpu_throttle_reasons: list | None = None
+    gpu_energy_joules: float | None = None
+    gpu_energy_window_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -91,6 +98,10 @@ class Trial:
     :param build_seconds: building the trainer.
     :param epochs: all of them, the first included.
     :param attempt: 1, or more where earlier ones were disturbed.
+    :param nvml_process_hidden: why NVML did not tell what it books on the process, in words; None where it did, and on
+        a CPU, as are the next.
+    :param gpu_idle_watts: what the GPU drew at the session's start, with nobody on it.
+    :param gpu_energy_joules: above that, in a steady epoch: all of theirs over their number.
     """
 
     import_seconds: float
@@ -99,6 +110,9 @@ class Trial:
     memory: Memory
     disturbance: Disturbance
     attempt: int = 1
+    nvml_process_hidden: str | None = None
+    gpu_idle_watts: float | None = None
+    gpu_energy_joules: float | None = None
 
     @property
     def first_epoch_seconds(self):

@@ -7,8 +7,10 @@ from dataclasses import replace
 
 from benchmarks.measure.client import InProcess
 from benchmarks.measure.cpu import machine_usage, process_usage
+from benchmarks.measure.energy import used_joules
 from benchmarks.measure.gpu import POWER_CAP
 from benchmarks.measure.record import Disturbance, Epoch, Memory, Trial
+from benchmarks.measure.sampler import memory_source, samples_of
 
 
 class Training:
@@ -25,6 +27,7 @@ class Training:
         self._on_gpu = self.built["device"] != "cpu"
         self._readings, self._windows, self._others = [self.built["memory"]], [], []
         self._parts = []
+        self._epochs_windows = []
         self.epochs = []
 
     def train_epoch(self, number):
@@ -35,7 +38,7 @@ class Training:
     def train_part(self, number, first=0, stop=None):
         """Train the steps from ``first`` up to ``stop`` of an epoch and return how long they took, in seconds."""
         self._sampler.look()
-        watch = _Others(self._worker)
+        watch = _Others(self._worker, self._runner.slot and self._runner.slot.cores)
         part = {"first": first, "stop": stop} if (first, stop) != (0, None) else {}
         timed = self._worker.call("train_epoch", epoch=number, **part)
         self._others.append(watch.stop(timed.pop("call_cpu_seconds")))
@@ -53,7 +56,9 @@ class Training:
         self._parts = []
         images = sum(part["images"] for part in timed)
         switches = [part["involuntary_switches"] for part in timed]
-        sampled = [window.best if self._on_gpu else window.rss for window in windows]
+        self._epochs_windows.append(windows)
+        source = memory_source(windows, self._on_gpu)
+        sampled = [samples_of(window, source) for window in windows] if source else []
         epoch = Epoch(
             epoch=number,
             seconds=sum(part["seconds"] for part in timed),
@@ -64,11 +69,20 @@ class Training:
             **(self._worker.call("examine") if examine else {}),
             memory_peak_bytes=_highest(peak for peak, _ in sampled),
             memory_average_bytes=_mean(average for _, average in sampled),
+            memory_source=source,
             gpu_clock_mhz=_mean(window.clock_mhz[1] for window in windows) if self._on_gpu else None,
             gpu_throttle_reasons=_throttling(windows) if self._on_gpu else None,
+            **(self._energy(windows) if self._on_gpu else {}),
         )
         self.epochs.append(epoch)
         return epoch
+
+    def _energy(self, windows):
+        counted = None not in [window.gpu_energy_joules for window in windows]
+        return {
+            "gpu_energy_joules": used_joules(windows, self._sampler.idle_watts),
+            "gpu_energy_window_seconds": sum(window.seconds for window in windows) if counted else None,
+        }
 
     def drop_epoch(self):
         """Leave the parts since the last epoch out of the record: they were warm-up."""
@@ -81,10 +95,22 @@ class Training:
             build_seconds=self.built["build_seconds"],
             epochs=self.epochs,
             memory=ledger(self._readings, self._windows, self._on_gpu),
+            **(self._of_the_gpu() if self._on_gpu else {}),
             disturbance=disturbance(
                 self._others, self._windows, self._sampler.foreign_gpu_processes, self._runner.max_foreign_cores
             ),
         )
+
+    def _of_the_gpu(self):
+        # The steady epochs' together: the counter's step, which one epoch may be lost in, weighs less there.
+        steady = [window for windows in self._epochs_windows[1:] for window in windows]
+        joules = used_joules(steady, self._sampler.idle_watts)
+        seen = any(window.nvml_process[0] is not None for window in self._windows)
+        return {
+            "nvml_process_hidden": None if seen or not self._windows else self._windows[-1].hidden,
+            "gpu_idle_watts": self._sampler.idle_watts,
+            "gpu_energy_joules": None if joules is None else joules / len(self._epochs_windows[1:]),
+        }
 
 
 def ledger(readings, windows, on_gpu):
@@ -136,15 +162,18 @@ def _throttling(windows):
 
 
 class _Others:
-    """Counts the CPU time that neither the worker nor this process used, from now to :meth:`stop`."""
+    """Counts the CPU time that neither the worker nor this process used, from now to :meth:`stop`.
 
-    def __init__(self, worker):
-        self._in_process = isinstance(worker, InProcess)
-        self._start, self._machine, self._own = time.perf_counter(), machine_usage(), process_usage()
+    :param cores: the numbers of those that nobody else should use; None for all.
+    """
+
+    def __init__(self, worker, cores=None):
+        self._in_process, self._cores = isinstance(worker, InProcess), cores
+        self._start, self._machine, self._own = time.perf_counter(), machine_usage(cores=cores), process_usage()
 
     def stop(self, worker_cpu_seconds):
         """Return wall seconds, CPU seconds of others (stolen ones included), and stolen seconds; or None."""
-        seconds, now = time.perf_counter() - self._start, machine_usage()
+        seconds, now = time.perf_counter() - self._start, machine_usage(cores=self._cores)
         if now is None or self._machine is None:
             return None
         own = (process_usage() - self._own).cpu_seconds

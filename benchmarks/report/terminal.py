@@ -12,7 +12,12 @@ NOTES = (
     "memory: peak, on the device where the trainer runs on one; parity: largest relative error of a loss."
 )
 
-
+# Each means something else, so each but the first says what it is.
+GPU_SOURCES = {
+    "nvml_process_peak_bytes": "gpu",
+    "nvml_device_delta_peak_bytes": "gpu, device delta",
+    "allocator_reserved_bytes": "gpu, reserved pool",
+}
 HEADINGS = ("framework", "contract", "epoch", "spread", "first", "images/s", "limit", "memory", "accuracy", "parity")
 
 
@@ -68,11 +73,11 @@ def cells(row, beside_gpu=False):
     return (
         row["framework"],
         ", ".join([contract["execution"], contract["data"], contract["precision"]]),
-        _or_dash("{:.3f} s", row["epoch_seconds"]),
-        _or_dash("{:.1%}", row["epoch_spread"]),
-        _or_dash("{:.3f} s", row["first_epoch_seconds"] if row["whole_epochs"] else None),
+        or_dash("{:.3f} s", row["epoch_seconds"]),
+        or_dash("{:.1%}", row["epoch_spread"]),
+        or_dash("{:.3f} s", row["first_epoch_seconds"] if row["whole_epochs"] else None),
         f"{row['images_per_second']:,.0f}",
-        _or_dash("{:.0%}", row["limit_share"]),
+        or_dash("{:.0%}", row["limit_share"]),
         _memory(row["memory"]),
         f"{row['accuracy']:.4f}",
         f"{row['parity']['loss']:.0e}",
@@ -88,10 +93,10 @@ def _title(rows):
 
 
 def _memory(memory):
-    for source in ("nvml_process_peak_bytes", "allocator_reserved_bytes", "nvml_device_delta_peak_bytes"):
+    for source, label in GPU_SOURCES.items():
         if memory[source] is not None:
-            return f"{memory[source] / MIB:,.0f} MiB gpu"
-    return _or_dash("{:,.0f} MiB host", memory["host_peak_rss_bytes"], MIB)
+            return f"{memory[source] / MIB:,.0f} MiB {label}"
+    return or_dash("{:,.0f} MiB host", memory["host_peak_rss_bytes"], MIB)
 
 
 def _notes(row, beside_gpu):
@@ -111,5 +116,6 @@ def _notes(row, beside_gpu):
     return "; ".join(notes)
 
 
-def _or_dash(form, value, unit=1):
+def or_dash(form, value, unit=1):
+    """Return a number in ``unit`` as ``form`` has it, or a dash for None."""
     return "-" if value is None else form.format(value / unit)

@@ -17,7 +17,8 @@ def rows(run):
     """Return, for every framework whose limit is known, its parts of a steady epoch and its cores as a dictionary.
 
     ``limit_seconds`` is what the epoch's matrix products alone would take at the best rate measured on this machine;
-    ``rest_seconds`` is all that it took beyond that; ``busy_cores`` is CPU time over wall time.
+    ``rest_seconds`` is all that it took beyond that; ``busy_cores`` is CPU time over wall time. Of a GPU that was
+    profiled, ``device_busy_seconds`` is how long it ran kernels or copies, and ``device_idle_seconds`` the others.
     """
     found = []
     for bench in benches(run):
@@ -28,6 +29,7 @@ def rows(run):
             continue
         cores = row.get("threads", "cores")
         execution, data, precision = contract(row)
+        busy = _device_busy_seconds(row)
         found.append(
             {
                 "framework": row.text("framework"),
@@ -38,11 +40,19 @@ def rows(run):
                 "seconds": seconds,
                 "limit_seconds": flops / limit,
                 "rest_seconds": seconds - flops / limit,
+                "device_busy_seconds": busy,
+                "device_idle_seconds": None if busy is None else max(0.0, seconds - busy),
                 "busy_cores": cpu / seconds if cpu else None,
                 "cores": len(cores) if isinstance(cores, list) else row.number("threads", "cores"),
             }
         )
     return sorted(found, key=lambda row: row["seconds"])
+
+
+def _device_busy_seconds(row):
+    busy, steps = row.number("device_time", "busy_seconds"), row.number("device_time", "steps")
+    whole = row.number("steps_per_epoch")
+    return busy / steps * whole if busy is not None and steps and whole else None
 
 
 def budget_chart():
