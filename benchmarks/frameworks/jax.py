@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +15,8 @@ import numpy as np
 
 from benchmarks.frameworks.trainer import Contract, NoGpu, Trainer
 
+# Where nothing is said, XLA multiplies float32 in TF32 on GPUs that can.
+TF32_BY_DEFAULT = jax.config.jax_default_matmul_precision not in ("float32", "highest")
 jax.config.update("jax_default_matmul_precision", "highest")  # fp32 means fp32: no TF32 on a GPU
 
 
@@ -70,6 +73,88 @@ def xla_threads():
     return names.count("tf_XLAEigen") or None
 
 
+@partial(jax.jit, static_argnames=("count", "precision"))
+def repeated_product(left, right, count, precision):
+    """Compute the same product ``count`` times, in one call: a GPU's takes less than a dispatch."""
+
+    def again(state, _):
+        left, product = state
+        # An element that seems to hang on the last product, and never changes: else XLA takes the product out of the
+        # loop, optimization_barrier or not.
+        corner = jnp.minimum(left[:1, :1], product[:1, :1] + 1e30)
+        left = jax.lax.dynamic_update_slice(left, corner, (0, 0))
+        return (left, jnp.matmul(left, right, precision=precision)), None
+
+    start = left, jnp.matmul(left, right, precision=precision)
+    return jax.lax.scan(again, start, length=count - 1)[0][1]
+
+
+def multiply(left, right, count, precision):
+    at_once = 100 if left.device.platform == "gpu" else 1
+    for _ in range(count // at_once):
+        product = repeated_product(left, right, at_once, precision)
+    for _ in range(count % at_once):
+        product = repeated_product(left, right, 1, precision)
+    return product
+
+
+def gpu_activity(work):
+    options = jax.profiler.ProfileOptions()
+    options.host_tracer_level = options.python_tracer_level = 0
+    with tempfile.TemporaryDirectory() as directory:
+        with jax.profiler.trace(directory, profiler_options=options):
+            work()
+        files = [jax.profiler.ProfileData.from_file(str(path)) for path in Path(directory).rglob("*.xplane.pb")]
+        return [event for file in files for event in line_events(file.planes, "/device:GPU:", "Stream")]
+
+
+def line_events(planes, plane, line):
+    """Yield what :meth:`Trainer.device_activity` is to return, of the planes and lines whose names begin like that.
+
+    A GPU's plane has a line for each stream; what other lines it may have repeat them, grouped by program or by name.
+    """
+    for found in planes:
+        for timeline in found.lines if found.name.startswith(plane) else ():
+            for event in timeline.events if timeline.name.startswith(line) else ():
+                kind = "copy" if event.name.lower().startswith(("memcpy", "memset")) else "kernel"
+                yield kind, event.start_ns, event.start_ns + event.duration_ns
+
+
+def copy(array, count=1):
+    for _ in range(count):
+        copied = jnp.copy(array)
+    return copied.block_until_ready()
+
+
+def about_jax():
+    devices, no_gpu_because = jax.devices("cpu"), None
+    try:
+        devices = devices + jax.devices("gpu")
+    except RuntimeError as error:
+        no_gpu_because = str(error)
+    return {
+        **built_for(),
+        "devices": ["cpu" if device.platform == "cpu" else f"gpu:{device.device_kind}" for device in devices],
+        "no_gpu_because": no_gpu_because,
+        "tf32_by_default": TF32_BY_DEFAULT,
+        "xla_flags": os.environ.get("XLA_FLAGS"),
+    }
+
+
+def built_for():
+    """Return the CUDA and the cuDNN that JAX's plugin was built for; JAX has no public call that tells."""
+    try:
+        from jax._src.lib import cuda_versions
+
+        cuda, cudnn = cuda_versions.cuda_runtime_build_version(), cuda_versions.cudnn_build_version()
+    except (ImportError, AttributeError):  # None where there is no plugin
+        return {"cuda": None, "cudnn": None}
+    return {
+        "cuda": f"{cuda // 1000}.{cuda % 1000 // 10}",
+        "cudnn": f"{cudnn // 10_000}.{cudnn % 10_000 // 100}.{cudnn % 100}",
+    }
+
+
 class JaxTrainer(Trainer):
     contract = Contract("compiled")
 
@@ -113,11 +198,31 @@ class JaxTrainer(Trainer):
     def threads(self):
         return xla_threads()
 
+    def device_activity(self, work):
+        return gpu_activity(work)
+
     @staticmethod
-    def matrix_product():
-        jax.config.update("jax_default_device", jax.devices("cpu")[0])
-        multiply = jax.jit(jnp.matmul)
-        return jnp.asarray, lambda left, right: multiply(left, right).block_until_ready()
+    def about():
+        return about_jax()
+
+    @staticmethod
+    def matrix_product(device="cpu", precision="fp32"):
+        found, name = use_device(device)
+        if precision == "tf32" and name == "cpu":
+            return None
+        dtype = jnp.bfloat16 if precision == "bf16" else jnp.float32
+        algorithm = "TF32_TF32_F32" if precision == "tf32" else "highest"
+        return (
+            lambda array: jax.device_put(array, found).astype(dtype),
+            lambda left, right, count=1: multiply(left, right, count, algorithm).block_until_ready(),
+        )
+
+    @staticmethod
+    def device_copy(device="cpu"):
+        found, name = use_device(device)
+        if name == "cpu":
+            return None  # there each copy is new memory, and the kernel's mapping of it would be measured
+        return lambda array: jax.device_put(array, found), copy
 
     def memory(self):
         return allocator_memory(self.device)

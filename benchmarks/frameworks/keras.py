@@ -51,6 +51,9 @@ class KerasTrainer(Trainer):
         logits = self.model.predict(self.dataset.test_images, self.workload.batch_size, verbose=0)
         return float(np.mean(logits.argmax(axis=1) == self.dataset.test_labels))
 
+    def device_activity(self, work):
+        return self.backend.gpu_activity(work)
+
     def parameters(self):
         arrays = self.model.get_weights()
         return list(zip(arrays[::2], arrays[1::2]))
@@ -77,6 +80,12 @@ class KerasTensorFlowTrainer(KerasTrainer):
     contract = Contract("graph")
     keras_backend = "tensorflow"
 
+    @staticmethod
+    def matrix_product(device="cpu", precision="fp32"):
+        from benchmarks.frameworks import tensorflow
+
+        return tensorflow.TensorFlowTrainer.matrix_product(device, precision)
+
     def use(self, device):
         from benchmarks.frameworks import tensorflow
 
@@ -93,6 +102,12 @@ class KerasTensorFlowTrainer(KerasTrainer):
 
     def threads(self):
         return self.tf.config.threading.get_intra_op_parallelism_threads()
+
+    @staticmethod
+    def about():
+        from benchmarks.frameworks.tensorflow import about_tensorflow
+
+        return about_tensorflow()
 
     def memory(self):
         return self.backend.allocator_memory(self.on_gpu)
@@ -125,6 +140,12 @@ class KerasJaxTrainer(KerasTrainer):
     keras_backend = "jax"
     jit_compile = True
 
+    @staticmethod
+    def matrix_product(device="cpu", precision="fp32"):
+        from benchmarks.frameworks import jax
+
+        return jax.JaxTrainer.matrix_product(device, precision)
+
     def use(self, device):
         from benchmarks.frameworks import jax
 
@@ -137,6 +158,12 @@ class KerasJaxTrainer(KerasTrainer):
     def threads(self):
         return self.backend.xla_threads()
 
+    @staticmethod
+    def about():
+        from benchmarks.frameworks.jax import about_jax
+
+        return about_jax()
+
     def memory(self):
         return self.backend.allocator_memory(self.device)
 
@@ -144,6 +171,12 @@ class KerasJaxTrainer(KerasTrainer):
 class KerasTorchTrainer(KerasTrainer):
     contract = Contract("eager")
     keras_backend = "torch"
+
+    @staticmethod
+    def matrix_product(device="cpu", precision="fp32"):
+        from benchmarks.frameworks import torch
+
+        return torch.TorchTrainer.matrix_product(device, precision)
 
     def use(self, device):
         from benchmarks.frameworks import torch
@@ -158,6 +191,12 @@ class KerasTorchTrainer(KerasTrainer):
 
     def threads(self):
         return self.backend.torch.get_num_threads()
+
+    @staticmethod
+    def about():
+        from benchmarks.frameworks.torch import about_torch
+
+        return about_torch()
 
     def memory(self):
         return self.backend.allocator_memory(self.device)

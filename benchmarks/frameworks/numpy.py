@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from threadpoolctl import threadpool_info
 
-from benchmarks.frameworks.trainer import Contract, Trainer
+from benchmarks.frameworks.trainer import Contract, NoGpu, Trainer
 
 
 def forward(params, images):
@@ -19,6 +19,12 @@ def forward(params, images):
         inputs.append(np.tanh(inputs[-1] @ weight + bias))
     weight, bias = params[-1]
     return inputs, inputs[-1] @ weight + bias
+
+
+def multiply(left, right, count=1):
+    for _ in range(count):
+        product = left @ right
+    return product
 
 
 class NumpyTrainer(Trainer):
@@ -61,6 +67,14 @@ class NumpyTrainer(Trainer):
         return sum((forward(self.params, images[b])[1].argmax(axis=1) == labels[b]).sum() for b in batches) / len(
             labels
         )
+
+    @staticmethod
+    def matrix_product(device="cpu", precision="fp32"):
+        if precision != "fp32":
+            return None
+        if device == "gpu":
+            raise NoGpu
+        return np.asarray, multiply
 
     def threads(self):
         return next((pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"), None)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from functools import partial
+from pathlib import Path
 
 import tensorflow as tf
 
 from benchmarks.frameworks.trainer import Contract, NoGpu, Trainer, threads_asked
 
+TF32_BY_DEFAULT = tf.config.experimental.tensor_float_32_execution_enabled()
 tf.config.experimental.enable_tensor_float_32_execution(False)  # fp32 means fp32; TensorFlow's default is TF32
 tf.config.threading.set_intra_op_parallelism_threads(threads_asked())
 
@@ -41,6 +45,19 @@ def allocator_memory(on_gpu):
     return {"allocator_peak_bytes": tf.config.experimental.get_memory_info("GPU:0")["peak"]} if on_gpu else {}
 
 
+def about_tensorflow():
+    build, gpus = tf.sysconfig.get_build_info(), tf.config.list_physical_devices("GPU")
+    details = map(tf.config.experimental.get_device_details, gpus)
+    flags = [os.environ.get(name) for name in ("XLA_FLAGS", "TF_XLA_FLAGS")]
+    return {
+        "cuda": build.get("cuda_version"),
+        "cudnn": build.get("cudnn_version"),
+        "devices": ["cpu"] + [f"gpu:{detail.get('device_name')}" for detail in details],
+        "tf32_by_default": TF32_BY_DEFAULT,
+        "xla_flags": " ".join(filter(None, flags)) or None,
+    }
+
+
 def train_tensors(dataset, place):
     """Return the training images and labels as tensors on a device."""
     with tf.device(place):
@@ -56,6 +73,42 @@ def host_fed(tensors, order, batch_size):
     """Return the batches of an epoch as a tf.data pipeline, which cuts them on the host while the device trains."""
     batches, tune = tf.data.Dataset.from_tensor_slices(order).batch(batch_size), tf.data.AUTOTUNE
     return batches.map(partial(cut, tensors), num_parallel_calls=tune).prefetch(tune)
+
+
+def multiply(left, right, count=1, tf32=False):
+    tf.config.experimental.enable_tensor_float_32_execution(tf32)
+    try:
+        for _ in range(count):
+            product = left @ right
+        if "GPU" in product.device:
+            tf.test.experimental.sync_devices()
+        return product
+    finally:
+        tf.config.experimental.enable_tensor_float_32_execution(False)
+
+
+def gpu_activity(work):
+    options = tf.profiler.experimental.ProfilerOptions(host_tracer_level=0, python_tracer_level=0)
+    with tempfile.TemporaryDirectory() as directory:
+        with tf.profiler.experimental.Profile(directory, options):
+            work()
+        return [event for path in Path(directory).rglob("*.xplane.pb") for event in gpu_events(path.read_bytes())]
+
+
+def gpu_events(profile, plane="/device:GPU:", line="Stream"):
+    """Yield what :meth:`Trainer.device_activity` is to return, of a profile's planes and lines named like that.
+
+    A GPU's plane has a line for each stream; what other lines it may have repeat them, grouped by program or by name.
+    """
+    from tensorflow.tsl.profiler.protobuf import xplane_pb2
+
+    for found in xplane_pb2.XSpace.FromString(profile).planes:
+        for timeline in found.lines if found.name.startswith(plane) else ():
+            for event in timeline.events if timeline.name.startswith(line) else ():
+                name = found.event_metadata[event.metadata_id].name.lower()
+                start = timeline.timestamp_ns + event.offset_ps / 1000
+                kind = "copy" if name.startswith(("memcpy", "memset")) else "kernel"
+                yield kind, start, start + event.duration_ps / 1000
 
 
 class TensorFlowTrainer(Trainer):
@@ -106,6 +159,26 @@ class TensorFlowTrainer(Trainer):
 
     def threads(self):
         return tf.config.threading.get_intra_op_parallelism_threads()
+
+    def device_activity(self, work):
+        return gpu_activity(work)
+
+    @staticmethod
+    def matrix_product(device="cpu", precision="fp32"):
+        on_gpu, _ = use_device(device)
+        if precision != "fp32" and not on_gpu:
+            return None
+        dtype = tf.bfloat16 if precision == "bf16" else tf.float32
+
+        def place(array):
+            with tf.device("GPU:0" if on_gpu else "CPU:0"):
+                return tf.cast(tf.constant(array), dtype)
+
+        return place, partial(multiply, tf32=precision == "tf32")
+
+    @staticmethod
+    def about():
+        return about_tensorflow()
 
     def memory(self):
         return allocator_memory(self.on_gpu)

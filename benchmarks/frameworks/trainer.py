@@ -94,13 +94,54 @@ class Trainer:
         """Return how many threads the framework says it computes with, read back from it; None if it cannot tell."""
         return None
 
-    @staticmethod
-    def matrix_product():
-        """Return ``(place, multiply)`` for :func:`benchmarks.measure.limits.matrix_product_rate`, on the CPU.
+    def device_activity(self, work):
+        """Call ``work()`` once under the framework's own profiler, and return what the GPU did meanwhile.
 
-        Only a framework that may hold the machine's record need give it: the best of all is the machine's limit.
+        ``[(kind, start, stop), ...]``: ``"kernel"``, or ``"copy"`` for copied and for filled memory, and its times in
+        nanoseconds by any one clock, overlapping or not. None, and ``work`` not called, where the framework cannot
+        tell. It is never asked where the trainer trains on the CPU.
         """
-        return ()  # NumPy's
+        return None
+
+    @staticmethod
+    def matrix_product(device="cpu", precision="fp32"):
+        """Return ``(place, multiply)``: how the framework multiplies matrices; None where it cannot or does not say.
+
+        ``place(array)`` brings a float32 NumPy array ``(n, m)`` to the device in that precision: bf16 is converted to;
+        tf32 stays float32, whose products may round their factors.
+        ``multiply(left, right, count=1)`` returns the product of two placed matrices when it was computed ``count``
+        times, handed to the device as densely as the framework can, and the device has finished. The product may be
+        overwritten by the next call.
+
+        A framework that may hold the machine's record gives it, for the best of all is the machine's limit; and one
+        that trains on GPUs, for ``place`` finds its context floor (:mod:`benchmarks.measure.context_floor`).
+
+        :param device: ``"cpu"``, ``"gpu"``, or ``"auto"``, as for the trainer.
+        :param precision: one of ``PRECISIONS``.
+        :raises NoGpu: where ``"gpu"`` is asked for and there is none.
+        """
+        return None
+
+    @staticmethod
+    def device_copy(device="cpu"):
+        """Return ``(place, copy)``: how the framework copies an array within a device's memory; None as above.
+
+        ``place(array)`` brings a float32 NumPy array ``(n,)`` to the device. ``copy(array, count=1)`` copies it
+        ``count`` times into other memory of the device, and returns the copy when the device has finished.
+
+        :raises NoGpu: as above.
+        """
+        return None
+
+    @staticmethod
+    def about():
+        """Return what the framework says of its build and of what it sees here; leave out what it cannot tell.
+
+        ``cuda``, ``cudnn``: the versions that it was built for, as text, None for a build without; ``devices``: their
+        names as in ``device_name``; ``no_gpu_because``: its own words where it sees no GPU; ``tf32_by_default``:
+        whether float32 products may be TF32 on a GPU unless told otherwise; ``xla_flags``: those in force.
+        """
+        return {}
 
     def memory(self):
         """Return what the framework's own allocator says, in bytes; leave out what it cannot tell.

@@ -16,15 +16,13 @@ def describe(runner, dataset, built, trials, errors, limit):
     :param built: what the worker said of itself, :meth:`benchmarks.measure.host.Host.build`.
     :param trials: list of :class:`benchmarks.measure.record.Trial`.
     :param errors: list of :class:`benchmarks.judge.parity.Errors`, one for each trial.
-    :param limit: the CPU's, :func:`benchmarks.measure.trial.measure_limit`.
+    :param limit: the device's, :class:`benchmarks.measure.machine_limits.MachineLimits`.
     """
     workload, train_images = runner.workload, len(dataset.train_labels)
     images = workload.images_per_epoch(train_images)
     whole = images == train_images
     steps = workload.steps_per_epoch(train_images)
-    flops = workload.flops_per_epoch(images)
-    if built["device"] != "cpu":
-        limit = {"flops_per_second": None, "engine": None}  # it is the CPU's
+    flops, moved = workload.flops_per_epoch(images), workload.bytes_per_epoch(images)
     return {
         "schema": SCHEMA,
         "framework": runner.entry.name,
@@ -38,26 +36,31 @@ def describe(runner, dataset, built, trials, errors, limit):
         "cpu_only": built["cpu_only"],
         "calls_per_step": built["calls_per_step"],
         "isolation": runner.isolation,
+        "workers": runner.slot.workers if runner.slot else 1,
         "workload": workload.as_dict(),
         "dataset": {"name": dataset.name, "digest": dataset.digest, "train_images": train_images},
         "steps_per_epoch": steps,
         "whole_epochs": whole,
         "flops_per_epoch": flops,
-        "bytes_per_epoch": workload.bytes_per_epoch(images),
+        "bytes_per_epoch": moved,
         "limit": limit,
-        **summarize(trials, errors, steps, images, whole, flops, limit["flops_per_second"]),
+        "preallocate": runner.preallocate,
+        **summarize(trials, errors, steps, images, whole, flops, moved, limit, built["context_floor"]),
+        **device_fields(built, epoch_seconds=median(trial.epoch_seconds for trial in trials), steps=steps),
         "trials": [trial.as_dict() for trial in trials],
     }
 
 
-def summarize(trials, errors, steps, images, whole, flops, limit_flops_per_second):
+def summarize(trials, errors, steps, images, whole, flops, moved_bytes, limit, context_floor):
     """Return the figures of one framework's trials, each trial counting once; the CPU time is a median over rounds.
 
     :param steps: how many an epoch has.
     :param images: how many training images it has.
     :param whole: whether those are all; the time of a part is no epoch's, and only its rates are told.
     :param flops: of an epoch.
-    :param limit_flops_per_second: the device's measured limit; None where it was not measured.
+    :param moved_bytes: those that an epoch must move at the least.
+    :param limit: the device's; its fields are None where it was not measured.
+    :param context_floor: ``context_floor_bytes`` and ``context_floor_source``, found before the trials.
     """
     medians = [trial.epoch_seconds for trial in trials]
     epoch_seconds = median(medians)
@@ -72,12 +75,30 @@ def summarize(trials, errors, steps, images, whole, flops, limit_flops_per_secon
         "steps_per_second": steps / epoch_seconds,
         "images_per_second": images / epoch_seconds,
         "flops_per_second": rate,
-        "limit_share": _limit_share(rate, limit_flops_per_second),
+        "limit_share": _limit_share(rate, limit["flops_per_second"]),
+        "copy_share": _limit_share(moved_bytes / epoch_seconds, limit["copy_bytes_per_second"]),
         "accuracy": median(trial.epochs[-1].accuracy for trial in trials),
-        "memory": _worst(asdict(trial.memory) for trial in trials),
+        "memory": {**context_floor, **_worst(asdict(trial.memory) for trial in trials)},
+        "gpu_energy_joules": _median_known(trial.gpu_energy_joules for trial in trials),
+        "gpu_idle_watts": _median_known(trial.gpu_idle_watts for trial in trials),
+        "nvml_process_hidden": next((trial.nvml_process_hidden for trial in trials if trial.nvml_process_hidden), None),
         "parity": _worst(asdict(error) for error in errors),
         "disturbed_trials": sum(trial.disturbed for trial in trials),
         "repeated_attempts": sum(trial.attempt - 1 for trial in trials),
+    }
+
+
+def device_fields(built, epoch_seconds, steps):
+    """Return how long the GPU was busy in the profiled steps, and what share of a timed epoch as many take of it.
+
+    :param built: what :meth:`benchmarks.measure.trial.Runner.take_steps` gave.
+    :param steps: of the timed epoch.
+    """
+    found = built["device_time"]
+    return {
+        "device_time": found,
+        "device_time_missing": built["device_time_missing"],
+        "device_busy_share": found and found["busy_seconds"] / found["steps"] * steps / epoch_seconds,
     }
 
 
@@ -85,6 +106,11 @@ def _limit_share(rate, limit):
     if limit is None or rate > limit:  # nothing beats a limit: one that was beaten was measured while disturbed
         return None
     return rate / limit
+
+
+def _median_known(values):
+    known = [value for value in values if value is not None]
+    return median(known) if known else None
 
 
 def mean_and_deviation(values):

@@ -22,6 +22,7 @@ import numpy as np
 from benchmarks.frameworks.trainer import NoGpu, WrongHardware
 from benchmarks.measure import limits, memory, watching
 from benchmarks.measure.cpu import process_usage, scheduling_policy, usable_cores
+from benchmarks.measure.device_time import device_time
 from benchmarks.measure.interpreters import missing
 from benchmarks.workload import mnist
 from benchmarks.workload.dataset import synthetic
@@ -38,7 +39,31 @@ class TrainerError(Exception):
 
 
 class Host:
-    """One trainer and what is measured around it; made by :meth:`build`, which is the first call."""
+    """One trainer and what is measured around it; made by :meth:`build`."""
+
+    def __init__(self):
+        self._classes = {}
+
+    def open_device(self, location, requires, variables, device):
+        """Make the framework ready on a device, with an array of one element there; return whether it is.
+
+        To come before :meth:`build`, whose parameters are :meth:`build`'s; untimed. Where it fails, ``build`` meets
+        the same again and tells of it.
+
+        :raises NotInstalled: as ``build``.
+        """
+        _check_installed(requires)
+        os.environ.update(variables)
+        try:
+            trainer_class = self._load(location)
+            products = trainer_class.matrix_product(device, trainer_class.contract.precision)
+            if products is None or trainer_class.cpu_only:
+                return False
+            place, _ = products
+            place(np.ones((1, 1), np.float32))
+        except Exception:
+            return False
+        return True
 
     def build(self, location, requires, workload, data_directory, device, variables=(), threads=None):
         """Import the framework, build the trainer from the workload's own start, and say what came of it.
@@ -55,7 +80,7 @@ class Host:
         self.workload = Workload(**workload)
         self.dataset = mnist.load(data_directory) if data_directory else synthetic()
         start = time.perf_counter_ns()
-        trainer_class = load_trainer(location)
+        trainer_class = self._load(location)
         imported = time.perf_counter_ns()
         self.initial = self.workload.initial_parameters()
         copies = [tuple(array.copy() for array in layer) for layer in self.initial]  # a trainer may train in place
@@ -86,7 +111,7 @@ class Host:
             "device": str(self.trainer.device_name),
             "cpu_only": self.trainer.cpu_only,
             "threads": {"asked": threads, "cores": usable_cores(), "framework": said},
-            "versions": {name: _version(name) for name in requires if "." not in name or name == requires[0]},
+            "versions": {name: version_of(name) for name in requires if "." not in name or name == requires[0]},
             "python": sys.version.split()[0],
             "scheduling": scheduling_policy(),
             "import_seconds": (imported - start) / 1e9,
@@ -124,6 +149,29 @@ class Host:
         seen = watching.count_python(work)
         return dict(seen, seconds=seconds, allocator_peak_bytes=self._memory()["allocator_peak_bytes"])
 
+    def profile(self, steps):
+        """Train so many steps of an epoch, at the most a whole one, under the framework's profiler; untimed, and last.
+
+        Returns ``device_time``, :func:`benchmarks.measure.device_time.device_time`, or ``failed``: why there is none.
+        """
+        order = self.workload.order(1, len(self.dataset.train_labels))[: steps * self.workload.batch_size]
+        seconds = []
+
+        def work():
+            start = time.perf_counter()
+            self.trainer.train_epoch(order)
+            seconds.append(time.perf_counter() - start)
+
+        try:
+            for _ in range(2):  # some frameworks trace the first time and compile the second
+                work()
+            activity = self.trainer.device_activity(work)
+        except Exception as error:  # a profiler that fails costs its own figure alone
+            return {"failed": f"{type(error).__name__}: {error}"}
+        if not activity:
+            return {"failed": "the framework tells of nothing that the device did"}
+        return {"device_time": device_time(activity, seconds[-1], len(self.workload.batches(order)))}
+
     def train_epoch(self, epoch, first=0, stop=None):
         """Train epoch ``epoch`` (the first is 1), with the clock around it and nothing else.
 
@@ -157,11 +205,35 @@ class Host:
         """Return the test accuracy and the sketched update so far; untimed."""
         return {"accuracy": _as_share(self.trainer.evaluate()), "update": self._update()}
 
-    def matrix_limit(self, workload, location, requires):
-        """Return the rate of a framework's float32 matrix products at a workload's shapes; needs no trainer."""
+    def matrix_limit(self, workload, location, requires, seconds, device="cpu", precision="fp32"):
+        """Return the rate of a framework's matrix products at a workload's shapes, in FLOP a second; needs no trainer.
+
+        ``rate`` is None where the framework does not tell how it multiplies in that precision on that device.
+        """
         _check_installed(requires)
-        products = load_trainer(location).matrix_product()
-        return {"flops_per_second": limits.matrix_product_rate(Workload(**workload), *products)}
+        products = self._load(location).matrix_product(device, precision)
+        return {"rate": products and limits.matrix_product_rate(Workload(**workload), *products, seconds)}
+
+    def copy_limit(self, location, requires, seconds, device="cpu"):
+        """Return at which rate a framework copies within a device's memory, in bytes a second; needs no trainer.
+
+        Read and written bytes both count. ``rate`` is None where the framework does not tell how it copies.
+        """
+        _check_installed(requires)
+        how = self._load(location).device_copy(device)
+        return {"rate": how and limits.copy_rate(*how, limits.copy_bytes(), seconds)}
+
+    def probe(self, part, **arguments):
+        """Return what one part of the doctor's examination found, :mod:`benchmarks.measure.probe`; needs no trainer."""
+        from benchmarks.measure import probe  # a trial has no use for it
+
+        return getattr(probe, part)(**arguments)
+
+    def _load(self, location):
+        """Return a trainer's class; its file is run once, as an import would."""
+        if location not in self._classes:
+            self._classes[location] = load_trainer(location)
+        return self._classes[location]
 
     def _memory(self):
         said = self.trainer.memory()
@@ -257,7 +329,8 @@ def load_trainer(location):
     return getattr(module, class_name)
 
 
-def _version(name):
+def version_of(name):
+    """Return an imported module's version as text; ``"unknown"`` where it has none."""
     found = getattr(sys.modules.get(name), "__version__", None)
     try:
         return str(found or importlib.metadata.version(name))

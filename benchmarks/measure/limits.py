@@ -1,23 +1,54 @@
-"""What the machine could do: the measured limit that an epoch's time is held against."""
+"""What a device could do: the measured rates that an epoch's time is held against. Runs in an engine's worker."""
 
 from __future__ import annotations
 
+import itertools
+import re
 import time
+from pathlib import Path
 
 import numpy as np
 
-SECONDS = 1.0
+BURST_SECONDS = 0.002  # a shorter one would measure how it is handed over, and the clock
+MOST_AT_ONCE = 100_000
+COPY_BYTES = 2**29  # GPUs' caches end at some 128 MB
+CACHES = "/sys/devices/system/cpu/cpu0/cache"
 
 
-def matrix_product_rate(workload, place=np.asarray, multiply=np.matmul, seconds=SECONDS):
+def matrix_product_rate(workload, place, multiply, seconds):
     """Return the floating-point operations a second of the matrix products of one full training step, and no more.
 
-    Each product that :meth:`Workload.flops_per_epoch` counts is run over and over, in float32 on all usable cores;
-    each one's best time counts.
+    Each product that :meth:`Workload.flops_per_epoch` counts is run over and over, on all usable cores or on the GPU,
+    in bursts of as many as take some milliseconds; each one's best time counts.
 
-    :param place: takes a NumPy array to where ``multiply`` wants it.
-    :param multiply: multiplies two such matrices and waits for the product.
+    :param place: with ``multiply``, what :meth:`benchmarks.frameworks.trainer.Trainer.matrix_product` gave.
     """
+    bursts = []
+    for left, right in step_products(workload):
+        placed = place(left), place(right)
+        bursts.append(Burst(lambda count, placed=placed: multiply(*placed, count)))
+    return workload.flops_per_epoch(workload.batch_size) / sum(best_seconds(bursts, seconds))
+
+
+def copy_rate(place, copy, size_bytes, seconds):
+    """Return the bytes a second, read and written ones, at which a device copies an array within its memory.
+
+    :param place: with ``copy``, what :meth:`benchmarks.frameworks.trainer.Trainer.device_copy` gave.
+    :param size_bytes: of the array: far larger than any cache, :func:`copy_bytes`.
+    """
+    array = place(np.ones(size_bytes // 4, np.float32))  # zeros would be one page of memory, read again and again
+    (best,) = best_seconds([Burst(lambda count: copy(array, count))], seconds)
+    return 2 * size_bytes / best
+
+
+def copy_bytes(caches=CACHES):
+    """Return how large an array is copied, in bytes: 512 MiB, or four times this CPU's largest cache."""
+    sizes = [re.fullmatch(r"(\d+)K", path.read_text().strip()) for path in Path(caches).glob("index*/size")]
+    return max([COPY_BYTES] + [4 * 1024 * int(size.group(1)) for size in sizes if size])
+
+
+def step_products(workload):
+    """Return the pairs of float32 matrices that a training step multiplies, in NumPy."""
     random = np.random.RandomState(0)
 
     def matrix(*shape):
@@ -29,14 +60,35 @@ def matrix_product_rate(workload, place=np.asarray, multiply=np.matmul, seconds=
         inputs, weight = matrix(workload.batch_size, n_in), matrix(n_in, n_out)
         delta = matrix(workload.batch_size, n_out)
         products += [(inputs, weight), (inputs.T, delta)] + ([(delta, weight.T)] if layer else [])
-    products = [(place(left), place(right)) for left, right in products]
-    for left, right in products:
-        multiply(left, right)  # compiles, where there is something to compile
-    best = [float("inf")] * len(products)
+    return products
+
+
+class Burst:
+    """One operation, repeated as often as takes :data:`BURST_SECONDS`, since a GPU's may take less than its launch.
+
+    :param run: called with a count, repeats the operation and waits for the device.
+    """
+
+    def __init__(self, run):
+        self._run = run
+        for count in itertools.chain.from_iterable((n, 2 * n, 5 * n) for n in (10**k for k in itertools.count())):
+            run(count)  # compiles, where there is something to compile
+            self.count = count
+            if self.seconds() * count >= BURST_SECONDS or count >= MOST_AT_ONCE:
+                break
+
+    def seconds(self):
+        """Return what one repetition takes, in seconds."""
+        start = time.perf_counter()
+        self._run(self.count)
+        return (time.perf_counter() - start) / self.count
+
+
+def best_seconds(bursts, seconds):
+    """Return the best time of one repetition of each burst; they take turns for so many seconds."""
+    best = [float("inf")] * len(bursts)
     end = time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        for i, (left, right) in enumerate(products):
-            start = time.perf_counter()
-            multiply(left, right)
-            best[i] = min(best[i], time.perf_counter() - start)
-    return workload.flops_per_epoch(workload.batch_size) / sum(best)
+    while float("inf") in best or time.perf_counter() < end:
+        for i, burst in enumerate(bursts):
+            best[i] = min(best[i], burst.seconds())
+    return best

@@ -6,12 +6,15 @@ import math
 from dataclasses import dataclass, replace
 
 from benchmarks.errors import SuiteError
+from benchmarks.frameworks import preallocation
 from benchmarks.measure.client import InProcess, Worker
+from benchmarks.measure.context_floor import context_floor
 from benchmarks.measure.training import Training
 
 ATTEMPTS = 3  # a disturbed trial is repeated twice at the most
 MAX_FOREIGN_CORES = 0.1
 WATCHED_STEPS = (2, 6)
+PROFILED_SECONDS = 10  # of a longer epoch, only the first steps are profiled
 
 
 @dataclass(frozen=True)
@@ -28,8 +31,10 @@ class Runner:
     :param python: the workers' interpreter; None for this one.
     :param environment: the name of that interpreter's environment; None for this one.
     :param threads: how many cores and threads a trainer computes with; None for all cores.
+    :param preallocate: whether the frameworks that take a pool of the GPU's memory at the start are let to.
     :param progress: called with a line of text whenever there is news.
     :param root: the folder of the suite's code that the workers run; None for this one.
+    :param slot: :class:`benchmarks.measure.slots.Slot`, where the machine is shared with other workers of the session.
     """
 
     entry: object
@@ -42,8 +47,10 @@ class Runner:
     python: str | None = None
     environment: str | None = None
     threads: int | None = None
+    preallocate: bool = False
     progress: object = lambda text: None
     root: str | None = None
+    slot: object | None = None
 
     def within(self, budget_seconds, step_seconds, images):
         """Return this runner, or one that trains fewer steps an epoch, so that an epoch stays within a budget.
@@ -59,25 +66,54 @@ class Runner:
         affordable = max(1.0, budget_seconds / step_seconds)
         return replace(self, workload=replace(self.workload, steps=2 ** int(math.log2(affordable))))
 
-    def take_steps(self, batches):
+    def take_steps(self, batches, sampler=None):
         """Return what the host's ``build`` and ``take_steps`` say of these batches, and what a step costs.
 
         ``calls_per_step``, ``lines_per_step`` and ``seconds_per_step`` are what a further step of an epoch adds
         (:meth:`Host.train_watched`); the seconds are a rough guess.
 
-        In a process of its own, so that the compilation that the steps cause is not missing from the first epoch.
+        In a process of its own, so that the compilation that the steps cause is not missing from the first epoch. Since
+        nothing is timed here, it is here that ``context_floor_bytes`` is found, and its source.
+
+        :param sampler: called without arguments, gives a fresh :class:`MemorySampler`; None for no floor.
         """
+        watch = sampler() if sampler else None
         with self.worker() as worker:
             self.progress("parity check")
+            floor, source = context_floor(self, worker, watch)
             built = worker.call("build", **self.build_arguments())
             batches = [batch.tolist() for batch in batches]
             steps = worker.call("take_steps", batches=batches)
             short, long = (worker.call("train_watched", batches=batches[:1] * count) for count in WATCHED_STEPS)
-        per_step = {
-            f"{name}_per_step": (long[name] - short[name]) / (WATCHED_STEPS[1] - WATCHED_STEPS[0])
-            for name in ("calls", "lines", "seconds")
+            per_step = {
+                f"{name}_per_step": (long[name] - short[name]) / (WATCHED_STEPS[1] - WATCHED_STEPS[0])
+                for name in ("calls", "lines", "seconds")
+            }
+            profile = self._profile(worker, built, per_step["seconds_per_step"])
+        if built["device"] == "cpu":
+            floor = source = None
+        return {
+            **built,
+            **steps,
+            **per_step,
+            **profile,
+            "allocator_peak_bytes": long["allocator_peak_bytes"],
+            "context_floor": {"context_floor_bytes": floor, "context_floor_source": source},
         }
-        return {**built, **steps, **per_step, "allocator_peak_bytes": long["allocator_peak_bytes"]}
+
+    def _profile(self, worker, built, step_seconds):
+        """Return ``device_time``, and why a GPU has none; the worker's last call, since a profiler may kill it."""
+        found = {}
+        if built["device"] != "cpu" and self.isolation == "none":
+            found = {"failed": "not profiled in pytest's own process, where another profiler may be at work"}
+        elif built["device"] != "cpu":
+            self.progress("profiling the device")
+            steps = max(1, int(PROFILED_SECONDS / max(step_seconds, 1e-6)))
+            try:
+                found = worker.call("profile", steps=steps)
+            except SuiteError as error:
+                found = {"failed": str(error).partition("\n")[0]}
+        return {"device_time": found.get("device_time"), "device_time_missing": found.get("failed")}
 
     def run(self, number, sampler):
         """Return trial ``number`` as a :class:`Trial`: the first undisturbed attempt, else the least disturbed one.
@@ -113,34 +149,9 @@ class Runner:
         return {
             "location": self.entry.location,
             "requires": list(self.entry.requires),
-            "variables": dict(self.entry.variables),
+            "variables": {**preallocation(self.preallocate), **dict(self.entry.variables)},
             "workload": self.workload.as_dict(),
             "data_directory": self.data_directory,
             "device": self.device,
             "threads": self.threads if self.isolation == "process" else None,
         }
-
-    def matrix_limit(self):
-        """Return the rate of the framework's matrix products at the workload's shapes, in FLOP a second."""
-        with Worker(self.entry.name, self.python, self.timeout_seconds, self.threads) as worker:
-            arguments = {"location": self.entry.location, "requires": list(self.entry.requires)}
-            return worker.call("matrix_limit", workload=self.workload.as_dict(), **arguments)["flops_per_second"]
-
-
-def measure_limit(runners):
-    """Return the best CPU rate of a workload's matrix products that any of these frameworks reaches, and which does.
-
-    Each has two turns, some seconds apart, since a burst of others' work easily lasts as long as one measurement: seen
-    here was a limit of half the true one, which every framework beat.
-
-    :param runners: a :class:`Runner` each; a framework that is missing, or fails, is passed over.
-    """
-    best = {"flops_per_second": None, "engine": None}
-    for runner in [*runners] * 2:
-        try:
-            found = runner.matrix_limit()
-        except SuiteError:
-            continue  # its own benchmark will say what is wrong
-        if best["engine"] is None or found > best["flops_per_second"]:
-            best = {"flops_per_second": found, "engine": runner.entry.name}
-    return best

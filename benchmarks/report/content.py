@@ -66,7 +66,7 @@ def content(gathered):
         "findings": _texts(gate.get("findings")) + _texts(gate.get("cautions")),
         "groups": comparison.groups(compared),
         "memory": {
-            name: title for name, title in comparison.MEMORY.items() if any(row[name] is not None for row in compared)
+            name: title for name, title in comparison.LEDGER.items() if any(row[name] is not None for row in compared)
         },
         "seed": data["seed"],
         "published": seed.published(),

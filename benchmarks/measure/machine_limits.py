@@ -1,0 +1,174 @@
+"""The measured limits of this machine's devices: once a session at the most, and kept for the sessions to come."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import subprocess
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import datetime, timezone
+
+from benchmarks.errors import SuiteError
+from benchmarks.frameworks.trainer import PRECISIONS
+from benchmarks.measure import limits_cache
+from benchmarks.measure.machine import fingerprint
+
+TURNS = 2
+SECONDS = {"fp32": 1.0, "tf32": 0.5, "bf16": 0.5, "copy": 0.5}  # for one turn at each
+ALL_VERSIONS = """
+import json
+from importlib.metadata import distributions
+print(json.dumps({found.metadata["Name"]: found.version for found in distributions()}))
+"""
+
+
+class MachineLimits:
+    """Call it with a row's ``device`` to have that device's limit, a dictionary, measured if need be.
+
+    :param runners: a :class:`benchmarks.measure.trial.Runner` for each engine that may hold the record; none to measure
+        nothing, and read nothing.
+    :param progress: called with a line of text before it measures.
+    :param again: whether to measure anew what an earlier session measured.
+    """
+
+    def __init__(self, runners, progress=lambda text: None, again=False):
+        self._runners, self._progress, self._again = list(runners), progress, again
+        self._found = {}
+
+    def __call__(self, device):
+        kind = _kind(device)
+        if not self._runners:
+            return unknown()
+        if kind not in self._found:
+            self._found[kind] = self._find(kind)
+        return self._found[kind]
+
+    def check(self, row):
+        """Forget the limit that a row has beaten, for the sessions to come: something disturbed its measurement.
+
+        :param row: a benchmark's ``extra_info``.
+        """
+        limit, reached = row["limit"]["flops_per_second"], row["flops_per_second"]
+        if self._runners and limit is not None and reached > limit:
+            limits_cache.drop(self._key(_kind(row["device"])))
+
+    def _find(self, kind):
+        key = self._key(kind)
+        found = None if self._again else limits_cache.load(key)
+        if found is None:
+            self._progress("measuring the machine's limits")
+            found = measure_limits(self._runners, kind)
+            # Another session, or another worker of this one, may have measured at the same time, and been disturbed.
+            others = None if self._again else limits_cache.load(key)
+            if others is not None and others["flops_per_second"] > (found["flops_per_second"] or 0):
+                return others
+            if found["flops_per_second"] is not None:
+                limits_cache.save(key, found)
+        return found
+
+    def _key(self, kind):
+        workload = self._runners[0].workload
+        return {
+            "device": kind,
+            "machine": fingerprint(),
+            "layer_sizes": list(workload.layer_sizes),
+            "batch_size": workload.batch_size,
+            "threads": self._runners[0].threads,
+            "engines": {runner.entry.name: _versions(runner) for runner in self._runners},
+        }
+
+
+def unknown():
+    """Return the limit of a device where nothing was measured; RESULTS.md says what its fields are."""
+    return {
+        "flops_per_second": None,
+        "engine": None,
+        "precisions": dict.fromkeys(PRECISIONS),
+        "copy_bytes_per_second": None,
+        "engines": dict.fromkeys((*PRECISIONS, "copy")),
+        "measured": None,
+    }
+
+
+def measure_limits(runners, kind="cpu"):
+    """Return the best rates that any of these frameworks reaches on a kind of device, and which does.
+
+    Each has two turns, some seconds apart, since a burst of others' work easily lasts as long as one measurement: seen
+    here was a limit of half the true one, which every framework beat.
+
+    :param runners: a :class:`Runner` each; a framework that is missing, or fails, is passed over, and so is what it
+        cannot do.
+    :param kind: ``"cpu"`` or ``"gpu"``.
+    """
+    best = dict.fromkeys((*PRECISIONS, "copy"), (None, None))
+    with ExitStack() as stack:
+        engines = [_Engine(runner, kind, stack) for runner in runners]
+        for engine in engines * TURNS:
+            for name, rate in engine.rates():
+                if best[name][0] is None or rate > best[name][0]:
+                    best[name] = rate, engine.name
+    rates, names = ({name: found[i] for name, found in best.items()} for i in range(2))
+    if not any(names.values()):
+        return unknown()
+    return {
+        "flops_per_second": rates["fp32"],
+        "engine": names["fp32"],
+        "copy_bytes_per_second": rates.pop("copy"),
+        "precisions": rates,
+        "engines": names,
+        "measured": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }
+
+
+class _Engine:
+    """One framework's worker, started when it is first needed; it stays, and what it compiled, for the second turn."""
+
+    def __init__(self, runner, kind, stack):
+        self.name = runner.entry.name
+        self._runner, self._kind, self._stack, self._worker = replace(runner, isolation="process"), kind, stack, None
+
+    def rates(self):
+        """Yield a name, a precision or ``"copy"``, and its rate, for all that this framework can do."""
+        workload = self._runner.workload.as_dict()
+        products = [(name, "matrix_limit", {"workload": workload, "precision": name}) for name in PRECISIONS]
+        for name, call, arguments in (*products, ("copy", "copy_limit", {})):
+            try:
+                rate = self._ask(call, seconds=SECONDS[name], **arguments)
+            except SuiteError:
+                continue  # its own benchmark will say what is wrong
+            if rate is not None:
+                yield name, rate
+
+    def _ask(self, call, **arguments):
+        entry = self._runner.entry
+        if self._worker is None:
+            self._worker = self._stack.enter_context(self._runner.worker())
+        found = self._worker.call(
+            call, location=entry.location, requires=list(entry.requires), device=self._kind, **arguments
+        )
+        return found["rate"]
+
+
+def _kind(device):
+    return "cpu" if device == "cpu" else "gpu"
+
+
+def _versions(runner):
+    """Return the versions of what an engine stands on, by distribution; None where one is missing."""
+    names = [module.split(".")[0] for module in runner.entry.requires]
+    if runner.python is None:
+        return {name: _version(name) for name in names}
+    try:
+        told = subprocess.run([runner.python, "-c", ALL_VERSIONS], capture_output=True, text=True, timeout=60)
+        installed = json.loads(told.stdout)
+        return {name: installed.get(name) for name in names}
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return dict.fromkeys(names)
+
+
+def _version(name):
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
