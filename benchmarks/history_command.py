@@ -8,6 +8,7 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
+from benchmarks import history_merge
 from benchmarks.errors import SuiteError
 from benchmarks.judge.history import History
 from benchmarks.judge.storage import lock, number
@@ -37,6 +38,7 @@ def add_parser(commands):
         if name == "prune":
             action.add_argument("--keep", type=int, default=200, metavar="N", help="newest runs to keep (default: 200)")
             action.add_argument("--yes", action="store_true", help="really delete; else only say what would go")
+    history_merge.add_action(actions, STORAGE)
 
 
 def list_runs(chosen):
@@ -63,6 +65,8 @@ def show(chosen):
         run = history.read(name)
         state, why = history.state(run)
         print(f"{name}: {state}{f', {why}' if why else ''}")
+        for benchmark in (run.data.get("merged") or {}).get("missing", ()):
+            print(f"  {benchmark}: missing")
         for cell in run.cells:
             change = _pair(cell, "was", "now", " {:.6g} -> {:.6g}")
             bounds = _pair(cell, "low", "high", ", new/old {:.3f} to {:.3f}")

@@ -45,21 +45,9 @@ class SessionReport:
             self.lines.append("--report: nothing was measured, so there is no page.")
             return
         try:
-            self._write(self.saved or self._as_json(benchmarks))
+            self._write(self.saved or unsaved_json(self.config, benchmarks))
         except (SuiteError, OSError) as error:
             self.lines.append(f"--report: {error}")
-
-    def _as_json(self, benchmarks):
-        """Return the run as pytest-benchmark would save it, were it asked to."""
-        hook, same = self.config.hook, {"config": self.config}
-        machine = self.config._benchmarksession.get_machine_info()
-        commit = hook.pytest_benchmark_generate_commit_info(**same)
-        hook.pytest_benchmark_update_commit_info(**same, commit_info=commit)
-        found = hook.pytest_benchmark_generate_json(
-            **same, benchmarks=benchmarks, include_data=True, machine_info=machine, commit_info=commit
-        )
-        hook.pytest_benchmark_update_json(**same, benchmarks=benchmarks, output_json=found)
-        return found
 
     def _write(self, run):
         from benchmarks.report import files
@@ -76,3 +64,19 @@ class SessionReport:
     def pytest_terminal_summary(self, terminalreporter):
         for line in self.lines:
             terminalreporter.write_line(line)
+
+
+def unsaved_json(config, benchmarks):
+    """Return a session's run as pytest-benchmark would save it, were it asked to.
+
+    :param benchmarks: pytest-benchmark's, those of the session.
+    """
+    hook, same = config.hook, {"config": config}
+    machine = config._benchmarksession.get_machine_info()
+    commit = hook.pytest_benchmark_generate_commit_info(**same)
+    hook.pytest_benchmark_update_commit_info(**same, commit_info=commit)
+    found = hook.pytest_benchmark_generate_json(
+        **same, benchmarks=benchmarks, include_data=True, machine_info=machine, commit_info=commit
+    )
+    hook.pytest_benchmark_update_json(**same, benchmarks=benchmarks, output_json=found)
+    return found

@@ -12,13 +12,14 @@ from benchmarks.judge.prediction import predict
 from benchmarks.judge.verdict import FAMILY_ERROR, Cell, Verdict, classify, holm, without_common_mode
 
 
-def judge_session(rows, margins, back, min_runs):
+def judge_session(rows, margins, back, min_runs, share=1.0):
     """Return the cells of a session's rows, a list of :class:`Cell`.
 
     :param rows: ``extra_info`` by benchmark.
     :param margins: ``margins(benchmark)`` gives its :class:`benchmarks.judge.metrics.Margin` by metric.
     :param back: :class:`benchmarks.judge.lookback.Lookback`.
     :param min_runs: how many earlier runs a verdict takes.
+    :param share: of the run's probability of a false alarm, that these rows may use up: a shard has its part of it.
     """
     cells = [_accuracy(name, row, back.window(name, ACCURACY)) for name, row in rows.items()]
     for metric, kind in METRICS.items():
@@ -26,7 +27,7 @@ def judge_session(rows, margins, back, min_runs):
             partial(judge, name, row, metric, margins(name)[metric], back.window(name, metric), min_runs)
             for name, row in rows.items()
         ]
-        judged = holm(judges, FAMILY_ERROR * kind.error_share)
+        judged = holm(judges, FAMILY_ERROR * kind.error_share * share)
         cells += without_common_mode(judged) if kind.unit == "s" else judged
     return cells
 

@@ -35,6 +35,16 @@ ROW = {
     "workload": dict,
     "trials": [TRIAL],
 }
+SHARD = {
+    "run": str,
+    "number": int,
+    "of": int,
+    "node?": str,
+    "planned": [str],
+    "benchmarks": [str],
+    "outcomes": dict,
+}
+MERGED = {"run": str, "shards": [str], "missing": [str], "nodes": [str]}
 BOUNDS = {"was?": NUMBER, "now?": NUMBER, "low?": NUMBER, "high?": NUMBER}
 CELL = {"benchmark": str, "metric": str, "verdict": str, "note": str, **BOUNDS}
 RUN = {
@@ -43,6 +53,8 @@ RUN = {
     "machine_info?": {"fingerprint?": dict},
     "benchmarks": [{"fullname": str, "extra_info?": dict}],
     "gate?": {"mode?": str, "failed_tests": int, "interrupted?": bool, "cells": [CELL]},
+    "shard?": SHARD,
+    "merged?": MERGED,
 }
 
 
@@ -91,6 +103,11 @@ class Run:
     @property
     def why_held(self):
         """Why this run does not count until somebody accepts it; None if it counts."""
+        if self.data.get("shard"):
+            return "it is a shard of a run; `history merge` makes the run"
+        missing = (self.data.get("merged") or {}).get("missing")
+        if missing:
+            return f"{len(missing)} of its benchmarks are missing"
         gate = self.data.get("gate")
         if gate is None:
             return "it says nothing of how it ended"

@@ -2,7 +2,8 @@
 
 A cell is one metric of one benchmark. A whole run's false alarms are held to ``FAMILY_ERROR``: it is split over the
 metrics by their ``error_share`` (Bonferroni), and within a metric over its benchmarks by Holm's step-down procedure
-(Holm, Scandinavian Journal of Statistics 6, 1979).
+(Holm, Scandinavian Journal of Statistics 6, 1979). A shard of a run has the part of it that its benchmarks are of the
+run's (Bonferroni).
 """
 
 from __future__ import annotations

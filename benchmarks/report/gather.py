@@ -102,10 +102,10 @@ class _Reader:
 
     def read_history(self):
         for name in self.names:
-            self._read(self.history.directory / name, name, self.history)
+            self._read(self.history.directory / name, name, self.history, trend=True)
         self.remarks += [("gate/decisions.jsonl", text) for text in self.history.journal.damaged]
 
-    def _read(self, path, name, history):
+    def _read(self, path, name, history, trend=False):
         resolved = path.resolve()
         if resolved in self.seen:
             return
@@ -115,6 +115,9 @@ class _Reader:
             run, remark = saved_runs.read(path, name, history)
             if self.today and run.when == self.today.when:
                 self.today.name, self.today.state, self.today.why = run.name, run.state, run.why
+                return
+            if trend and run.shard:  # its rows are those of the run that it was merged to
+                self.remarks.append((name, f"left out: it is shard {run.shard}; `history merge` makes the run"))
                 return
             self.add((run, remark))
             if run.points:

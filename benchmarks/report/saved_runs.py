@@ -56,6 +56,7 @@ class SavedRun:
     :param when: ISO 8601; ``""`` if unknown, as are ``commit`` and ``branch``.
     :param fingerprint: of its machine; None if unknown.
     :param state: ``"accepted"``, ``"held"`` or ``"rejected"``, ``why`` in words; ``""`` outside of a history.
+    :param shard: which one of which run it is, ``"2/4 of nightly-7"``; ``""`` where it is a whole run.
     :param data: the whole JSON, where it was asked for.
     """
 
@@ -67,6 +68,7 @@ class SavedRun:
     fingerprint: dict | None = None
     state: str = ""
     why: str = ""
+    shard: str = ""
     data: dict | None = field(default=None, repr=False)
 
 
@@ -124,12 +126,23 @@ def from_data(data, name, history=None, keep=False):
         fingerprint=record.record("machine_info", "fingerprint").data or None,
         state=state,
         why=why,
+        shard=_shard(record.record("shard")),
         data=data if keep else None,
     )
     return run, _remark(data, points)
 
 
+def _shard(record):
+    return f"{record.get('number')}/{record.get('of')} of {record.text('run')}" if record else ""
+
+
 def _remark(data, points):
+    missing = Record(data).get("merged", "missing")
+    lost = [f"no host measured {', '.join(map(str, missing))}"] if isinstance(missing, list) and missing else []
+    return "; ".join(lost + [text for text in [_remark_on_points(data, points)] if text])
+
+
+def _remark_on_points(data, points):
     if not points:
         return "it holds no benchmark with a time"
     lost = len(data["benchmarks"]) - len(points)
