@@ -6,7 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import gate_options, session_report
+from benchmarks import gate_options, session_checkup, session_report, shards
+from benchmarks.distributed.controller import Controller
+from benchmarks.distributed.plan import add_options as distributed_options
+from benchmarks.distributed.plan import auto_workers, is_distributed, own_slot
+from benchmarks.distributed.worker import WorkerSide, leave_to_the_controller
 from benchmarks.errors import SuiteError
 from benchmarks.gate import Gate
 from benchmarks.options import Options, add_options, read_options
@@ -19,29 +23,42 @@ BENCHMARKS = Path(__file__).with_name("benchmarks")
 
 def pytest_addoption(parser):
     add_options(parser)
+    distributed_options(parser)
     gate_options.add_options(parser)
     session_report.add_options(parser)
+    shards.add_options(parser)
 
 
 def pytest_configure(config):
     config.stash[ROWS] = []
     try:
-        config.stash[OPTIONS] = read_options(config)
-        gate = config.stash[GATE] = Gate(gate_options.read_options(config), config, list(config.stash[OPTIONS].entries))
-        if config.getoption("report"):
+        is_worker, slot = own_slot(config)
+        if is_worker:
+            leave_to_the_controller(config)
+        if slot:
+            slot.take()
+        options = config.stash[OPTIONS] = read_options(config, slot)
+        judging = gate_options.read_options(config)
+        gate = config.stash[GATE] = Gate(judging, config, list(options.entries))
+        plugin = WorkerSide(config, gate) if is_worker else gate
+        if is_distributed(config) and _asks_for_benchmarks(config):
+            plugin = Controller(config, options, judging)
+        elif config.getoption("report"):
             report = session_report.SessionReport(config, config.getoption("report"))
             config.pluginmanager.register(report, "session-report")
+        shards.register(config)  # before the gate, which judges what the cut leaves
     except SuiteError as error:
         raise pytest.UsageError(str(error)) from None
-    config.pluginmanager.register(gate, "gate")
+    config.pluginmanager.register(plugin, "gate")
+    if _asks_for_benchmarks(config):
+        session_checkup.register(config, options.device)
     config.addinivalue_line(
         "markers", "gate(METRIC=MARGIN, ...): this benchmark's margins: gate(epoch_seconds='3%,1ms')"
     )
-    if config.getoption("dist", "no") != "no" and _asks_for_benchmarks(config):  # -n and --tx both set it
-        raise pytest.UsageError(
-            "-n: timing needs the machine to itself, and pytest-benchmark would switch itself off beside "
-            "pytest-xdist. Run the benchmarks with -n0; `pytest tests -n auto`, the suite's own tests, is fine."
-        )
+
+
+def pytest_xdist_auto_num_workers(config):
+    return auto_workers(config) if _asks_for_benchmarks(config) else None  # None: as xdist itself has it
 
 
 def pytest_generate_tests(metafunc):
@@ -102,13 +119,12 @@ def oracle(mnist, progress):
 
 @pytest.fixture(scope="session")
 def machine_limit(options, progress):
-    """This CPU's measured rate of matrix products at the workload's shapes, in FLOP a second, and whose it is."""
+    """Gives, for a row's device, its measured limit, :class:`benchmarks.measure.machine_limits.MachineLimits`."""
     from benchmarks.frameworks import LIMIT_SETTERS, REGISTRY
-    from benchmarks.measure.trial import measure_limit
+    from benchmarks.measure.machine_limits import MachineLimits
 
     setters = LIMIT_SETTERS if options.measure_limit else ()
-    progress("measuring the machine's limit")
-    return measure_limit([options.runner(REGISTRY[name]) for name in setters])
+    return MachineLimits([options.runner(REGISTRY[name]) for name in setters], progress, options.limit_again)
 
 
 @pytest.fixture
@@ -118,14 +134,26 @@ def trainer(framework, options, data_directory, progress):
     progress.clear()
 
 
-@pytest.fixture
-def gpu_memory(options):
-    """Gives, when called, a fresh :class:`benchmarks.measure.sampler.MemorySampler` for one trial."""
+@pytest.fixture(scope="session")
+def idle_gpu(options, progress):
+    """The GPU that is watched, and what it draws idle, in watts, found before anything of this session runs there."""
+    from benchmarks.measure.energy import idle_watts
     from benchmarks.measure.gpu import find_gpu
-    from benchmarks.measure.sampler import MemorySampler
 
     gpu = None if options.device == "cpu" else find_gpu()
-    return partial(MemorySampler, gpu, options.memory_interval)
+    if gpu is None or not options.memory_interval:
+        return gpu, None
+    progress("measuring the GPU's idle power")
+    return gpu, idle_watts(gpu)
+
+
+@pytest.fixture
+def gpu_memory(options, idle_gpu):
+    """Gives, when called, a fresh :class:`benchmarks.measure.sampler.MemorySampler` for one trial."""
+    from benchmarks.measure.sampler import MemorySampler
+
+    gpu, watts = idle_gpu
+    return partial(MemorySampler, gpu, options.memory_interval, watts)
 
 
 @pytest.fixture
@@ -179,10 +207,11 @@ def undecided(pytestconfig, request):
 
 
 @pytest.fixture
-def publish(pytestconfig, request, clock, benchmark):  # clock first: benchmark takes its timer when it is built
+def publish(pytestconfig, request, machine_limit, clock, benchmark):  # clock first: benchmark reads its timer early
     """Call it with the benchmark's ``extra_info`` to have its row in the tables at the end, and the gate judge it."""
 
     def apply(row):
+        machine_limit.check(row)
         pytestconfig.stash[ROWS].append(row)
         pytestconfig.stash[GATE].publish(request.node, benchmark.fullname, row)
 
@@ -210,8 +239,8 @@ def pytest_pyfunc_call(pyfuncitem):
         raise pytest.skip.Exception(str(error)) from None
     except FrameworkMissing as error:
         options = pyfuncitem.config.stash[OPTIONS]
-        environment = options.entries[pyfuncitem.callspec.params["framework"]].environment
-        text = f"{error}; `tox run --notest -e {environment}` installs it" if environment else str(error)
+        environments = options.entries[pyfuncitem.callspec.params["framework"]].environments(options.on_gpu())
+        text = f"{error}; `tox run --notest -e {environments[0]}` installs it" if environments else str(error)
         if options.require_frameworks:
             raise _in_one_paragraph(f"{text} (--require-frameworks)") from None
         raise pytest.skip.Exception(text) from None
@@ -240,16 +269,10 @@ def pytest_benchmark_update_json(config, output_json):
 
 @pytest.hookimpl(trylast=True)  # after pytest-benchmark's own table
 def pytest_terminal_summary(terminalreporter, config):
-    rows = config.stash[ROWS]
-    if not rows:
-        return
-    from benchmarks.report import csv_files, terminal
+    if config.stash[ROWS]:
+        from benchmarks.report import session_tables
 
-    terminal.show(terminalreporter, rows)
-    directory = config.stash[OPTIONS].results_csv
-    if directory:
-        for path in csv_files.write(rows, directory):
-            terminalreporter.write_line(f"wrote {path}")
+        session_tables.show(terminalreporter, config.stash[ROWS], config.stash[OPTIONS].results_csv)
 
 
 def _asks_for_benchmarks(config):

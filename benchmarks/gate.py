@@ -16,7 +16,7 @@ from pytest_benchmark.utils import get_tag
 
 from benchmarks.errors import SuiteError
 from benchmarks.frameworks import REGISTRY
-from benchmarks.judge.metrics import ACCURACY, METRICS
+from benchmarks.judge.metrics import ACCURACY, METRICS, read_margins
 from benchmarks.judge.storage import SafeStorage
 from benchmarks.judge.verdict import Cell, Verdict, void_where_accuracy_changed
 
@@ -33,6 +33,7 @@ class Gate:
 
     def __init__(self, options, config, frameworks):
         self.options, self.config, self.frameworks = options, config, frameworks
+        self.fingerprint = None  # of the machine that was measured; None for this one
         self.rows = {}  # extra_info by node id
         self.names = {}  # pytest-benchmark's fullname by node id; it changes where a budget cuts the epochs
         self.outcomes = {}  # of the benchmarks that have no row: "failed" or "skipped", and why
@@ -44,19 +45,29 @@ class Gate:
         self.cells = None
         self.findings = []  # what else there is to say of the baseline, a sentence each
         self.cautions = []  # and of the margins
+        self.benchmarks_of_run = 0  # where this session runs a shard: how many all shards have
         self.narrowed = any("::" in argument for argument in config.args)  # to less than what is usually run
 
     def publish(self, item, name, row):
         """Take a benchmark's row, its ``extra_info``, as evidence."""
         self.rows[item.nodeid], self.names[item.nodeid] = row, name
 
+    @property
+    def _family(self):
+        """How many benchmarks share the probability of a false alarm."""
+        return max(len(self.margins), self.benchmarks_of_run)
+
     def wants_more(self, item, row):
         """Tell whether another paired trial may bring an answer that is still open."""
         from benchmarks.judge.by_pairs import is_open
 
-        return is_open(row, self.margins[item.nodeid], len(self.margins), self.options.max_trials)
+        return is_open(row, self.margins[item.nodeid], self._family, self.options.max_trials)
 
     def pytest_sessionstart(self):
+        self.prepare_storage()
+
+    def prepare_storage(self):
+        """Have pytest-benchmark save through :class:`SafeStorage`, and save at all where history is judged by."""
         session = self.config._benchmarksession  # pytest-benchmark has no public way to its storage
         if isinstance(session.storage, FileStorage):
             storage = session.storage
@@ -74,33 +85,38 @@ class Gate:
         return result
 
     def _add_cells(self, items):
-        benchmarks = [item for item in items if is_benchmark(item)]
+        benchmarks = self.take_on(items)
         if not benchmarks and not self.narrowed:
             raise pytest.UsageError("the gate has nothing to judge: no benchmark was collected. `pytest benchmarks`?")
-        try:
-            self.margins = {item.nodeid: self._margins_of(item) for item in benchmarks}
-        except SuiteError as error:
-            raise pytest.UsageError(str(error)) from None
-        self.framework_of = {item.nodeid: item.callspec.params["framework"] for item in benchmarks}
         own = []
         for item in benchmarks:
             for metric in (ACCURACY, *METRICS):
-                name = f"{item.originalname}.{metric}[{item.callspec.id}]"
-                own.append(CellItem.from_parent(item.parent, name=name, gate=self, judged=(item, metric)))
-        if self.options.against:
-            self._caution_about_few_trials(len(benchmarks))
+                name = cell_name(item.name, metric)
+                own.append(CellItem.from_parent(item.parent, name=name, gate=self, judged=(item.nodeid, metric)))
+        self.caution_about_few_trials()
         if benchmarks and self.options.history:
             own.append(BaselineItem.from_parent(benchmarks[0].parent, name="gate:baseline", gate=self))
         self.own = {item.nodeid for item in own}
         items += own
 
-    def _caution_about_few_trials(self, benchmarks):
+    def take_on(self, items):
+        """Learn the margins and the frameworks of those items that are benchmarks, and return them."""
+        benchmarks = [item for item in items if is_benchmark(item)]
+        try:
+            self.margins = {item.nodeid: self._margins_of(item) for item in benchmarks}
+        except SuiteError as error:
+            raise pytest.UsageError(str(error)) from None
+        self.framework_of = {item.nodeid: item.callspec.params["framework"] for item in benchmarks}
+        return benchmarks
+
+    def caution_about_few_trials(self):
+        """Say so where so many benchmarks ask for surer answers than ``--max-trials`` can give."""
         from benchmarks.judge.by_pairs import can_answer
 
-        if not can_answer(benchmarks, self.options.max_trials):
+        if self.options.against and not can_answer(self._family, self.options.max_trials):
             self.cautions.append(
                 f"--max-trials={self.options.max_trials} are too few for an answer on every metric of "
-                f"{benchmarks} benchmarks: the more there are, the surer each must be."
+                f"{self._family} benchmarks: the more there are, the surer each must be."
             )
 
     def pytest_deselected(self, items):
@@ -118,13 +134,33 @@ class Gate:
     def pytest_collectreport(self, report):
         self.failed += report.failed
 
-    def cell(self, item, metric):
+    def outcome(self, node, metric):
+        """Return how the test of a metric of benchmark ``node`` ends, in pytest's words, and what it says."""
+        from benchmarks.report.verdicts import paragraph
+
+        cell = self._cell(node, metric)
+        if cell.verdict is Verdict.REGRESSED or self.fails(cell.verdict):
+            return "failed", paragraph(cell, self.options)
+        if cell.verdict not in (Verdict.CLEAN, Verdict.IMPROVED):
+            return "skipped", paragraph(cell, self.options)
+        return "passed", ""
+
+    def baseline_outcome(self):
+        """Return how the test that nothing which history knows has gone missing ends, and what it says."""
+        if self.cells is None:
+            return "skipped", "nothing was judged"
+        text = " ".join(self.findings)
+        if not text:
+            return "passed", ""
+        return "failed" if "missing" in self.options.fail_on else "skipped", text
+
+    def _cell(self, node, metric):
         """Return the :class:`Cell` of a benchmark's metric; all are judged when the first is asked for."""
         if self.cells is None:
             cells = self._judge()
             self.cells = {(cell.benchmark, cell.metric): cell for cell in cells}
             self.cautions += self._cautions(cells)
-        return self.cells[self._name(item.nodeid), metric]
+        return self.cells[self._name(node), metric]
 
     def _judge(self):
         sound = [node for node in self.margins if node in self.rows and node not in self.outcomes]
@@ -133,7 +169,7 @@ class Gate:
         if self.options.against:
             from benchmarks.judge.by_pairs import judge_session
 
-            cells = judge_session(rows, margins.__getitem__, self.options.max_trials, len(margins))
+            cells = judge_session(rows, margins.__getitem__, self.options.max_trials, self._family)
         else:
             cells = self._judge_by_history(rows, margins)
         others = [node for node in self.margins if node not in sound]
@@ -143,20 +179,24 @@ class Gate:
     def _judge_by_history(self, rows, margins):
         from benchmarks.judge.by_history import judge_session
         from benchmarks.judge.history import History
-        from benchmarks.measure.machine import fingerprint
 
         history = History(self.config._benchmarksession.storage.path)
-        found = history.look_back(rows, fingerprint(), self.options.window, self.options.aliases)
+        found = history.look_back(rows, self._fingerprint(), self.options.window, self.options.aliases)
         self.findings = found.findings(self._was_asked, margins)
-        return judge_session(rows, margins.__getitem__, found, self.options.min_runs)
+        share = len(margins) / self._family
+        return judge_session(rows, margins.__getitem__, found, self.options.min_runs, share)
+
+    def _fingerprint(self):
+        from benchmarks.measure.machine import fingerprint
+
+        return self.fingerprint or fingerprint()
 
     def _cautions(self, cells):
         from benchmarks.judge import calibration
-        from benchmarks.measure.machine import fingerprint
 
         storage = getattr(self.config._benchmarksession.storage, "path", None)
         mode = "against" if self.options.against else "history"
-        return calibration.cautions(cells, calibration.load(storage, fingerprint(), mode)) if storage else []
+        return calibration.cautions(cells, calibration.load(storage, self._fingerprint(), mode)) if storage else []
 
     def _was_asked(self, framework):
         return not self.narrowed and (framework in self.frameworks or framework not in REGISTRY)
@@ -170,9 +210,11 @@ class Gate:
     def _name(self, node):
         return self.names.get(node, node)
 
-    def _margins_of(self, item):
-        from benchmarks.judge.metrics import read_margins
+    def default_margins(self):
+        """Return the margins of a benchmark that sets none of its own."""
+        return read_margins(self.options.margin_texts, self.options.margins, "--gate-margin")
 
+    def _margins_of(self, item):
         margins = self.options.margins
         for marker in reversed(list(item.iter_markers("gate"))):  # the closest one last: it has the last word
             texts = [f"{metric}={margin}" for metric, margin in marker.kwargs.items()]
@@ -220,17 +262,10 @@ class CellItem(pytest.Item):
         self.gate, self.judged = gate, judged
 
     def runtest(self):
-        from benchmarks.report.verdicts import paragraph
-
-        cell = self.gate.cell(*self.judged)
-        text = paragraph(cell, self.gate.options)
-        if cell.verdict is Verdict.REGRESSED or self.gate.fails(cell.verdict):
-            pytest.fail(text, pytrace=False)
-        if cell.verdict not in (Verdict.CLEAN, Verdict.IMPROVED):
-            raise pytest.skip.Exception(text, _use_item_location=True)
+        end_as(*self.gate.outcome(*self.judged))
 
     def reportinfo(self):
-        return *self.judged[0].reportinfo()[:2], self.name
+        return self.path, 0, self.name
 
 
 class BaselineItem(pytest.Item):
@@ -241,16 +276,24 @@ class BaselineItem(pytest.Item):
         self.gate = gate
 
     def runtest(self):
-        if self.gate.cells is None:
-            raise pytest.skip.Exception("nothing was judged", _use_item_location=True)
-        text = " ".join(self.gate.findings)
-        if text and "missing" in self.gate.options.fail_on:
-            pytest.fail(text, pytrace=False)
-        if text:
-            raise pytest.skip.Exception(text, _use_item_location=True)
+        end_as(*self.gate.baseline_outcome())
 
     def reportinfo(self):
         return self.path, 0, self.name
+
+
+def end_as(outcome, text):
+    """End a test in one of pytest's ways."""
+    if outcome == "failed":
+        pytest.fail(text, pytrace=False)
+    if outcome == "skipped":
+        raise pytest.skip.Exception(text, _use_item_location=True)
+
+
+def cell_name(benchmark, metric):
+    """Return the name, or the node id, of the test of a benchmark's metric: ``test.METRIC[framework]``."""
+    function, bracket, parameters = benchmark.partition("[")
+    return f"{function}.{metric}{bracket}{parameters}"
 
 
 def is_benchmark(item):

@@ -12,6 +12,7 @@ from benchmarks.measure.cpu import usable_cores
 from benchmarks.measure.gpu import find_gpu
 from benchmarks.measure.interpreters import find_interpreter
 from benchmarks.measure.sampler import INTERVAL_SECONDS
+from benchmarks.measure.slots import Slot
 from benchmarks.measure.trial import MAX_FOREIGN_CORES, Runner
 from benchmarks.workload.spec import Workload
 
@@ -22,6 +23,7 @@ class Options:
 
     :param entries: the chosen frameworks, :class:`benchmarks.frameworks.Entry` by name.
     :param workload: :class:`benchmarks.workload.spec.Workload`.
+    :param slot: this pytest's share of the machine, where other workers of the session have the rest.
     """
 
     entries: dict
@@ -36,14 +38,21 @@ class Options:
     worker_timeout: float
     max_foreign_cores: float
     memory_interval: float
+    preallocate: bool
     mnist_dir: str | None
     require_frameworks: bool
     measure_limit: bool
+    limit_again: bool
     results_csv: str | None
+    slot: Slot | None = None
+
+    def on_gpu(self):
+        """Return whether this session trains on a GPU, wherever a framework can."""
+        return self.device == "gpu" or (self.device == "auto" and find_gpu() is not None)
 
     def runner(self, entry, data_directory=None, progress=lambda text: None):
         """Return the :class:`Runner` of one framework's trials."""
-        python, environment = find_interpreter(entry, self.pythons, self.environments)
+        python, environment = find_interpreter(entry, self.pythons, self.environments, self.on_gpu())
         return Runner(
             entry=entry,
             python=python,
@@ -55,7 +64,9 @@ class Options:
             isolation=self.isolation,
             timeout_seconds=self.worker_timeout,
             max_foreign_cores=self.max_foreign_cores,
+            preallocate=self.preallocate,
             progress=lambda text: progress(f"{entry.name}: {text}"),
+            slot=self.slot,
         )
 
     def label(self, workload=None):
@@ -67,6 +78,8 @@ class Options:
         conditions = ["device=cpu"] if self.device == "cpu" and find_gpu() else []
         conditions += [f"isolation={self.isolation}"] if self.isolation != "process" else []
         conditions += [f"threads={self.threads}"] if self.threads != usable_cores() else []
+        conditions += [f"workers={self.slot.workers}"] if self.slot and self.slot.workers > 1 else []
+        conditions += ["preallocate"] if self.preallocate else []
         return ",".join(filter(None, [(workload or self.workload).label(), *conditions]))
 
     def benchmark_id(self, framework, workload=None):
@@ -132,7 +145,13 @@ def add_options(parser):
         metavar="SECONDS",
         help=f"between two samples of memory; 0 takes none (default: {INTERVAL_SECONDS})",
     )
-    add("--no-limit", action="store_true", help="do not measure the machine's limit; saves some seconds")
+    add(
+        "--preallocate",
+        action="store_true",
+        help="let JAX and TensorFlow take most of the GPU's memory at once, as they do by default (default: off)",
+    )
+    add("--no-limit", action="store_true", help="do without the machine's limits: neither measure nor read them")
+    add("--limit-again", action="store_true", help="measure the machine's limits anew, not trusting the kept ones")
     add("--results-csv", metavar="DIR", help="write results.csv (every epoch) and summary.csv there")
 
     default = Workload()
@@ -189,18 +208,29 @@ def add_options(parser):
     )
 
 
-def read_options(config):
-    """Return the :class:`Options` of a pytest configuration.
+def known_entries(paths):
+    """Return the entries of the registry and of the users' files, by name.
 
-    :raises SuiteError: for a value that makes no sense, naming the option.
+    :param paths: of the files, from ``--framework-path``.
+    :raises SuiteError: where two have one name, or a file is no Python.
     """
-    get = config.getoption
     registry = dict(REGISTRY)
-    for path in get("framework_path"):
+    for path in paths:
         for entry in entries_of_file(path):
             if entry.name in registry:
                 raise SuiteError(f"--framework-path: {path} calls a trainer {entry.name!r}, and there is one already.")
             registry[entry.name] = entry
+    return registry
+
+
+def read_options(config, slot=None):
+    """Return the :class:`Options` of a pytest configuration.
+
+    :param slot: see :class:`Options`.
+    :raises SuiteError: for a value that makes no sense, naming the option.
+    """
+    get = config.getoption
+    registry = known_entries(get("framework_path"))
     own = [name for name in registry if name not in REGISTRY]
     patterns = [name.strip() for names in get("frameworks") or () for name in names.split(",")]
     entries = select(patterns or [*DEFAULT, *own], registry)
@@ -217,7 +247,7 @@ def read_options(config):
             steps=get("steps"),
         ),
         epoch_budget=_at_least(0.001, "--epoch-budget", get("epoch_budget")),
-        pythons=dict(_named_python(text) for text in get("python")),
+        pythons=dict(named_python(text) for text in get("python")),
         environments=get("envs") or str(config.rootpath / ".tox"),
         threads=_threads(get("threads")),
         trials=_at_least(1, "--trials", get("trials")),
@@ -226,10 +256,13 @@ def read_options(config):
         worker_timeout=_at_least(0.001, "--worker-timeout", get("worker_timeout")),
         max_foreign_cores=_at_least(0, "--max-foreign-cores", get("max_foreign_cores")),
         memory_interval=_at_least(0, "--memory-interval", get("memory_interval")),
+        preallocate=get("preallocate"),
         mnist_dir=get("mnist_dir"),
         require_frameworks=get("require_frameworks"),
         measure_limit=not get("no_limit"),
+        limit_again=get("limit_again"),
         results_csv=_writable(get("results_csv")),
+        slot=slot,
     )
 
 
@@ -240,7 +273,11 @@ def _sizes(text):
         raise argparse.ArgumentTypeError(f"{text!r}: give numbers, comma-separated, as 784,512,10") from None
 
 
-def _named_python(text):
+def named_python(text):
+    """Return the name and the interpreter in a value of ``--python``.
+
+    :raises SuiteError: where it is not NAME=PATH, or there is no such file.
+    """
     name, _, path = text.partition("=")
     if not path:
         raise SuiteError(f"--python={text}: give NAME=PATH, for example --python caffe2=envs/caffe2/bin/python.")

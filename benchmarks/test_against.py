@@ -14,10 +14,11 @@ def test_training_against(
     batches = parity.parity_batches(new.workload, len(mnist.train_labels))
     built = {}
     for side, runner in ((f"{other.name}'s {framework}", old), (framework, new)):
-        built[runner] = runner.take_steps(batches)
+        built[runner] = runner.take_steps(batches, gpu_memory)
         parity.check_steps(side, built[runner], runner.workload, mnist)
         check_contract(side, built[runner], runner.workload, mnist)
 
+    limit = machine_limit(built[new]["device"])
     right = oracle(new.workload)
     parts = turns(new.workload, built[new]["seconds_per_step"])
     pairs, errors, row = [], [], None
@@ -28,8 +29,8 @@ def test_training_against(
             wrong_accuracy = parity.wrong_accuracy(side, trial, right)
             assert not wrong_accuracy, wrong_accuracy
         errors.append([parity.check_trial(framework, trial, right, new.workload) for trial in (pair.new, pair.old)])
-        row = describe(new, mnist, built[new], [pair.new for pair in pairs], [new for new, _ in errors], machine_limit)
-        olds = describe(old, mnist, built[old], [pair.old for pair in pairs], [old for _, old in errors], machine_limit)
+        row = describe(new, mnist, built[new], [pair.new for pair in pairs], [new for new, _ in errors], limit)
+        olds = describe(old, mnist, built[old], [pair.old for pair in pairs], [old for _, old in errors], limit)
         row["against"] = dict(
             olds,
             name=other.name,

@@ -10,8 +10,9 @@ def test_training_epoch(
 ):
     """Time an epoch of a trainer that is proven to train the same network as every other."""
     images = len(mnist.train_labels)
-    built = trainer.take_steps(parity.parity_batches(options.workload, images))
+    built = trainer.take_steps(parity.parity_batches(options.workload, images), gpu_memory)
     parity.check_steps(framework, built, options.workload, mnist)
+    limit = machine_limit(built["device"])
 
     trainer = trainer.within(options.epoch_budget, built["seconds_per_step"], images)
     rename(trainer.workload)
@@ -26,6 +27,6 @@ def test_training_epoch(
     check_contract(framework, built, options.workload, mnist)
 
     benchmark.group = "training epoch" if trainer.workload.steps is None else "training, part of an epoch"
-    benchmark.extra_info.update(describe(trainer, mnist, built, trials, errors, machine_limit))
+    benchmark.extra_info.update(describe(trainer, mnist, built, trials, errors, limit))
     publish(benchmark.extra_info)
     clock.replay(benchmark, [epoch.seconds for trial in trials for epoch in trial.rounds])

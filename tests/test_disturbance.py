@@ -30,7 +30,7 @@ def quiet_machine(monkeypatch):
     """A machine on which only what the test says happens: seconds of others' CPU time, and stolen ones, a look."""
     others = SimpleNamespace(busy=0.0, steal=0.0, looks=0)
 
-    def usage():
+    def usage(cores):
         others.looks += 1
         return cpu.MachineUsage(others.busy * others.looks, others.steal * others.looks)
 
@@ -106,13 +106,23 @@ def test_cpu_time_of_the_machine_is_read_from_the_kernel(tmp_path):
     assert cpu.machine_usage(stat) == cpu.MachineUsage(busy_seconds=1.35, steal_seconds=0.4)
 
 
+def test_only_the_cores_of_one_s_own_are_watched(tmp_path):
+    """Beside other workers of the same session, each on cores of its own, theirs are not others' work."""
+    stat = tmp_path / "stat"
+    lines = [f"{name} {busy} 0 0 9 0 0 0 {steal} 0 0\n" for name, busy, steal in (("cpu ", 900, 70), ("cpu0", 200, 10))]
+    stat.write_text("".join(lines) + "cpu1 300 0 0 9 0 0 0 20 0 0\ncpu11 400 0 0 9 0 0 0 40 0 0\nintr 1\n")
+    assert cpu.machine_usage(stat, cores=(0, 1)) == cpu.MachineUsage(busy_seconds=5.0, steal_seconds=0.3)
+    assert cpu.machine_usage(stat) == cpu.MachineUsage(busy_seconds=9.0, steal_seconds=0.7)
+    assert cpu.machine_usage(stat, cores=(7,)) is None
+
+
 @pytest.mark.parametrize("text", [None, "", "cpu 1 2\n", "cpu a b c d e f g h\n"])
 def test_a_kernel_that_does_not_tell_is_none_and_disturbs_nothing(tmp_path, runner, monkeypatch, text):
     stat = tmp_path / "stat"
     if text is not None:
         stat.write_text(text)
     assert cpu.machine_usage(stat) is None
-    monkeypatch.setattr(training, "machine_usage", lambda: cpu.machine_usage(stat))
+    monkeypatch.setattr(training, "machine_usage", lambda cores: cpu.machine_usage(stat, cores))
     found = runner.run(1, lambda: MemorySampler())
     assert found.disturbance == Disturbance(None, None, None, None, [])
 
@@ -122,7 +132,7 @@ def test_the_worker_s_time_and_our_own_are_not_others(monkeypatch, in_process, f
     """Of 10 busy seconds and half a stolen one, 1 was pytest's own and 7 the worker's, if it is another process."""
     machine = iter([cpu.MachineUsage(100.0, 3.0), cpu.MachineUsage(110.0, 3.5)])
     own = iter([cpu.Usage(5.0, 0), cpu.Usage(6.0, 0)])
-    monkeypatch.setattr(training, "machine_usage", lambda: next(machine))
+    monkeypatch.setattr(training, "machine_usage", lambda cores: next(machine))
     monkeypatch.setattr(training, "process_usage", lambda: next(own))
     worker = InProcess("any") if in_process else object()
     _, others, stolen = training._Others(worker).stop(worker_cpu_seconds=7.0)

@@ -4,13 +4,11 @@ import ast
 import configparser
 
 import pytest
-from support import ROOT, TRAINERS
+from support import ROOT
 
-from benchmarks.frameworks import DEFAULT, LIMIT_SETTERS, REGISTRY, Entry, select
+from benchmarks.frameworks import DEFAULT, REGISTRY, select
 from benchmarks.frameworks.trainer import Contract, WrongHardware
-from benchmarks.measure import trial
 from benchmarks.measure.gpu import find_gpu
-from benchmarks.measure.trial import Runner, measure_limit
 from benchmarks.workload.spec import Workload
 
 # The default ones in every run; the others with `tox -e tests -- -m slow`, where their environments have been made.
@@ -81,38 +79,6 @@ def test_a_gpu_that_is_not_there_is_told_alike_by_all(suite):
             "failure",
             f"{name}: it sees no GPU here; install its build for this machine's CUDA, or use --device=cpu.",
         )
-
-
-def test_the_limit_passes_over_what_is_missing_or_broken():
-    entries = [REGISTRY[name] for name in LIMIT_SETTERS]
-    missing = Entry("missing", "benchmarks.frameworks.torch:TorchTrainer", ("no_such_module",))
-    broken = Entry("broken", f"{TRAINERS}:NoSuchClass")
-    workload = Workload(layer_sizes=(784, 64, 10))
-    runners = {entry.name: Runner(entry, workload) for entry in (missing, *entries, broken)}
-    found = measure_limit(runners.values())
-    assert found["engine"] in LIMIT_SETTERS
-    assert found["flops_per_second"] > 1e8
-    assert measure_limit([runners["missing"], runners["broken"]]) == {"flops_per_second": None, "engine": None}
-
-
-@pytest.mark.parametrize("rates", [{"slow": 1e9, "fast": 3e9, "middling": 2e9}, {"fast": 3e9, "slow": 1e9}])
-def test_the_limit_is_the_best_engine_s(monkeypatch, rates):
-    class Engine:
-        def __init__(self, name, *_):
-            self.name = name
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *_):
-            pass
-
-        def call(self, *_, **__):
-            return {"flops_per_second": rates[self.name]}
-
-    monkeypatch.setattr(trial, "Worker", Engine)
-    runners = [Runner(Entry(name, "nowhere:Nobody"), Workload()) for name in rates]
-    assert measure_limit(runners) == {"flops_per_second": 3e9, "engine": "fast"}
 
 
 def test_selection_by_name_glob_and_all():

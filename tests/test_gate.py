@@ -1,6 +1,7 @@
 """The gate against history, as its users meet it: a run, the runs before it, and what pytest says."""
 
 import json
+import re
 import shutil
 import subprocess
 from types import SimpleNamespace
@@ -282,4 +283,4 @@ def test_a_slow_run_beside_others_work_is_not_called_a_regression(suite, history
     run = suite(*TWO_TRIALS, "--max-foreign-cores=0")
     (cell,) = [cell for cell in run.json["gate"]["cells"] if cell["metric"] == "epoch_seconds"]
     assert cell["verdict"] == "inconclusive"
-    assert "others used the machine beside 2 of 2 trials" in cell["note"]
+    assert re.search(r"others used the machine beside [12] of 2 trials", cell["note"])

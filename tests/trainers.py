@@ -4,6 +4,7 @@ They reach the suite as a user's own would, ``--framework-path tests/trainers.py
 """
 
 import ctypes
+import json
 import os
 import signal
 import sys
@@ -58,6 +59,10 @@ TRAINERS = {
     "slow": "Slow",
     "test": "Slow",
     "resident": "Resident",
+    "tells-where": "TellsWhere",
+    "tells-where-too": "TellsWhere",
+    "kills-its-pytest": "KillsItsPytest",
+    "hangs-there": "HangsThere",
     "slow-here": "SlowHere",
     "wrong-there": "WrongThere",
     "wrong-here": "WrongHere",
@@ -377,6 +382,25 @@ def tell_that_it_hangs():
 # Honest ones of special needs.
 
 
+class TellsWhere(Honest):
+    """Leaves a note of what it may use: its cores and its GPU."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        note = {"cores": sorted(os.sched_getaffinity(0)), "gpu": os.environ.get("CUDA_VISIBLE_DEVICES")}
+        where = cache_directory() / "where"
+        where.mkdir(parents=True, exist_ok=True)
+        (where / f"{os.getpid()}.json").write_text(json.dumps(note))
+
+
+class KillsItsPytest(Broken):
+    """Takes the pytest that started it along, as a machine's out-of-memory killer may."""
+
+    def fall(self):
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(60)
+
+
 class WantsAQuantumComputer(Honest):
     def __init__(self, *arguments):
         raise WrongHardware("it needs a quantum computer")
@@ -405,6 +429,16 @@ class Resident(Honest):
 
 def is_other_side():
     return "/other/" in sys.executable
+
+
+class HangsThere(Honest):
+    """Hangs on the other side in its first whole epoch."""
+
+    def train_epoch(self, order):
+        if is_other_side() and len(order) == len(self.dataset.train_labels):
+            tell_that_it_hangs()
+            time.sleep(3600)
+        return super().train_epoch(order)
 
 
 class SlowHere(Honest):

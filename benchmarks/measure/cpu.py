@@ -49,15 +49,19 @@ class MachineUsage:
         return MachineUsage(self.busy_seconds - earlier.busy_seconds, self.steal_seconds - earlier.steal_seconds)
 
 
-def machine_usage(stat="/proc/stat"):
+def machine_usage(stat="/proc/stat", cores=None):
     """Return the :class:`MachineUsage`, summed over all cores; None where the kernel does not tell.
 
     Resolution: one tick (10 ms) a core. Guest time is already part of user time (proc(5)).
+
+    :param cores: the numbers of those that count; None for all.
     """
+    wanted = {"cpu"} if cores is None else {f"cpu{core}" for core in cores}
     try:
         with open(stat) as file:
-            _cpu, *ticks = file.readline().split()
-        user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, ticks[:8])
+            lines = [line.split() for line in file if line.startswith("cpu")]
+        ticks = [list(map(int, numbers[:8])) for name, *numbers in lines if name in wanted]
+        user, nice, system, _idle, _iowait, irq, softirq, steal = map(sum, zip(*ticks))
     except (OSError, ValueError):
         return None
     second = os.sysconf("SC_CLK_TCK")
@@ -72,6 +76,16 @@ def scheduling_policy():
         return None
     names = {os.SCHED_OTHER: "other", os.SCHED_BATCH: "batch", os.SCHED_FIFO: "fifo", os.SCHED_RR: "rr"}
     return names.get(policy, str(policy))
+
+
+def hardware_threads(core):
+    """Return the numbers of the hardware threads of a core's physical core, itself among them; only it if unknown."""
+    try:
+        with open(f"/sys/devices/system/cpu/cpu{core}/topology/thread_siblings_list") as file:
+            spans = [span.split("-") for span in file.read().strip().split(",")]
+        return [number for span in spans for number in range(int(span[0]), int(span[-1]) + 1)]
+    except (OSError, ValueError):
+        return [core]
 
 
 def usable_cores():

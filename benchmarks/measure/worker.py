@@ -19,6 +19,8 @@ import sys
 import threading
 import traceback
 
+from benchmarks.measure.cpu import hardware_threads
+
 F_SETSIG = 10  # Linux's number; not every Python names it
 
 
@@ -67,17 +69,13 @@ def keep_to_cores(count):
     Most frameworks size their thread pools by what they may use; and no pool, whatever its size, uses more.
     """
     try:
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0), key=_rank_among_siblings)[:count])
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0), key=_rank_among_threads)[:count])
     except (AttributeError, OSError):
         pass  # not Linux: OMP_NUM_THREADS and its like have to do
 
 
-def _rank_among_siblings(core):
-    try:
-        with open(f"/sys/devices/system/cpu/cpu{core}/topology/thread_siblings_list") as file:
-            return file.read().replace("-", ",").split(",").index(str(core)), core
-    except (OSError, ValueError):
-        return 0, core
+def _rank_among_threads(core):
+    return hardware_threads(core).index(core), core
 
 
 def hold_on_to(lifeline):

@@ -15,7 +15,7 @@ MEASURES = ("time", "peak_memory_mib", "avg_memory_mib")
 
 
 def write(rows, directory):
-    """Write ``results.csv`` and ``summary.csv`` into a directory that is there, and return their paths.
+    """Write ``results.csv`` and ``summary.csv`` into a directory, and return their paths.
 
     ``results.csv``: one row an epoch, the first included: framework, run (the trial), epoch, time (seconds), accuracy,
     peak_memory_mib, avg_memory_mib (of the device, or of the host where the trainer runs on it), steps (that were
@@ -25,6 +25,7 @@ def write(rows, directory):
     :param rows: the ``extra_info`` of each benchmark.
     """
     directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
     epochs = [(row, epochs_of(row)) for row in map(Record, rows)]
     summary = [_summary(row, its) for row, its in epochs if its]
     epochs = [epoch for _, its in epochs for epoch in its]

@@ -1,0 +1,105 @@
+"""Who the workers of a session are: the command line becomes slots of this machine, or a list of machines."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from benchmarks.errors import SuiteError
+from benchmarks.measure.cpu import usable_cores
+from benchmarks.measure.gpu import visible_gpus
+from benchmarks.measure.slots import Slot, share_out
+
+HERE = "here"  # what this machine is called beside others
+INPUT = "framework-benchmarks"  # what a worker's slot stands under in xdist's workerinput
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a session is spread.
+
+    :param slots: a :class:`Slot` for each worker, all of this machine; empty where each worker is a machine of its own.
+    :param machines: their names, in the order of xdist's specifications; ``("",)`` for this machine alone.
+    """
+
+    slots: tuple
+    machines: tuple
+
+
+def add_options(parser):
+    """Declare the options to pytest."""
+    parser.getgroup("frameworks").addoption(
+        "--cores-per-worker",
+        type=int,
+        metavar="N",
+        help="with -n: the cores that each worker owns (default: an equal share, for workers that own a GPU)",
+    )
+
+
+def is_distributed(config):
+    """Tell whether pytest-xdist is asked to start workers; ``-n`` and ``--tx`` both set it."""
+    return config.getoption("dist", "no") != "no"
+
+
+def own_slot(config):
+    """Return whether this is a worker of a distributed session of benchmarks, and its :class:`Slot` if it has one."""
+    given = getattr(config, "workerinput", {}).get(INPUT)
+    if given is None:
+        return False, None
+    return True, Slot.from_dict(given["slot"]) if given["slot"] else None
+
+
+def make_plan(config):
+    """Return the :class:`Plan` of a distributed session.
+
+    :raises SuiteError: where what is asked for would measure nothing that can be believed, saying why.
+    """
+    specs = specifications(config)
+    if config.getoption("dist") == "each":
+        return Plan((), _machines(specs))
+    if not all(spec.popen for spec in specs):
+        raise SuiteError(
+            f"--dist={config.getoption('dist')} over several machines: which of them measures what would be chance. "
+            "--dist=each runs everything on each of them."
+        )
+    gpus = [] if config.getoption("device") == "cpu" else visible_gpus()
+    each = config.getoption("cores_per_worker")
+    return Plan(tuple(share_out(len(specs), _cores(), each, gpus)), ("",))
+
+
+def auto_workers(config):
+    """Return how many workers ``-n auto`` means: one for each GPU, else for each ``--cores-per-worker`` cores."""
+    gpus = [] if config.getoption("device") == "cpu" else visible_gpus()
+    return len(gpus) or max(1, usable_cores() // (config.getoption("cores_per_worker") or usable_cores()))
+
+
+def specifications(config):
+    """Return execnet's :class:`XSpec` of every worker that ``--tx`` and ``-n`` ask for."""
+    from execnet import XSpec
+    from xdist.workermanage import parse_tx_spec_config
+
+    return list(map(XSpec, parse_tx_spec_config(config)))
+
+
+def host_of(spec):
+    """Return the host of a specification, without the user; None for this machine."""
+    address = spec.ssh or spec.vagrant_ssh or spec.socket
+    return address.split()[-1].rpartition("@")[2] if address else None
+
+
+def _machines(specs):
+    names = [spec.id or host_of(spec) or HERE for spec in specs]
+    for name in names:
+        if names.count(name) > 1:
+            raise SuiteError(
+                f"--dist=each: {name} is named twice, and two workers on one machine would disturb each other. Name "
+                "each machine once, --tx ssh=HOST; to use all GPUs of this machine, -n."
+            )
+    return tuple(names)
+
+
+def _cores():
+    try:
+        return sorted(os.sched_getaffinity(0))
+    except AttributeError:
+        raise SuiteError("-n: this system cannot keep a worker to cores of its own (Linux can). Give -n0.") from None
