@@ -23,9 +23,14 @@ class SessionCheckup:
 
     def pytest_report_header(self, config):
         """Return a line for each thing that is amiss; none where nothing is."""
+        try:
+            return self._lines(config.getoption("benchmark_storage"))
+        except Exception as error:  # a check-up is there to help: whatever it meets, the session goes on
+            return [f"check-up failed: {type(error).__name__}: {' '.join(str(error).split())}"]
+
+    def _lines(self, storage):
         from benchmarks.doctor import cheap
 
-        storage = config.getoption("benchmark_storage")
         folder = storage.removeprefix("file://")
         return [
             f"check-up, {row.subject}: {row.found}. To do: {row.advice}"

@@ -16,6 +16,7 @@ from benchmarks.measure.sampler import MemorySampler
 from benchmarks.measure.trial import ATTEMPTS, Runner
 from benchmarks.workload.spec import Workload
 
+NOBODY = 2**22 + 1  # Linux gives no process such a number
 SMALL = Workload(dataset="synthetic", layer_sizes=(784, 256, 10), epochs=3)
 
 
@@ -52,6 +53,72 @@ def test_a_busy_neighbour_is_noticed(runner, busy_neighbour):
     assert found.disturbed
     assert found.disturbance.foreign_cores > 0.3
     assert "others used" in found.disturbance.reasons[0]
+
+
+@pytest.mark.parametrize("name", ["has-it-compiled", "leaves-it-running"])
+def test_a_trainer_s_own_helpers_are_no_others(name, monkeypatch):
+    """On a machine that is busy with the worker's helpers alone: 0.3 s of CPU in each epoch."""
+    looks = iter([cpu.MachineUsage(0.0, 0.0), cpu.MachineUsage(0.3, 0.0)] * 20)
+    monkeypatch.setattr(training, "machine_usage", lambda cores: next(looks))
+    monkeypatch.setattr(training, "process_usage", lambda: cpu.Usage(0.0, 0))
+    (entry,) = [entry for entry in entries_of_file(TRAINERS) if entry.name == name]
+    found = Runner(entry, replace(SMALL, epochs=2)).run(1, lambda: MemorySampler())
+    assert not found.disturbed, found.disturbance
+    assert found.disturbance.foreign_cores == 0.0
+
+
+def test_beside_a_trainer_with_helpers_a_busy_neighbour_is_noticed(busy_neighbour):
+    (entry,) = [entry for entry in entries_of_file(TRAINERS) if entry.name == "has-it-compiled"]
+    assert Runner(entry, replace(SMALL, epochs=2)).run(1, lambda: MemorySampler()).disturbance.foreign_cores > 0.3
+
+
+def test_helpers_are_told_by_their_session(tmp_path):
+    """Of the leader, only what the children used that it waited for; of the others, their own, too."""
+
+    def process(number, session, *ticks, name="python"):
+        (tmp_path / str(number)).mkdir()
+        used = " ".join(map(str, ticks))
+        (tmp_path / str(number) / "stat").write_text(f"{number} ({name}) S 1 7 {session} 0 -1 0 0 0 0 0 {used} 20 0")
+
+    process(7, 7, 1000, 2000, 30, 4)
+    process(8, 7, 100, 50, 7, 9, name="cc1plus) R 1 7 (9")
+    process(9, 9, 5000, 5000, 5000, 5000)
+    (tmp_path / "10").mkdir()  # ended between two looks
+    (tmp_path / "self").mkdir()
+    assert cpu.session_seconds(7, tmp_path) == pytest.approx(2.0)
+    assert cpu.session_seconds(8, tmp_path) == 0.0
+    assert cpu.session_seconds(7, tmp_path / "nothing") is None
+
+
+def test_a_helper_that_is_lost_frees_nobody_else(monkeypatch):
+    """The sum falls where a helper ended that nobody waited for: what it used before is not taken from the worker's."""
+    machine = iter([cpu.MachineUsage(100.0, 0.0), cpu.MachineUsage(110.0, 0.0)])
+    helpers = iter([50.0, 20.0])
+    monkeypatch.setattr(training, "machine_usage", lambda cores: next(machine))
+    monkeypatch.setattr(training, "process_usage", lambda: cpu.Usage(0.0, 0))
+    monkeypatch.setattr(training, "session_seconds", lambda session: next(helpers))
+    _, others, _ = training._Others(SimpleNamespace(pid=NOBODY)).stop(worker_cpu_seconds=7.0)
+    assert others == 3.0
+
+
+@pytest.mark.parametrize(
+    ("slot_s", "may_use", "machine_has", "watched"),
+    [
+        (None, {0, 1}, 192, [0, 1]),
+        (None, {0, 1}, 2, None),
+        ((1,), {0, 1}, 192, (1,)),
+        (None, {0, 1}, None, None),
+    ],
+)
+def test_neighbours_on_cores_that_nobody_may_use_here_are_not_watched(
+    monkeypatch, slot_s, may_use, machine_has, watched
+):
+    asked = []
+    monkeypatch.setattr(cpu.os, "sched_getaffinity", lambda process: may_use)
+    monkeypatch.setattr(cpu.os, "cpu_count", lambda: machine_has)
+    monkeypatch.setattr(training, "machine_usage", lambda cores: asked.append(cores))
+    training._Others(InProcess("any"), slot_s).stop(worker_cpu_seconds=0.0)
+    assert asked == [watched] * 2
 
 
 def test_an_undisturbed_trial_is_kept_as_it_is(runner, quiet_machine):
@@ -134,6 +201,6 @@ def test_the_worker_s_time_and_our_own_are_not_others(monkeypatch, in_process, f
     own = iter([cpu.Usage(5.0, 0), cpu.Usage(6.0, 0)])
     monkeypatch.setattr(training, "machine_usage", lambda cores: next(machine))
     monkeypatch.setattr(training, "process_usage", lambda: next(own))
-    worker = InProcess("any") if in_process else object()
+    worker = InProcess("any") if in_process else SimpleNamespace(pid=NOBODY)
     _, others, stolen = training._Others(worker).stop(worker_cpu_seconds=7.0)
     assert (others, stolen) == (foreign, 0.5)

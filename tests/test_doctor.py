@@ -12,6 +12,7 @@ from fake_nvml import FakeNvml
 from support import ROOT
 
 from benchmarks import __main__, doctor_command
+from benchmarks import doctor as doctor_package
 from benchmarks.doctor import BROKEN, MISSING, OK, WARNING, cheap, frameworks, gpus, machine
 from benchmarks.doctor.advice import advise
 from benchmarks.doctor.examine import WORKLOAD, Failure, Findings, examine
@@ -20,6 +21,7 @@ from benchmarks.measure import probe
 from benchmarks.measure.gpu import Gpu
 from benchmarks.measure.holders import Held
 from benchmarks.measure.trial import Runner
+from benchmarks.session_checkup import SessionCheckup
 
 SICK = ROOT / "tests" / "sick_trainers.py"
 MODULES = {
@@ -489,6 +491,22 @@ def test_storage_and_disk(tmp_path, monkeypatch):
     assert machine.disk(tmp_path).state == WARNING
 
 
+def test_a_place_that_cannot_be_looked_at_costs_its_own_row(tmp_path, monkeypatch):
+    """A name that is too long stands for what the user may not enter, which root may: both make Path.is_dir raise."""
+    monkeypatch.setenv("FRAMEWORK_BENCHMARKS_CACHE", str(tmp_path / ("x" * 300)))
+    monkeypatch.setattr(machine, "LEAST_DISK_BYTES", 0)
+    assert machine.disk(tmp_path).state == OK
+    assert machine.storage(tmp_path / ("x" * 300)).state == OK
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(machine.shutil, "disk_usage", refuse)
+    row = machine.disk(tmp_path)
+    assert row.state == WARNING and "Permission denied" in row.found and "XDG_CACHE_HOME" in row.advice
+    assert "disk" in [row.subject for row in cheap(tmp_path, device="cpu")]
+
+
 def test_the_data_set(tmp_path, monkeypatch):
     monkeypatch.delenv("MNIST_DIR", raising=False)
     monkeypatch.setenv("FRAMEWORK_BENCHMARKS_CACHE", str(tmp_path / "cache"))
@@ -526,6 +544,15 @@ def test_a_session_says_what_is_amiss_unless_it_is_to_be_quiet(command, tmp_path
     assert "To do: reboot the machine" in said
     assert "check-up" not in output("-q")
     assert "check-up, GPU" not in output("--device=cpu")
+
+
+def test_a_check_up_that_fails_ends_no_session(monkeypatch):
+    def fails(storage, device):
+        raise OSError("no such\nthing")
+
+    monkeypatch.setattr(doctor_package, "cheap", fails)
+    config = SimpleNamespace(getoption=lambda name: "file://./.benchmarks")
+    assert SessionCheckup("cpu").pytest_report_header(config) == ["check-up failed: OSError: no such thing"]
 
 
 def test_the_cheap_part_is_silent_where_all_is_well(tmp_path, monkeypatch):

@@ -52,6 +52,8 @@ class Card:
 class Worker:
     """Answers as a worker does, whose epochs take these seconds of the card's clock."""
 
+    pid = WORKER
+
     def __init__(self, card, *seconds, device="gpu:Fake"):
         self.card, self.seconds, self.device = card, list(seconds), device
         self.meanwhile = lambda: None

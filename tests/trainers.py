@@ -50,6 +50,8 @@ TRAINERS = {
     "misshapen": "Misshapen",
     "talks-over": "TalksOver",
     "breeds": "Breeds",
+    "has-it-compiled": "HasItCompiled",
+    "leaves-it-running": "LeavesItRunning",
     "contractless": "Contractless",
     "no-such-class": "NoSuchClass",
     "wants-a-module": ("Honest", "numpy", "no_such_module"),
@@ -365,6 +367,37 @@ class Breeds(Honest):
     def __init__(self, *arguments):
         super().__init__(*arguments)
         breed()
+
+
+class HasItCompiled(Honest):
+    """Has a helper burn 0.3 s of CPU in every whole epoch, as a compiler does, and waits for it."""
+
+    def train_epoch(self, order):
+        if len(order) == len(self.dataset.train_labels):
+            self.help()
+        return super().train_epoch(order)
+
+    def help(self):
+        os.waitpid(burn(0.3), 0)
+
+
+class LeavesItRunning(HasItCompiled):
+    """Its helpers are there before the epoch and after it, as a pool of compilers is."""
+
+    def help(self):
+        helper = burn(0.3, stay=True)
+        time.sleep(0.4)
+        self.helpers = [*getattr(self, "helpers", ()), helper]
+
+
+def burn(cpu_seconds, stay=False):
+    child = os.fork()
+    if child == 0:
+        while time.process_time() < cpu_seconds:
+            pass
+        time.sleep(3600 if stay else 0)
+        os._exit(0)
+    return child
 
 
 def breed():

@@ -16,6 +16,7 @@ from benchmarks.workload.cache import absolute, cache_directory
 GIB = 2**30
 # The largest worker seen holds 1.7 GiB, --against has two of them alive, and pytest itself needs some 0.3 GiB.
 LEAST_MEMORY_BYTES = 4 * GIB
+NO_ROOM = "name another folder (--storage, TMPDIR, XDG_CACHE_HOME)"
 LEAST_DISK_BYTES = 1 * GIB  # a saved run takes 0.1 MiB, MNIST 55 MiB; compilers' scratch files are what fills a disk
 
 
@@ -63,12 +64,17 @@ def disk(storage):
         places["the cache"] = cache_directory()
     except SuiteError as error:
         return Row("disk", WARNING, "there is no place for the cache", str(error))
-    free, purpose, folder = min(
-        (shutil.disk_usage(_existing(path)).free, purpose, path) for purpose, path in places.items()
-    )
+    found = []
+    for purpose, folder in places.items():
+        try:
+            found.append((shutil.disk_usage(_existing(folder)).free, purpose, folder))
+        except OSError as error:
+            text = f"nobody can tell how much is free for {purpose} ({absolute(folder)}: {error.strerror or error})"
+            return Row("disk", WARNING, text, NO_ROOM)
+    free, purpose, folder = min(found)
     text = f"{free / GIB:.1f} GiB free for {purpose} ({absolute(folder)})"
     if free < LEAST_DISK_BYTES:
-        return Row("disk", WARNING, text, "make room there, or name another folder (--storage, TMPDIR, XDG_CACHE_HOME)")
+        return Row("disk", WARNING, text, f"make room there, or {NO_ROOM}")
     return Row("disk", OK, text)
 
 
@@ -82,9 +88,8 @@ def storage(folder):
     except OSError as error:
         text = f"{path} cannot be written ({error.strerror or error})"
         return Row("storage", BROKEN, text, "mend its permissions, or save elsewhere: --benchmark-storage=file://DIR")
-    return Row(
-        "storage", OK, f"{path} can be written" + ("" if path.is_dir() else ", and is made by the first saved run")
-    )
+    made = "" if os.path.isdir(path) else ", and is made by the first saved run"
+    return Row("storage", OK, f"{path} can be written{made}")
 
 
 def data_set(directory=None):
@@ -109,9 +114,10 @@ def data_set(directory=None):
 
 
 def _existing(path):
-    """Return the path, or the nearest folder above it that is there."""
+    """Return the path, or the nearest folder above it that is there and can be seen."""
     path = absolute(path)
-    return next(folder for folder in (path, *path.parents) if folder.is_dir())
+    # Not Path.is_dir, which raises where a folder on the way may not be entered.
+    return next(folder for folder in (path, *path.parents) if os.path.isdir(folder))
 
 
 def _available_bytes(root):

@@ -68,6 +68,41 @@ def machine_usage(stat="/proc/stat", cores=None):
     return MachineUsage((user + nice + system + irq + softirq) / second, steal / second)
 
 
+def session_seconds(session, proc="/proc"):
+    """Return the CPU seconds of a session's processes (setsid(2)) and of those of their children that they waited for.
+
+    Its leader's own are left out, for whoever can read them more exactly; its children's are not. What a process used
+    that ended and that nobody of the session waited for is lost, and so is what one used that left the session.
+    Resolution: one tick (10 ms) a process (proc_pid_stat(5)). None where there is no Linux's /proc.
+
+    :param session: its leader's id, as /proc counts.
+    """
+    try:
+        processes = [name for name in os.listdir(proc) if name.isdigit()]
+    except OSError:
+        return None
+    ticks = 0
+    for process in processes:
+        try:
+            with open(f"{proc}/{process}/stat", "rb") as file:
+                fields = file.read().rpartition(b")")[2].split()  # the name before it may hold spaces and brackets
+            if int(fields[3]) == session:
+                used, of_children = fields[11:13], fields[13:15]
+                ticks += sum(map(int, of_children if int(process) == session else used + of_children))
+        except (OSError, ValueError, IndexError):
+            continue  # it ended meanwhile
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def own_cores():
+    """Return the numbers of the cores that this process may use, sorted; None where those are all of the machine."""
+    try:
+        cores = sorted(os.sched_getaffinity(0))
+    except AttributeError:  # not Linux
+        return None
+    return cores if len(cores) < (os.cpu_count() or 0) else None
+
+
 def scheduling_policy():
     """Return the name of this process's scheduling policy on Linux, ``"other"`` by default; elsewhere None."""
     try:

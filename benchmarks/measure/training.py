@@ -6,9 +6,10 @@ import time
 from dataclasses import replace
 
 from benchmarks.measure.client import InProcess
-from benchmarks.measure.cpu import machine_usage, process_usage
+from benchmarks.measure.cpu import machine_usage, own_cores, process_usage, session_seconds
 from benchmarks.measure.energy import used_joules
 from benchmarks.measure.gpu import POWER_CAP
+from benchmarks.measure.memory import id_in_proc
 from benchmarks.measure.record import Disturbance, Epoch, Memory, Trial
 from benchmarks.measure.sampler import memory_source, samples_of
 
@@ -162,14 +163,21 @@ def _throttling(windows):
 
 
 class _Others:
-    """Counts the CPU time that neither the worker nor this process used, from now to :meth:`stop`.
+    """Counts the CPU time that neither the worker, nor its helpers, nor this process used, from now to :meth:`stop`.
 
-    :param cores: the numbers of those that nobody else should use; None for all.
+    A worker's helpers are the other processes of its session, such as a compiler's; what one of them used that ended
+    and was not waited for is lost, and counts as others'.
+
+    :param cores: the numbers of those that nobody else should use; None for those that this process may use: what runs
+        on the machine's others takes nothing from them.
     """
 
     def __init__(self, worker, cores=None):
-        self._in_process, self._cores = isinstance(worker, InProcess), cores
-        self._start, self._machine, self._own = time.perf_counter(), machine_usage(cores=cores), process_usage()
+        self._in_process, self._cores = isinstance(worker, InProcess), cores or own_cores()
+        self._session = None if self._in_process else id_in_proc(worker.pid)
+        self._helpers = self._helpers_seconds()
+        self._start, self._machine = time.perf_counter(), machine_usage(cores=self._cores)
+        self._own = process_usage()
 
     def stop(self, worker_cpu_seconds):
         """Return wall seconds, CPU seconds of others (stolen ones included), and stolen seconds; or None."""
@@ -178,8 +186,11 @@ class _Others:
             return None
         own = (process_usage() - self._own).cpu_seconds
         machine = now - self._machine
-        ours = own if self._in_process else own + worker_cpu_seconds
+        ours = own if self._in_process else own + worker_cpu_seconds + max(0.0, self._helpers_seconds() - self._helpers)
         return seconds, machine.busy_seconds + machine.steal_seconds - ours, machine.steal_seconds
+
+    def _helpers_seconds(self):
+        return 0.0 if self._session is None else session_seconds(self._session) or 0.0
 
 
 def _highest(values):
