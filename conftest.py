@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from benchmarks import gate_options, session_checkup, session_report, shards
-from benchmarks.distributed.controller import Controller
 from benchmarks.distributed.plan import add_options as distributed_options
 from benchmarks.distributed.plan import auto_workers, is_distributed, own_slot
 from benchmarks.distributed.worker import WorkerSide, leave_to_the_controller
@@ -42,6 +41,8 @@ def pytest_configure(config):
         gate = config.stash[GATE] = Gate(judging, config, list(options.entries))
         plugin = WorkerSide(config, gate) if is_worker else gate
         if is_distributed(config) and _asks_for_benchmarks(config):
+            from benchmarks.distributed.controller import Controller
+
             plugin = Controller(config, options, judging)
         elif config.getoption("report"):
             report = session_report.SessionReport(config, config.getoption("report"))
@@ -261,6 +262,11 @@ def pytest_benchmark_update_machine_info(machine_info):
     from benchmarks.measure.machine import fingerprint
 
     machine_info["fingerprint"] = fingerprint()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_benchmark_compare_machine_info(config):
+    config.stash[GATE].prepare_storage()  # a warning names it, which fails for pytest-benchmark's own
 
 
 def pytest_benchmark_update_json(config, output_json):

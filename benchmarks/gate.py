@@ -34,6 +34,7 @@ class Gate:
     def __init__(self, options, config, frameworks):
         self.options, self.config, self.frameworks = options, config, frameworks
         self.fingerprint = None  # of the machine that was measured; None for this one
+        self.machine = ""  # its name beside others
         self.rows = {}  # extra_info by node id
         self.names = {}  # pytest-benchmark's fullname by node id; it changes where a budget cuts the epochs
         self.outcomes = {}  # of the benchmarks that have no row: "failed" or "skipped", and why

@@ -11,7 +11,7 @@ from benchmarks.errors import SuiteError
 from benchmarks.judge.merging import Source, alike, join
 from benchmarks.judge.saved_run import Run, read_run
 from benchmarks.judge.shard import FOLDER, RUN_ID, check_run_id
-from benchmarks.judge.storage import NUMBERED, SafeStorage, as_bytes
+from benchmarks.judge.storage import NUMBERED, SafeStorage, as_bytes, platform_folder
 
 # pytest-benchmark's name for a system and its Python; it becomes a folder.
 PLATFORM = re.compile(r"\w+-\w+-\d+\.\d+-\d+bit")
@@ -173,9 +173,7 @@ def _folder(path, machine):
     """Return the name of the folder that a run belongs into: its own, or what pytest-benchmark would call it."""
     if PLATFORM.fullmatch(path.parent.name):
         return path.parent.name
-    python = ".".join(str(machine.get("python_version")).split(".")[:2])
-    bits = 64 if "64" in str(machine.get("machine")) else 32
-    name = f"{machine.get('system')}-{machine.get('python_implementation')}-{python}-{bits}bit"
+    name = platform_folder(machine)
     if not PLATFORM.fullmatch(name):
         raise SuiteError(f"{path} is damaged: it does not say which Python it ran under.")
     return name

@@ -208,6 +208,10 @@ def add_options(parser):
     )
 
 
+def _from_root(path, root):
+    return path if Path(path).exists() or not (root / path).exists() else str(root / path)
+
+
 def known_entries(paths):
     """Return the entries of the registry and of the users' files, by name.
 
@@ -230,7 +234,8 @@ def read_options(config, slot=None):
     :raises SuiteError: for a value that makes no sense, naming the option.
     """
     get = config.getoption
-    registry = known_entries(get("framework_path"))
+    here = get("dist", "no") != "each"  # else these are the other machines' matters
+    registry = known_entries(_from_root(path, config.rootpath) for path in get("framework_path"))
     own = [name for name in registry if name not in REGISTRY]
     patterns = [name.strip() for names in get("frameworks") or () for name in names.split(",")]
     entries = select(patterns or [*DEFAULT, *own], registry)
@@ -247,9 +252,9 @@ def read_options(config, slot=None):
             steps=get("steps"),
         ),
         epoch_budget=_at_least(0.001, "--epoch-budget", get("epoch_budget")),
-        pythons=dict(named_python(text) for text in get("python")),
+        pythons=dict(named_python(text, here) for text in get("python")),
         environments=get("envs") or str(config.rootpath / ".tox"),
-        threads=_threads(get("threads")),
+        threads=_threads(get("threads"), here),
         trials=_at_least(1, "--trials", get("trials")),
         device=get("device"),
         isolation=get("isolation"),
@@ -273,23 +278,24 @@ def _sizes(text):
         raise argparse.ArgumentTypeError(f"{text!r}: give numbers, comma-separated, as 784,512,10") from None
 
 
-def named_python(text):
+def named_python(text, here=True):
     """Return the name and the interpreter in a value of ``--python``.
 
+    :param here: whether it is to be on this machine.
     :raises SuiteError: where it is not NAME=PATH, or there is no such file.
     """
     name, _, path = text.partition("=")
     if not path:
         raise SuiteError(f"--python={text}: give NAME=PATH, for example --python caffe2=envs/caffe2/bin/python.")
-    if not Path(path).is_file():
+    if here and not Path(path).is_file():
         raise SuiteError(f"--python={text}: there is no file {path}.")
     return name, str(Path(path).absolute())
 
 
-def _threads(asked):
+def _threads(asked, here=True):
     if asked is None:
         return usable_cores()
-    if not 1 <= asked <= usable_cores():
+    if not 1 <= asked <= (usable_cores() if here else asked):
         raise SuiteError(f"--threads={asked}: give 1 to {usable_cores()}, the cores that this process may use.")
     return asked
 

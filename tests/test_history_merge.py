@@ -224,14 +224,32 @@ def test_hosts_that_are_unlike_make_a_run_each(save, merge, merged, change, text
     change(other)
     save(other)
     code, lines, _ = merge()
-    assert code == 0, "nothing is missing"
+    assert code == 1, "neither is whole"
     assert [line.split(": ")[2] for line in lines if line.startswith("nightly-7")] == [
         "3 benchmarks of 1 of 2 shards, from node-1",
         "2 benchmarks of 1 of 2 shards, from node-2",
     ]
     assert f"  node-2 is not like node-1: {text}; so each kind of host has a run of its own." in lines
     assert [names(data) for data in merged()] == [PLANNED[::2], PLANNED[1::2]]
-    assert merge()[0] == 0 and len(merged()) == 2
+    assert [data["merged"]["missing"] for data in merged()] == [PLANNED[1::2], PLANNED[::2]]
+    assert all(data["gate"]["interrupted"] for data in merged()), "so neither is accepted"
+    assert merge()[0] == 1 and len(merged()) == 2
+
+
+def test_a_later_attempt_that_was_ended_at_once_takes_nothing_away(save, merge, merged):
+    save(shard(1))
+    save(shard(2, hour=1), "-whole")
+    save(shard(2, hour=2, ended=(), interrupted=True), "-again")
+    assert merge()[0] == 0
+    (data,) = merged()
+    assert not data["gate"]["interrupted"] and names(data) == PLANNED
+
+
+def test_a_run_id_is_of_one_run(save, merge):
+    save(shard(1))
+    save(shard(3, of=3), "-other")
+    code, lines, error = merge()
+    assert code == 2 and "nightly-7: there are shards of 2 and of 3 with this run id" in "".join(error)
 
 
 def test_a_kernel_update_makes_no_other_machine(save, merge, merged):

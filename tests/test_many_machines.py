@@ -1,6 +1,7 @@
 """The same suite on several machines, over real ssh: network namespaces of this one, each with an sshd."""
 
 import json
+import re
 import subprocess
 import sys
 import venv
@@ -116,4 +117,26 @@ def test_a_machine_without_the_suite_s_packages_is_named(start, machines, tmp_pa
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 1, output
     assert rows(tmp_path / f"run-{on.name}.json") == {"honest"}
-    assert "No module named 'pytest_benchmark'" in output and f"{bare.name}" in output
+    assert re.search(rf"FAILED .*{bare.name}", output) and "No module named 'filelock'" in output
+    assert "Traceback" not in output
+
+
+def test_a_machine_that_fails_while_it_starts_is_not_waited_for(start, machines, tmp_path):
+    """It has what the first look asks for, and yet its pytest does not come up."""
+    on, broken = machines
+    venv.create(tmp_path / "broken", symlinks=True)
+    (packages,) = (tmp_path / "broken").glob("lib/*/site-packages")
+    (packages / "same.pth").write_text(str(Path(numpy.__file__).parents[1]))
+    (packages / "sitecustomize.py").write_text(
+        "import sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'benchmarks.options':\n"
+        "            raise ImportError('planted')\n"
+        "sys.meta_path.insert(0, Finder())\n"
+    )
+    process = start(machines, "--gate", frameworks="honest", pythons={broken.name: tmp_path / "broken/bin/python"})
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 1, output
+    assert rows(tmp_path / f"run-{on.name}.json") == {"honest"}
+    assert re.search(rf"FAILED .*{broken.name}.*it went while it started", output), output

@@ -74,6 +74,14 @@ def test_one_thread_of_each_physical_core_as_long_as_they_last(topology):
     assert cut_cores(2, cores, 4) == [(0, 4, 1, 5), (2, 6, 3, 7)], "else whole physical cores"
 
 
+@pytest.mark.parametrize(("threads", "workers", "each"), [(52, 4, 12), (64, 3, 20), (96, 7, 12), (8, 4, 2), (8, 3, 2)])
+def test_an_equal_share_is_of_whole_physical_cores(topology, gpus, monkeypatch, threads, workers, each):
+    cores = topology(*([core, core + threads // 2] for core in range(threads // 2)))
+    monkeypatch.setattr(Gpus, "models", ("H100",) * workers)
+    found = share_out(workers, cores, gpus=gpus())
+    assert {len(slot.cores) for slot in found} == {each}
+
+
 def test_no_physical_core_is_shared(topology):
     cores = topology([0, 4], [1, 5], [2, 6], [3, 7])
     with pytest.raises(SuiteError, match="two workers would share a physical core"):
@@ -94,7 +102,7 @@ def test_more_than_there_is_is_refused(topology, workers, each):
 
 
 def test_without_gpus_somebody_must_say_how_many_cores(topology):
-    with pytest.raises(SuiteError, match=r"-n 2: without a GPU .* --cores-per-worker=2 gives each .* of the 4 here"):
+    with pytest.raises(SuiteError, match=r"-n 2: without .* 4 cores here: for example -n 2 --cores-per-worker=2\."):
         share_out(2, topology([0], [1], [2], [3]))
 
 

@@ -378,24 +378,24 @@ class HasItCompiled(Honest):
         return super().train_epoch(order)
 
     def help(self):
-        os.waitpid(burn(0.3), 0)
+        os.waitpid(burn(), 0)
 
 
 class LeavesItRunning(HasItCompiled):
     """Its helpers are there before the epoch and after it, as a pool of compilers is."""
 
     def help(self):
-        helper = burn(0.3, stay=True)
-        time.sleep(0.4)
-        self.helpers = [*getattr(self, "helpers", ()), helper]
+        done, tell = os.pipe()
+        burn(lambda: os.write(tell, b"!") and time.sleep(3600))
+        os.read(done, 1)
 
 
-def burn(cpu_seconds, stay=False):
+def burn(then=lambda: None):
     child = os.fork()
     if child == 0:
-        while time.process_time() < cpu_seconds:
+        while time.process_time() < 0.3:
             pass
-        time.sleep(3600 if stay else 0)
+        then()
         os._exit(0)
     return child
 
@@ -420,7 +420,10 @@ class TellsWhere(Honest):
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
+        threads = map(int, os.listdir(f"/proc/{os.getppid()}/task"))
+        pytests = {tuple(sorted(os.sched_getaffinity(thread))) for thread in threads}  # of pytest's own threads
         note = {"cores": sorted(os.sched_getaffinity(0)), "gpu": os.environ.get("CUDA_VISIBLE_DEVICES")}
+        note["pytest"] = sorted(pytests)
         where = cache_directory() / "where"
         where.mkdir(parents=True, exist_ok=True)
         (where / f"{os.getpid()}.json").write_text(json.dumps(note))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from pytest_benchmark.session import BenchmarkSession
+from xdist.dsession import Interrupted
 
 from benchmarks.distributed import reach
-from benchmarks.distributed.machine import Machine, beside, file_name
+from benchmarks.distributed.losses import let_machines_go
+from benchmarks.distributed.machine import Machine, beside, on_machine
 from benchmarks.distributed.plan import INPUT, make_plan
 from benchmarks.distributed.worker import keep_enabled
 from benchmarks.errors import SuiteError
@@ -41,8 +44,11 @@ class Controller:
         self._slots = {}  # that are taken, likewise
         if self.plan.slots:
             return
-        if config.getoption("maxworkerrestart") is None:
-            config.option.maxworkerrestart = "0"  # a machine that is gone is gone
+        if (gate_options.against or "").startswith("git:"):
+            raise SuiteError(
+                "--against=git: other machines get the suite's files and not its repository, so there is no other "
+                "revision. Take turns with an environment of theirs, or run it on each machine by itself."
+            )
         if config.getoption("benchmark_compare"):
             raise SuiteError(
                 "--benchmark-compare: it goes by names alone, and so would compare one machine with another. Use "
@@ -51,26 +57,41 @@ class Controller:
 
     def _machine(self, name, options):
         gate = Gate(replace(options, json=beside(options.json, name)), self.config, self.frameworks)
+        gate.machine = name
         path = beside(self.config.getoption("report"), name)
         return Machine(name, gate, SessionReport(self.config, path) if path else None)
 
     # Before the workers start
 
-    def pytest_sessionstart(self):
+    def pytest_sessionstart(self, session):
+        self.session = session
         keep_enabled(self.config._benchmarksession, self.config)
         self.machine.gate.prepare_storage()
         if self.plan.slots:
-            self._find_data()
+            self._prepare()
         else:
-            reach.send_suite_along(self.config)
+            let_machines_go(self.config.pluginmanager.get_plugin("dsession"))
+            try:
+                reach.send_suite_along(self.config)
+            except SuiteError as error:
+                raise pytest.UsageError(str(error)) from None
 
-    def _find_data(self):
-        """Fetch the data set, if need be, before several workers do; if something is wrong with it, those will say."""
-        from benchmarks.workload import mnist
+    def _prepare(self):
+        """Fetch the data set and train the oracle, if need be, once and not in every worker.
 
-        if self.options.workload.dataset != "synthetic":
-            with suppress(SuiteError):
-                mnist.find(self.options.mnist_dir, echo=self._say)
+        If something is wrong with them, the workers will say.
+        """
+        from benchmarks.workload import dataset, mnist
+        from benchmarks.workload.oracle import trajectory
+
+        workload, budget = self.options.workload, self.options.epoch_budget
+        with suppress(SuiteError):
+            if workload.dataset == "synthetic":
+                data = dataset.synthetic()
+            else:
+                data = mnist.load(str(mnist.find(self.options.mnist_dir, echo=self._say).resolve()))
+            if budget is None:  # else the epochs may be cut
+                trajectory(workload, data, self._say)
 
     def _say(self, text):
         terminal = self.config.pluginmanager.get_plugin("terminalreporter")
@@ -81,9 +102,10 @@ class Controller:
     def pytest_xdist_setupnodes(self, specs):
         if self.plan.slots:
             return
-        for spec, name in zip(list(specs), self.plan.machines):
+        with ThreadPoolExecutor(len(specs)) as pool:
+            troubles = list(pool.map(reach.prepare, specs))
+        for spec, name, trouble in zip(list(specs), self.plan.machines, troubles):
             self._names[spec.id] = name
-            trouble = reach.prepare(spec)
             if trouble:
                 self.machines[name].trouble = trouble
                 specs.remove(spec)
@@ -110,12 +132,18 @@ class Controller:
         if hasattr(report, "node"):
             machine = self._machine_of(report.node)
             machine.take(report)
-            report.nodeid += f" on {machine.name}" if machine.name else ""  # for whoever comes next
+            report.nodeid = on_machine(report.nodeid, machine.name)  # for whoever comes next
+
+    def pytest_collectreport(self, report):
+        for machine in self.machines.values():
+            machine.gate.pytest_collectreport(report)
 
     def pytest_testnodedown(self, node, error):
         self._slots.pop(node.gateway.id, None)
-        if error and not self.plan.slots:
-            self._machine_of(node).trouble = f"it went while it measured ({error})"
+        machine = self._machine_of(node)
+        if error and not (self.plan.slots and machine.planned):  # another worker takes over here
+            doing = "measured" if machine.planned else "started"
+            machine.trouble = f"it went while it {doing} ({last_line(error)})"
 
     def pytest_keyboard_interrupt(self):
         for machine in self.machines.values():
@@ -128,7 +156,12 @@ class Controller:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session):
-        result = yield
+        try:
+            result = yield
+        except Interrupted as error:
+            if self.config.getoption("maxfail"):
+                raise session.Failed(str(error)) from None  # as without xdist: tests failed, nobody interrupted
+            raise
         for machine in self.machines.values():
             self._name_what_is_lost(machine)
             if machine.gate.options.active:
@@ -138,7 +171,7 @@ class Controller:
     def _name_what_is_lost(self, machine):
         nodes = machine.lost
         if machine.trouble and not machine.planned:
-            nodes = [f"benchmarks::{machine.name}"]
+            nodes = [f"benchmarks::{machine.name or 'workers'}"]
         for node in nodes:
             text = f"{machine.name or 'the worker'} did not run this: {machine.trouble or 'it was stopped'}."
             machine.gate.outcomes.setdefault(node, ("failed", text))
@@ -151,13 +184,14 @@ class Controller:
         for node in list(gate.margins):
             for metric in (ACCURACY, *METRICS):
                 self._report(machine, cell_name(node, metric), *gate.outcome(node, metric))
-        if gate.options.history and gate.margins:
+        if gate.options.history and machine.rows:
             path = next(iter(gate.margins)).partition("::")[0]
             self._report(machine, f"{path}::gate:baseline", *gate.baseline_outcome())
 
     def _report(self, machine, node, outcome, text):
         """Have pytest count a test that ran nowhere, as it would have if it had run here."""
-        node += f" on {machine.name}" if machine.name else ""
+        node = on_machine(node, machine.name)
+        self.session.testscollected += 1
         location = (node.partition("::")[0], 0, node.partition("::")[2])
         for when in ("setup", "call", "teardown"):
             ended = outcome if when == "call" else "passed"
@@ -173,6 +207,7 @@ class Controller:
         json = benchmarks.json
         for machine in self.machines.values():
             self.machine = machine
+            benchmarks.storage.default_machine_id = machine.folder or benchmarks.machine_id
             benchmarks.benchmarks, benchmarks.json = machine.benchmarks, beside(json, machine.name)
             if machine.benchmarks:
                 BenchmarkSession.handle_saving(benchmarks)
@@ -188,7 +223,7 @@ class Controller:
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter):
         for machine in self.machines.values():
-            csv = self.options.results_csv and Path(self.options.results_csv) / file_name(machine.name)
+            csv = self.options.results_csv and Path(self.options.results_csv) / machine.name
             session_tables.show(terminalreporter, machine.rows, csv, machine.name)
             machine.gate.pytest_terminal_summary(terminalreporter)
             if machine.report:
@@ -199,6 +234,8 @@ class Controller:
         if self.machine.info:
             machine_info.clear()
             machine_info.update(self.machine.info)
+        elif self.plan.slots:  # --benchmark-compare asks before there is anything
+            machine_info["fingerprint"]["usable_cores"] = len(self.plan.slots[0].cores)
 
     @pytest.hookimpl(trylast=True)
     def pytest_benchmark_update_json(self, output_json):
@@ -207,3 +244,8 @@ class Controller:
         self.machine.gate.pytest_benchmark_update_json(output_json)
         if self.machine.report:
             self.machine.report.pytest_benchmark_update_json(output_json)
+
+
+def last_line(error):
+    """Return the last line of what went wrong: a remote traceback ends with its cause."""
+    return next((line.strip() for line in reversed(str(error).splitlines()) if line.strip()), "no reason given")

@@ -8,7 +8,10 @@ from pathlib import Path
 
 from benchmarks.distributed import evidence
 from benchmarks.gate import Gate
+from benchmarks.judge.storage import platform_folder
 from benchmarks.session_report import SessionReport
+
+BENCHMARK = re.compile(r"(.*/)?benchmarks/test_\w+\.py::")
 
 
 @dataclass
@@ -32,9 +35,11 @@ class Machine:
     def plan(self, nodes, frameworks):
         """Note what the machine is to run; the frameworks are those of the session."""
         for node in nodes:
+            framework = framework_of(node, frameworks)
             if node not in self.planned:
                 self.planned.append(node)
-                self.gate.framework_of.setdefault(node, framework_of(node, frameworks))
+            if framework:
+                self.gate.framework_of.setdefault(node, framework)
                 self.gate.margins.setdefault(node, self.gate.default_margins())
 
     def take(self, report):
@@ -66,6 +71,11 @@ class Machine:
         return [self.records[node] for node in self.planned if node in self.records]
 
     @property
+    def folder(self):
+        """The name of its folder in a storage, as pytest-benchmark would call it there."""
+        return platform_folder(self.info) if self.info else None
+
+    @property
     def lost(self):
         """The node ids of what it was to run and never ended."""
         return [node for node in self.planned if node not in self.ended]
@@ -80,15 +90,19 @@ def beside(path, name):
     if not path or not name:
         return path
     path = Path(path)
-    return str(path.with_name(f"{path.stem}-{file_name(name)}{path.suffix}"))
+    return str(path.with_name(f"{path.stem}-{name}{path.suffix}"))
 
 
-def file_name(name):
-    """Return a machine's name as part of a file's."""
-    return re.sub(r"[^A-Za-z0-9_.-]", "_", name)
+def on_machine(node, name):
+    """Return a node id that says which machine the test ran on; ``""`` is the only one."""
+    if not name:
+        return node
+    return f"{node[:-1]} on {name}]" if node.endswith("]") else f"{node} on {name}"
 
 
 def framework_of(node, frameworks):
-    """Return which framework a benchmark's node id names, ``path::test[FRAMEWORK-conditions]``."""
+    """Return which framework a benchmark's node id names, ``path::test[FRAMEWORK-conditions]``; None for other ones."""
+    if not BENCHMARK.match(node):
+        return None
     named = node.partition("[")[2].rstrip("]")
-    return max((name for name in frameworks if named == name or named.startswith(f"{name}-")), key=len, default=named)
+    return max((name for name in frameworks if named == name or named.startswith(f"{name}-")), key=len, default=None)

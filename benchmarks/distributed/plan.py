@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 
 from benchmarks.errors import SuiteError
-from benchmarks.measure.cpu import usable_cores
 from benchmarks.measure.gpu import visible_gpus
-from benchmarks.measure.slots import Slot, share_out
+from benchmarks.measure.slots import Slot, can_cut, share_out
 
 HERE = "here"  # what this machine is called beside others
 INPUT = "framework-benchmarks"  # what a worker's slot stands under in xdist's workerinput
@@ -37,8 +37,15 @@ def add_options(parser):
 
 
 def is_distributed(config):
-    """Tell whether pytest-xdist is asked to start workers; ``-n`` and ``--tx`` both set it."""
-    return config.getoption("dist", "no") != "no"
+    """Tell whether pytest-xdist is asked to start workers; ``-n`` and ``--tx`` both set it.
+
+    :raises SuiteError: where cores are to be shared out, and there are no workers to have them.
+    """
+    asked = config.getoption("dist", "no") != "no"
+    each = config.getoption("cores_per_worker")
+    if each is not None and (each < 1 or not (asked or hasattr(config, "workerinput"))):
+        raise SuiteError(f"--cores-per-worker={each}: give 1 or more, and -n, how many workers.")
+    return asked
 
 
 def own_slot(config):
@@ -54,7 +61,7 @@ def make_plan(config):
 
     :raises SuiteError: where what is asked for would measure nothing that can be believed, saying why.
     """
-    specs = specifications(config)
+    specs, each = specifications(config), config.getoption("cores_per_worker")
     if config.getoption("dist") == "each":
         return Plan((), _machines(specs))
     if not all(spec.popen for spec in specs):
@@ -63,14 +70,18 @@ def make_plan(config):
             "--dist=each runs everything on each of them."
         )
     gpus = [] if config.getoption("device") == "cpu" else visible_gpus()
-    each = config.getoption("cores_per_worker")
-    return Plan(tuple(share_out(len(specs), _cores(), each, gpus)), ("",))
+    slots = share_out(len(specs), _cores(), each, gpus)
+    threads = config.getoption("threads") or 1
+    if threads > len(slots[0].cores):
+        raise SuiteError(f"--threads={threads}: each worker owns {len(slots[0].cores)} cores. Give --cores-per-worker.")
+    return Plan(tuple(slots), ("",))
 
 
 def auto_workers(config):
     """Return how many workers ``-n auto`` means: one for each GPU, else for each ``--cores-per-worker`` cores."""
     gpus = [] if config.getoption("device") == "cpu" else visible_gpus()
-    return len(gpus) or max(1, usable_cores() // (config.getoption("cores_per_worker") or usable_cores()))
+    cores, each = _cores(), config.getoption("cores_per_worker")
+    return len(gpus) or next((n for n in range(len(cores), 0, -1) if each and can_cut(n, cores, each)), 1)
 
 
 def specifications(config):
@@ -88,14 +99,22 @@ def host_of(spec):
 
 
 def _machines(specs):
-    names = [spec.id or host_of(spec) or HERE for spec in specs]
-    for name in names:
-        if names.count(name) > 1:
-            raise SuiteError(
-                f"--dist=each: {name} is named twice, and two workers on one machine would disturb each other. Name "
-                "each machine once, --tx ssh=HOST; to use all GPUs of this machine, -n."
-            )
+    hosts = [host_of(spec) or HERE for spec in specs]
+    names = [file_name(spec.id or host) for spec, host in zip(specs, hosts)]
+    for given in (hosts, [name.casefold() for name in names]):
+        for name in given:
+            if given.count(name) > 1:
+                raise SuiteError(
+                    f"--dist=each: {name} is named twice, and two workers on one machine would disturb each other, and "
+                    "overwrite each other's files. Name each machine once, --tx ssh=HOST//id=NAME; to use all GPUs of "
+                    "this machine, -n."
+                )
     return tuple(names)
+
+
+def file_name(name):
+    """Return a machine's name as it may stand in a file's: letters, digits, and no dot at the beginning."""
+    return re.sub(r"[^A-Za-z0-9_.-]|^\.", "_", name)
 
 
 def _cores():

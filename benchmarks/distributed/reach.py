@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import subprocess
 from dataclasses import replace
-from pathlib import Path
 
 from benchmarks.distributed.plan import specifications
+from benchmarks.errors import SuiteError
 
 # Unless told otherwise, ssh waits for minutes for a machine that is off, and for hours for one that has lost its power.
 PATIENCE_SECONDS = {("connecttimeout", "none"): 20, ("serveraliveinterval", "0"): 15}
@@ -26,7 +26,7 @@ def prepare(spec):
         settings = [tuple(line.split(" ", 1)) for line in _run([*ssh, *given, "-G", host]).stdout.splitlines()]
         given += [f"-o{setting[0]}={PATIENCE_SECONDS[setting]}" for setting in settings if setting in PATIENCE_SECONDS]
         spec.ssh = " ".join([*given, host])
-        command = f"{spec.python or 'python'} -c 'import pytest_benchmark, xdist'"
+        command = f"{spec.python or 'python'} -c 'import filelock, numpy, pooch, pytest_benchmark, rich, scipy, xdist'"
         done = _run([*ssh, *given, "-oBatchMode=yes", host, command])
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"ssh {host} failed ({error})"
@@ -41,18 +41,54 @@ def _run(command):
 
 
 def send_suite_along(config):
-    """Have xdist copy this repository to the other machines, and make the paths on the command line fit for that."""
+    """Have xdist copy this repository to the other machines, and make the paths on the command line fit for that.
+
+    :raises SuiteError: where a path that the workers need is not in the repository.
+    """
     if all(spec.popen for spec in specifications(config)):
         return
     given = config.invocation_params
-    config.invocation_params = replace(given, args=[_absolute(argument, given.dir) for argument in given.args])
+    config.invocation_params = replace(given, args=fit(given.args, config.args, given.dir, config.rootpath))
     config.option.rsyncdir = [*config.getoption("rsyncdir"), str(config.rootpath)]
     config.option.rsyncignore = [*config.getoption("rsyncignore"), "results"]
 
 
-def _absolute(argument, directory):
-    """Return an argument; as an absolute path where it names one, for xdist finds no other in what it copies."""
-    path, colons, test = str(argument).partition("::")
-    if path.startswith("-") or not (Path(directory) / path).exists():
-        return str(argument)
-    return f"{(Path(directory) / path).resolve()}{colons}{test}"
+def fit(words, tests, directory, root):
+    """Return the words of a command line as the workers of other machines need them.
+
+    xdist takes every word that names something here for a path of the copied repository, and wants it absolute. So an
+    option is joined with its value, what names tests becomes absolute, and a file of ``--framework-path`` is named by
+    its place in the repository.
+
+    :param tests: those words that name tests.
+    :raises SuiteError: where such a file, or tests, are not in the repository.
+    """
+    fitted = []
+    for word in map(str, words):
+        path, colons, test = word.partition("::")
+        option = fitted[-1] if fitted and fitted[-1].startswith("-") and "=" not in fitted[-1] else ""
+        if word in tests:
+            fitted.append(f"{_inside(directory / path, root)}{colons}{test}")
+        elif option and _exists(directory, path):
+            fitted[-1] += f"={word}" if option.startswith("--") else word
+        else:
+            fitted.append(word)
+    return [_fit_framework_path(word, directory, root) for word in fitted]
+
+
+def _exists(directory, path):
+    return not path.startswith("-") and (directory / path).exists()
+
+
+def _fit_framework_path(word, directory, root):
+    option, _, path = word.partition("=")
+    if option != "--framework-path":
+        return word
+    return f"{option}={_inside(directory / path, root).relative_to(root.resolve()).as_posix()}"
+
+
+def _inside(path, root):
+    path = path.resolve()
+    if not path.is_relative_to(root.resolve()):
+        raise SuiteError(f"--dist=each: {path} is not in {root}, and only that goes along to the other machines.")
+    return path

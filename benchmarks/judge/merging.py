@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from dataclasses import dataclass, field
 
+from benchmarks.errors import SuiteError
 from benchmarks.judge.lookback import differences
 from benchmarks.judge.saved_run import Run
 
@@ -70,15 +71,20 @@ def join(shards):
     """Return a list of :class:`Joined`: a run for each run id, and where the hosts were unlike, for each kind of host.
 
     :param shards: a list of :class:`Source`.
+    :raises SuiteError: where two runs have one id: their shards are of different numbers.
     """
     runs = defaultdict(list)
     for source in sorted(shards, key=lambda source: (source.run.when, source.shard["number"], source.run.name)):
         runs[source.shard["run"], source.shard["of"]].append(source)
+    ids = [run for run, _ in runs]
+    for run in ids:
+        if ids.count(run) > 1:
+            counts = " and of ".join(str(of) for other, of in sorted(runs) if other == run)
+            raise SuiteError(f"{run}: there are shards of {counts} with this run id. Every run needs one of its own.")
     return [joined for key in sorted(runs) for joined in _join_run(runs[key])]
 
 
 def _join_run(shards):
-    missing = _missing(shards)
     parts = []
     for source in shards:
         part = next((part for part in parts if alike(part[0], source)), None)
@@ -87,7 +93,8 @@ def _join_run(shards):
         else:
             part.append(source)
     unlike = [_unlike(parts[0][0], part[0]) for part in parts[1:]]
-    return [_join_part(part, missing, unlike) for part in parts]
+    # What another kind of host measured is missing here: a part of a run is no run that could be judged by.
+    return [_join_part(part, _missing(shards, part), unlike) for part in parts]
 
 
 def alike(one, other):
@@ -103,9 +110,9 @@ def _unlike(first, other):
     return f"{other.node} is not like {first.node}: {what}; so each kind of host has a run of its own."
 
 
-def _missing(shards):
-    """Return what no shard has an outcome of, the number of its shard by name."""
-    done = {name for source in shards for name in source.shard["outcomes"]}
+def _missing(shards, part):
+    """Return what the shards were to measure and a part of them has no outcome of, the number of its shard by name."""
+    done = {name for source in part for name in source.shard["outcomes"]}
     numbers = {
         name: place % source.shard["of"] + 1 for source in shards for place, name in enumerate(source.shard["planned"])
     }
@@ -124,10 +131,13 @@ def _join_part(shards, missing, unlike):
                     f"{bench['fullname']} is in {before[0].run.name} and, later, in {source.run.name}: that one counts."
                 )
             owners[bench["fullname"]] = source, bench
+    owning = [source for source in shards if any(source is owner for owner, _ in owners.values())]
+    counted = {source.shard["number"] for source in owning}
+    # A later attempt that was ended at once takes nothing from the rows of an earlier one.
     used = [
         source
         for source in shards
-        if source is latest[source.shard["number"]] or any(source is owner for owner, _ in owners.values())
+        if source in owning or (source is latest[source.shard["number"]] and source.shard["number"] not in counted)
     ]
     shard = used[0].shard
     data = {name: value for name, value in used[0].run.data.items() if name != "shard"}

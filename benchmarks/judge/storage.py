@@ -68,6 +68,16 @@ def as_bytes(output_json):
     return safe_dumps(output_json, ensure_ascii=True, indent=4).encode()
 
 
+def platform_folder(machine):
+    """Return the name of the folder that pytest-benchmark keeps a machine's runs in.
+
+    :param machine: what it saves of the machine, ``machine_info``.
+    """
+    python = ".".join(str(machine.get("python_version")).split(".")[:2])
+    bits = 64 if "64" in str(machine.get("machine")) else 32
+    return f"{machine.get('system')}-{machine.get('python_implementation')}-{python}-{bits}bit"
+
+
 def number(path):
     """Return a saved run's number; 0 for a file that has none."""
     found = NUMBERED.fullmatch(path.name)

@@ -98,8 +98,14 @@ def device_fields(built, epoch_seconds, steps):
     return {
         "device_time": found,
         "device_time_missing": built["device_time_missing"],
-        "device_busy_share": found and found["busy_seconds"] / found["steps"] * steps / epoch_seconds,
+        "device_busy_share": found
+        and busy_seconds_of_an_epoch(found["busy_seconds"], found["steps"], steps) / epoch_seconds,
     }
+
+
+def busy_seconds_of_an_epoch(busy_seconds, profiled_steps, steps):
+    """Return for how long a GPU that was busy in the profiled steps is busy in an epoch of ``steps``, in seconds."""
+    return busy_seconds / profiled_steps * steps
 
 
 def _limit_share(rate, limit):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 
 from benchmarks.errors import SuiteError
@@ -32,8 +33,10 @@ class Slot:
         return dict(asdict(self), cores=list(self.cores))
 
     def take(self):
-        """Keep this process, and whatever it starts, to its share."""
-        os.sched_setaffinity(0, self.cores)
+        """Keep this process, all its threads and whatever it starts to its share."""
+        for thread in os.listdir("/proc/self/task"):  # NumPy's are there already, and would take a neighbour's cores
+            with suppress(ProcessLookupError):
+                os.sched_setaffinity(int(thread), self.cores)
         if self.gpu:
             os.environ["CUDA_VISIBLE_DEVICES"] = self.gpu
 
@@ -49,15 +52,22 @@ def share_out(workers, cores, cores_each=None, gpus=()):
     """
     if gpus:
         _check_gpus(workers, gpus)
-    elif cores_each is None:
+    elif not cores_each:
         raise SuiteError(
-            f"-n {workers}: without a GPU for each, workers need cores of their own: --cores-per-worker="
-            f"{max(1, len(cores) // workers)} gives each so many of the {len(cores)} here. -n0 runs one benchmark "
-            "after the other, each on all cores."
+            f"-n {workers}: without a GPU for each, workers need cores of their own, and there are {len(cores)} cores "
+            f"here: for example -n {max(workers, 2)} --cores-per-worker={max(1, len(cores) // max(workers, 2))}. "
+            "Without -n, one benchmark runs after the other, each on all cores."
         )
-    cut = cut_cores(workers, cores, cores_each or len(cores) // workers)
+    cut = cut_cores(workers, cores, cores_each or equal_share(workers, cores))
     uuids = [gpu.uuid() for gpu in gpus] or [None] * workers
     return [Slot(workers, own, uuid) for own, uuid in zip(cut, uuids)]
+
+
+def equal_share(workers, cores):
+    """Return how many cores each worker gets: as many as there are for all, and no half of a physical core."""
+    each, threads = len(cores) // workers, max(len(set(hardware_threads(core)).intersection(cores)) for core in cores)
+    physical = len({min(hardware_threads(core)) for core in cores})
+    return each if each * workers <= physical else max(each - each % threads, 1)
 
 
 def _check_gpus(workers, gpus):
@@ -75,6 +85,14 @@ def _check_gpus(workers, gpus):
         )
     if None in [gpu.uuid() for gpu in gpus[:workers]]:
         raise SuiteError(f"-n {workers}: NVML does not tell the GPUs' UUIDs here, so none can be owned. Give -n0.")
+
+
+def can_cut(workers, cores, each):
+    """Tell whether :func:`cut_cores` finds so many cores for so many workers."""
+    try:
+        return bool(cut_cores(workers, cores, each))
+    except SuiteError:
+        return False
 
 
 def cut_cores(workers, cores, each):

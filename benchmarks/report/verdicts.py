@@ -105,7 +105,9 @@ def show(terminalreporter, gate):
 
 def markdown(gate):
     """Return the same as Markdown."""
-    lines = [f"### Gate: {headline(gate)}", "", table_row(HEADINGS), table_row(["---"] * len(HEADINGS))]
+    where = f" on {gate.machine}" if gate.machine else ""
+    lines = [f"### Gate{where}: {headline(gate)}", ""]
+    lines += [table_row(HEADINGS), table_row(["---"] * len(HEADINGS))]
     lines += [table_row(line) for line in rows(gate)]
     lines += [""] + [f"- {escape(finding)}" for finding in gate.findings + gate.cautions]
     return "\n".join(lines) + "\n\n"
