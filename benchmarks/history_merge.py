@@ -8,13 +8,16 @@ from hashlib import sha256
 from pathlib import Path
 
 from benchmarks.errors import SuiteError
-from benchmarks.judge.merging import Source, alike, join
+from benchmarks.judge.merging import Source, alike, ambiguous, join
 from benchmarks.judge.saved_run import Run, read_run
 from benchmarks.judge.shard import FOLDER, RUN_ID, check_run_id
 from benchmarks.judge.storage import NUMBERED, SafeStorage, as_bytes, platform_folder
 
 # pytest-benchmark's name for a system and its Python; it becomes a folder.
 PLATFORM = re.compile(r"\w+-\w+-\d+\.\d+-\d+bit")
+
+
+MOST_SHARDS = 10**6
 
 
 def add_action(actions, storage):
@@ -43,6 +46,9 @@ def merge(chosen):
     own = storage / FOLDER / (chosen.run_id or "")
     places = [Path(source.removeprefix("file://")) for source in chosen.sources] or [own]
     shards, whole, damaged = _read(places, chosen.run_id)
+    unclear = ambiguous(shards)
+    shards = [source for source in shards if source.shard["run"] not in unclear]
+    damaged += unclear.values()
     for line in damaged:
         print(line)
     if not (shards or whole or damaged):
@@ -153,7 +159,9 @@ def _files(places):
         elif place.is_file():
             files.append(place)
         else:
-            raise SuiteError(f"{place}: there is no such file or folder of saved runs.")
+            others = sorted(path.name for path in place.parent.glob("*/") if place.parent.name == FOLDER)
+            there = f" Run ids there: {', '.join(others)}." if others else ""
+            raise SuiteError(f"{place}: there is no such file or folder of saved runs.{there}")
     return dict.fromkeys(path.absolute() for path in files)
 
 
@@ -164,7 +172,7 @@ def _source(path):
     """
     run = read_run(path.parent, path.name)
     shard = run.data.get("shard")
-    if shard and not (RUN_ID.fullmatch(shard["run"]) and 1 <= shard["number"] <= shard["of"]):
+    if shard and not (RUN_ID.fullmatch(shard["run"]) and 1 <= shard["number"] <= shard["of"] < MOST_SHARDS):
         raise SuiteError(f"{path} is damaged: shard {shard['number']}/{shard['of']} of run {shard['run']!r:.120}.")
     return Source(run, _folder(path, run.data.get("machine_info") or {}))
 

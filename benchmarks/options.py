@@ -239,6 +239,8 @@ def read_options(config, slot=None):
     own = [name for name in registry if name not in REGISTRY]
     patterns = [name.strip() for names in get("frameworks") or () for name in names.split(",")]
     entries = select(patterns or [*DEFAULT, *own], registry)
+    if get("limit_again") and get("no_limit"):
+        raise SuiteError("--limit-again and --no-limit: choose one.")
     return Options(
         entries={entry.name: entry for entry in entries},
         workload=Workload(

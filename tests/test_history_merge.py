@@ -248,8 +248,16 @@ def test_a_later_attempt_that_was_ended_at_once_takes_nothing_away(save, merge, 
 def test_a_run_id_is_of_one_run(save, merge):
     save(shard(1))
     save(shard(3, of=3), "-other")
-    code, lines, error = merge()
-    assert code == 2 and "nightly-7: there are shards of 2 and of 3 with this run id" in "".join(error)
+    save(shard(1, of=1, run_id="run-2"))
+    code, lines, _ = merge()
+    assert code == 1 and lines[0].startswith("nightly-7: there are shards of 2 and of 3 with this run id.")
+    assert lines[1].startswith("run-2: merged to "), "the rest is merged"
+
+
+def test_a_run_id_that_is_not_there_is_told_from_those_that_are(save, merge):
+    save(shard(1))
+    code, _, errors = merge("--run-id=other")
+    assert code == 2 and errors[0].endswith("Run ids there: nightly-7.")
 
 
 def test_a_kernel_update_makes_no_other_machine(save, merge, merged):

@@ -6,7 +6,6 @@ import json
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from benchmarks.errors import SuiteError
 from benchmarks.judge.lookback import differences
 from benchmarks.judge.saved_run import Run
 
@@ -30,7 +29,8 @@ class Source:
 
     @property
     def node(self):
-        return self.shard.get("node") or "an unnamed host"
+        node = self.shard.get("node") or "an unnamed host"
+        return "".join(letter if letter.isprintable() else "?" for letter in node)  # another host chose it
 
     @property
     def gate(self):
@@ -71,17 +71,24 @@ def join(shards):
     """Return a list of :class:`Joined`: a run for each run id, and where the hosts were unlike, for each kind of host.
 
     :param shards: a list of :class:`Source`.
-    :raises SuiteError: where two runs have one id: their shards are of different numbers.
     """
     runs = defaultdict(list)
     for source in sorted(shards, key=lambda source: (source.run.when, source.shard["number"], source.run.name)):
         runs[source.shard["run"], source.shard["of"]].append(source)
-    ids = [run for run, _ in runs]
-    for run in ids:
-        if ids.count(run) > 1:
-            counts = " and of ".join(str(of) for other, of in sorted(runs) if other == run)
-            raise SuiteError(f"{run}: there are shards of {counts} with this run id. Every run needs one of its own.")
     return [joined for key in sorted(runs) for joined in _join_run(runs[key])]
+
+
+def ambiguous(shards):
+    """Return a sentence for each run id that is of two runs, by id: their shards are of different numbers."""
+    counts = defaultdict(set)
+    for source in shards:
+        counts[source.shard["run"]].add(source.shard["of"])
+    return {
+        run: f"{run}: there are shards of {' and of '.join(map(str, sorted(of)))} with this run id. Every run needs "
+        "one of its own; give the folders or files of one."
+        for run, of in counts.items()
+        if len(of) > 1
+    }
 
 
 def _join_run(shards):

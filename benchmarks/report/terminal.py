@@ -73,7 +73,7 @@ def cells(row, beside_gpu=False):
     return (
         row["framework"],
         ", ".join([contract["execution"], contract["data"], contract["precision"]]),
-        or_dash("{:.3f} s", row["epoch_seconds"]),
+        f"{row['steps_per_second']:.2f} steps/s" if row["epoch_seconds"] is None else f"{row['epoch_seconds']:.3f} s",
         or_dash("{:.1%}", row["epoch_spread"]),
         or_dash("{:.3f} s", row["first_epoch_seconds"] if row["whole_epochs"] else None),
         f"{row['images_per_second']:,.0f}",
@@ -106,7 +106,7 @@ def _notes(row, beside_gpu):
     elif row["repeated_attempts"]:
         notes.append(f"{row['repeated_attempts']} disturbed attempts repeated")
     if not row["whole_epochs"]:
-        notes.append(f"epochs of {row['steps_per_epoch']} steps: {row['steps_per_second']:.2f} steps/s")
+        notes.append(f"epochs of {row['steps_per_epoch']} steps")
     if row["cpu_only"] and beside_gpu:
         notes.append(f"CPU only, because {row['cpu_only']}")
     if row["isolation"] != "process":
