@@ -11,14 +11,14 @@ class FakeNvml:
     """One GPU with 80 GiB, ``used`` bytes in use, ``processes`` {pid: bytes or None}, and throttle ``bits``.
 
     ``millijoules`` and ``milliwatts`` are its energy counter and its power; each of these may be a function, which is
-    asked at every reading. ``cut`` is whether it is cut into MIG instances.
+    asked at every reading. ``cut`` is whether it is cut into MIG instances, and ``percent`` how busy it was.
     """
 
     NVML_CLOCK_SM = 1
 
-    def __init__(self, used=0, processes=None, bits=0, refuses=(), millijoules=0, milliwatts=0, cut=False):
+    def __init__(self, used=0, processes=None, bits=0, refuses=(), millijoules=0, milliwatts=0, cut=False, percent=0):
         self.used, self.processes, self.bits, self.refuses = used, processes or {}, bits, refuses
-        self.millijoules, self.milliwatts, self.cut = millijoules, milliwatts, cut
+        self.millijoules, self.milliwatts, self.cut, self.percent = millijoules, milliwatts, cut, percent
         self.asked = []
 
     def __getattribute__(self, name):
@@ -48,6 +48,9 @@ class FakeNvml:
 
     def nvmlDeviceGetTotalEnergyConsumption(self, handle):
         return int(_now(self.millijoules))
+
+    def nvmlDeviceGetUtilizationRates(self, handle):
+        return SimpleNamespace(gpu=_now(self.percent), memory=0)
 
     def nvmlDeviceGetPowerUsage(self, handle):
         return int(_now(self.milliwatts))

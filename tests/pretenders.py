@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))  # a worker runs elsewhere
@@ -14,6 +15,8 @@ TRAINERS = {
     "unprofiled": "Unprofiled",
     "profiler-raises": "ProfilerRaises",
     "profiler-kills": "ProfilerKills",
+    "profiler-hangs": "ProfilerHangs",
+    "generator": "Generator",
 }
 
 
@@ -25,6 +28,19 @@ class Pretender(Unprofiled):
     def device_activity(self, work):
         work()
         return [("kernel", 0, 2_000_000), ("copy", 1_000_000, 3_000_000)]
+
+
+class Generator(Unprofiled):
+    """Hands its events out one by one, and once."""
+
+    def device_activity(self, work):
+        work()
+        yield from Pretender.device_activity(self, lambda: None)
+
+
+class ProfilerHangs(Unprofiled):
+    def device_activity(self, work):
+        time.sleep(3600)
 
 
 class Idle(Unprofiled):

@@ -75,6 +75,14 @@ def test_only_the_end_of_a_long_log_is_shown():
     assert str(caught.value).count("line ") == client.LOG_LINES
 
 
+def test_a_worker_that_is_to_hurry_is_given_no_more_time_than_it_had():
+    with Worker("any", timeout_seconds=7) as worker:
+        worker.hurry(9)
+        assert worker.timeout_seconds == 7
+        worker.hurry(5)
+        assert worker.timeout_seconds == 5
+
+
 def test_scratch_and_process_are_gone_afterwards(monkeypatch, tmp_path):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setenv("FRAMEWORK_BENCHMARKS_CACHE", str(tmp_path / "cache"))

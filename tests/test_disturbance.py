@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import pytest
 from support import TRAINERS
 
-from benchmarks.frameworks import entries_of_file
+from benchmarks.frameworks import Entry, entries_of_file
 from benchmarks.measure import cpu, training
-from benchmarks.measure.client import InProcess
+from benchmarks.measure.client import InProcess, Worker
 from benchmarks.measure.record import Disturbance
 from benchmarks.measure.sampler import MemorySampler
 from benchmarks.measure.trial import ATTEMPTS, Runner
@@ -55,16 +55,20 @@ def test_a_busy_neighbour_is_noticed(runner, busy_neighbour):
     assert "others used" in found.disturbance.reasons[0]
 
 
-@pytest.mark.parametrize("name", ["has-it-compiled", "leaves-it-running"])
-def test_a_trainer_s_own_helpers_are_no_others(name, monkeypatch):
-    """On a machine that is busy with the worker's helpers alone: 0.3 s of CPU in each epoch."""
-    looks = iter([cpu.MachineUsage(0.0, 0.0), cpu.MachineUsage(0.3, 0.0)] * 20)
+@pytest.mark.parametrize("class_name", ["HasItCompiled", "LeavesItRunning"])
+def test_a_worker_s_own_helpers_are_no_others(class_name, monkeypatch):
+    """A helper burns 0.3 s of CPU in each epoch; of the machine's 10 s, those are not others'."""
+    looks = iter([cpu.MachineUsage(0.0, 0.0), cpu.MachineUsage(10.0, 0.0)] * 2)
     monkeypatch.setattr(training, "machine_usage", lambda cores: next(looks))
     monkeypatch.setattr(training, "process_usage", lambda: cpu.Usage(0.0, 0))
-    (entry,) = [entry for entry in entries_of_file(TRAINERS) if entry.name == name]
-    found = Runner(entry, replace(SMALL, epochs=2)).run(1, lambda: MemorySampler())
-    assert not found.disturbed, found.disturbance
-    assert found.disturbance.foreign_cores == 0.0
+    arguments = Runner(Entry("any", f"{TRAINERS}:{class_name}"), SMALL, threads=1).build_arguments()
+    with Worker("any", threads=1) as worker:
+        worker.call("build", **arguments)
+        for epoch in (1, 2):
+            watch = training._Others(worker)
+            own = worker.call("train_epoch", epoch=epoch)["call_cpu_seconds"]
+            _, others, _ = watch.stop(own)
+            assert 0.25 < 10 - own - others < 1
 
 
 def test_beside_a_trainer_with_helpers_a_busy_neighbour_is_noticed(busy_neighbour):

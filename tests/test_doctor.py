@@ -384,6 +384,35 @@ def test_gpus_that_are_hidden(monkeypatch):
     *_, row = gpus.rows(look(monkeypatch, Nvml(), visible=""))
     assert row.state == WARNING and "CUDA_VISIBLE_DEVICES hides all GPUs" in row.found
     assert len(gpus.rows(look(monkeypatch, Nvml(), visible="0"))) == 1
+    *_, row = gpus.rows(look(monkeypatch, Nvml(), visible="NoDevFiles"))
+    assert "CUDA_VISIBLE_DEVICES hides all GPUs" in row.found
+
+
+class EightGpus(Nvml):
+    """Handles are numbers; each has a UUID and a process of its own."""
+
+    def __init__(self):
+        super().__init__(count=8)
+
+    def nvmlDeviceGetHandleByIndex(self, index):
+        return index
+
+    def nvmlDeviceGetUUID(self, handle):
+        return f"GPU-fake-{handle}"
+
+    def nvmlDeviceGetComputeRunningProcesses(self, handle):
+        return [SimpleNamespace(pid=4000 + handle, usedGpuMemory=2**30)]
+
+
+def test_of_many_gpus_only_those_that_are_trained_on_are_judged(monkeypatch):
+    rows = gpus.rows(look(monkeypatch, EightGpus(), visible="3"))
+    assert [row.subject for row in rows if row.state != OK] == ["GPU 3"]
+    assert [row.found for row in rows if "4003" in row.found] == [
+        "other processes compute on it: 4003 (0.0 GiB in use)"
+    ]
+    assert sum("hides it" in row.found for row in rows) == 7
+    every = gpus.rows(look(monkeypatch, EightGpus()))
+    assert [row.subject for row in every if row.state != OK] == [f"GPU {number}" for number in range(8)]
 
 
 def test_nvml_is_asked_about_the_worker_while_it_trains_on_a_gpu():
@@ -584,7 +613,7 @@ def test_the_real_thing(planted):
 def test_what_torch_and_jax_were_built_for(monkeypatch):
     torch, lib = pytest.importorskip("torch"), pytest.importorskip("jax._src.lib")
     from benchmarks.frameworks.jax import built_for
-    from benchmarks.frameworks.torch import about_torch
+    from benchmarks.frameworks.torch_device import about_torch
 
     cudnn = SimpleNamespace(getCompileVersion=lambda: (9, 10, 2))
     versions = SimpleNamespace(cuda_runtime_build_version=lambda: 12090, cudnn_build_version=lambda: 90800)

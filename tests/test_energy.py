@@ -17,6 +17,7 @@ from benchmarks.measure.training import Training
 IDLE = 50.0
 BUSY = 300.0
 WORKER = 2**22 + 1  # Linux gives no process such a number
+LIST = "nvmlDeviceGetComputeRunningProcesses"
 COUNTER, POWER = "nvmlDeviceGetTotalEnergyConsumption", "nvmlDeviceGetPowerUsage"
 
 
@@ -54,7 +55,8 @@ class Worker:
 
     pid = WORKER
 
-    def __init__(self, card, *seconds, device="gpu:Fake"):
+    def __init__(self, card, *seconds, device="gpu:Fake", aside=0.0):
+        self.aside = aside  # seconds of each call that are no training
         self.card, self.seconds, self.device = card, list(seconds), device
         self.meanwhile = lambda: None
 
@@ -68,14 +70,16 @@ class Worker:
         self.card.watts = BUSY
         self.card.sleep(self.seconds[epoch - 1])
         self.card.watts = IDLE
+        if self.aside:
+            self.card.sleep(self.aside)
         self.meanwhile()
         timed = {"seconds": self.seconds[epoch - 1], "images": 10, "loss": 1.0, "lag_seconds": 0, "memory": memory}
         return {**timed, "cpu_seconds": 1, "call_cpu_seconds": 1, "involuntary_switches": 0}
 
 
-def train(card, *seconds, idle=IDLE, device="gpu:Fake", meanwhile=lambda: None):
+def train(card, *seconds, idle=IDLE, device="gpu:Fake", meanwhile=lambda: None, aside=0.0):
     """Return the trial of some epochs on a card."""
-    worker = Worker(card, *seconds, device=device)
+    worker = Worker(card, *seconds, device=device, aside=aside)
     worker.meanwhile = meanwhile
     runner = SimpleNamespace(build_arguments=dict, max_foreign_cores=1e9, slot=None)
     with card.sampler(idle).watch(WORKER) as sampler:
@@ -112,7 +116,15 @@ def test_idle_power_without_a_counter_that_moves_is_the_mean_of_readings(counter
 
 
 @pytest.mark.parametrize(
-    "state", [{"refuses": (COUNTER, POWER)}, {"cut": True}, {"processes": {4242: 1}}, {"processes": {4242: None}}]
+    "state",
+    [
+        {"refuses": (COUNTER, POWER)},
+        {"cut": True},
+        {"processes": {4242: 1}},
+        {"processes": {4242: None}},
+        {"refuses": (LIST,)},
+        {"percent": 3},  # and nobody is listed: whoever it is, is in another container
+    ],
 )
 def test_idle_power_that_nobody_can_tell_is_none(state):
     card = Card(**state)
@@ -120,7 +132,7 @@ def test_idle_power_that_nobody_can_tell_is_none(state):
 
 
 def test_own_process_may_hold_an_idle_gpu_and_no_gpu_has_no_idle_power():
-    card = Card(processes={os.getpid(): 1})
+    card = Card(processes={os.getpid(): 1}, percent=3)
     assert idle_watts(card.gpu, card.now, card.sleep) == pytest.approx(IDLE, rel=1e-3)
     assert idle_watts(None) is None
 
@@ -131,6 +143,18 @@ def test_energy_of_an_epoch_is_the_counter_s_less_the_idle_power():
     assert [epoch.gpu_energy_window_seconds for epoch in trial.epochs] == pytest.approx([2, 1, 3])
     assert trial.gpu_energy_joules == pytest.approx(500), "the steady epochs' mean, without what was between them"
     assert trial.gpu_idle_watts == IDLE
+
+
+def test_energy_is_told_where_at_least_half_of_the_time_is_training():
+    trial = train(Card(), 0.1, 1.0, 2.0, aside=0.9)
+    energies = [epoch.gpu_energy_joules for epoch in trial.epochs]
+    assert energies == [None, pytest.approx(250, rel=1e-3), pytest.approx(500, rel=1e-3)]
+    assert trial.epochs[0].gpu_energy_window_seconds == pytest.approx(1.0), "why there is none"
+    assert trial.gpu_energy_joules == pytest.approx(375, rel=1e-3)
+
+
+def test_of_short_epochs_no_energy_is_told_of_their_sum_either():
+    assert train(Card(), 9.0, 0.4, 0.4, aside=0.5).gpu_energy_joules is None
 
 
 def test_a_counter_that_does_not_move_within_an_epoch_may_within_all():
@@ -158,6 +182,8 @@ def test_a_counter_that_does_not_move_within_an_epoch_may_within_all():
         ({"cut": True}, {}),
         ({}, {"idle": None}),
         ({"processes": {4242: 1}}, {}),
+        ({"refuses": (LIST,)}, {}),
+        ({}, {"aside": 1.1}),
         ({}, {"device": "cpu"}),
     ],
 )

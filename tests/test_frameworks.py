@@ -81,6 +81,25 @@ def test_a_gpu_that_is_not_there_is_told_alike_by_all(suite):
         )
 
 
+@pytest.mark.parametrize(("visible", "tried"), [(None, ["NV", "CUDA"]), ("1", ["CUDA"])])
+def test_tinygrad_takes_no_gpu_that_is_hidden(monkeypatch, visible, tried):
+    tinygrad = pytest.importorskip("benchmarks.frameworks.tinygrad")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    asked = []
+
+    class Backends:
+        def __getitem__(self, name):
+            asked.append(name)
+            raise RuntimeError("no such device")
+
+    monkeypatch.setattr(tinygrad, "Device", Backends())
+    monkeypatch.setattr(tinygrad, "use_nvrtc_of_a_wheel", lambda: None)
+    assert tinygrad.nvidia_backend() is None
+    assert asked == tried
+
+
 def test_selection_by_name_glob_and_all():
     def names(*patterns):
         return [entry.name for entry in select(patterns, REGISTRY)]

@@ -77,6 +77,19 @@ def test_the_honest_have_every_figure_of_the_gpu(suite, any_on_gpu):
         assert 0 < busy["kernel_seconds"] <= busy["busy_seconds"] <= 1.05 * busy["profiled_seconds"]
         assert busy["busy_seconds"] <= busy["kernel_seconds"] + busy["copy_seconds"] + 1e-9
         assert 0 < row["device_busy_share"] < 1.5
+        check_power_and_clock(row)
+
+
+def check_power_and_clock(row):
+    """Whatever NVML tells is of the size that cards of today have; what it does not tell is None."""
+    idle = row["gpu_idle_watts"]
+    assert idle is None or 20 < idle < 400
+    for epoch in [epoch for trial in row["trials"] for epoch in trial["epochs"]]:
+        assert epoch["gpu_clock_mhz"] is None or 200 < epoch["gpu_clock_mhz"] < 3000
+        joules, seconds = epoch["gpu_energy_joules"], epoch["gpu_energy_window_seconds"]
+        assert joules is None or (idle is not None and -idle * seconds < joules < 2000 * seconds)
+    joules = row["gpu_energy_joules"]
+    assert joules is None or (idle is not None and joules < 2000 * row["epoch_seconds"] / 0.5)
 
 
 @pytest.mark.slow
@@ -103,7 +116,7 @@ def test_a_gpu_multiplies_and_copies_what_it_is_given(on_gpu):
 MULTIPLY = """
 import sys
 import numpy as np
-from benchmarks.measure.host import load_trainer
+from benchmarks.measure.loading import load_trainer
 
 trainer = load_trainer(sys.argv[1])
 random = np.random.RandomState(0)

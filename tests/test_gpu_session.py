@@ -8,7 +8,7 @@ from support import ROOT
 
 MIB = 2**20
 TRAINER = """
-import sys
+import sys, time
 sys.path.append({tests!r})
 from trainers import Honest
 
@@ -21,6 +21,11 @@ class OnGpu(Honest):
     @staticmethod
     def matrix_product(device="cpu", precision="fp32"):
         return lambda array: array, None
+
+    def train_epoch(self, order):
+        if len(order) == len(self.dataset.train_labels):
+            time.sleep(0.3)  # most of what the counter is read over, as in an epoch that is worth to be measured
+        return super().train_epoch(order)
 
     def memory(self):
         return {{"allocator_peak_bytes": 31 * 2**20, "allocator_reserved_bytes": 64 * 2**20}}

@@ -1,12 +1,15 @@
 """The machine's limits: measured in bursts, by the best engine, once, and kept as long as they hold."""
 
 import json
+import os
 import subprocess
+import sys
 from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from fake_nvml import FakeNvml
 from support import ROOT, TRAINERS
 
 from benchmarks.frameworks import LIMIT_SETTERS, REGISTRY, Entry
@@ -15,7 +18,8 @@ from benchmarks.measure import limits, limits_cache, machine_limits, trial
 from benchmarks.measure.client import WorkerError
 from benchmarks.measure.cpu import usable_cores
 from benchmarks.measure.gpu import find_gpu
-from benchmarks.measure.host import load_trainer
+from benchmarks.measure.host import Host
+from benchmarks.measure.loading import load_trainer
 from benchmarks.measure.machine_limits import MachineLimits, measure_limits, unknown
 from benchmarks.measure.trial import Runner
 from benchmarks.workload.spec import Workload
@@ -56,6 +60,33 @@ def test_a_burst_is_so_long_that_handing_it_over_counts_for_little(clock):
 def test_what_takes_long_is_not_repeated_and_what_takes_nothing_ends(clock):
     assert limits.Burst(lambda count: clock.take(count * 0.5)).count == 1
     assert limits.Burst(lambda count: None).count == limits.MOST_AT_ONCE
+
+
+@pytest.mark.parametrize(("at_least", "seconds"), [(1, 50e-6), (limits.GPU_AT_ONCE, 2e-6)])
+def test_on_a_gpu_a_burst_is_never_too_short_for_a_graph(clock, at_least, seconds):
+    """Launched one by one, 50 products take more than 2 ms, though from 100 on they go as a graph."""
+
+    def run(count):
+        whole, rest = divmod(count, 100)
+        clock.take(whole * 100 * 2e-6 + rest * 50e-6)
+
+    (best,) = limits.best_seconds([limits.Burst(run, at_least)], 0.1)
+    assert best == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(("device", "fewest"), [("cpu", 1), ("gpu", 100)])
+def test_products_of_a_gpu_are_never_handed_over_one_by_one(clock, monkeypatch, device, fewest):
+    counts = []
+
+    def multiply(left, right, count):
+        counts.append(count)
+        clock.take(0.01 * count)
+
+    host = Host()
+    trainer = SimpleNamespace(matrix_product=lambda device, precision: (np.asarray, multiply))
+    monkeypatch.setattr(host, "_load", lambda location: trainer)
+    assert host.matrix_limit(WORKLOAD.as_dict(), "nowhere:Nobody", [], 0.1, device)["rate"] > 0
+    assert min(counts) == fewest
 
 
 def test_the_best_time_counts_and_all_take_turns(clock):
@@ -141,7 +172,7 @@ def test_jax_computes_a_repeated_product_as_often_as_it_says():
     left, right = jax_trainer.jnp.ones((8, 16)), jax_trainer.jnp.ones((16, 4))
     compiled = jax_trainer.repeated_product.lower(left, right, count=50, precision="highest").compile().as_text()
     body = compiled[: compiled.index("ENTRY")]
-    assert "dot" in body and "while" in compiled, "XLA must not take the product out of the loop"
+    assert "while" in compiled and body.count(" dot(") >= 10, "XLA must not take the products out of the loop"
     assert jax_trainer.repeated_product(left, right, 50, "highest").tolist() == [[16.0] * 4] * 8
 
 
@@ -169,7 +200,7 @@ def test_real_engines_and_what_is_missing_or_broken(monkeypatch):
 class Engine:
     """A worker whose rates are made up; it serves the runner's name."""
 
-    rates, started = {}, []
+    rates, started, variables = {}, [], None
 
     def __init__(self, name, *_, **__):
         self.name = name
@@ -181,10 +212,11 @@ class Engine:
     def __exit__(self, *_):
         pass
 
-    def call(self, call, precision="copy", device="cpu", **_):
+    def call(self, call, precision="copy", device="cpu", variables=(), **_):
         rate = self.rates[self.name].get((device, precision), self.rates[self.name].get(precision))
         if rate == "broken":
             raise WorkerError("it broke")
+        Engine.variables = variables
         return {"rate": next(rate) if hasattr(rate, "__next__") else rate}
 
 
@@ -229,6 +261,80 @@ def test_each_device_has_its_own_limit_and_is_measured_once(engines):
     again = MachineLimits(engines(one={"fp32": 99e9}), said.append)
     assert [again(device)["flops_per_second"] for device in ("cpu", "gpu")] == [1e9, 5e12], "from the earlier session"
     assert len(said) == 2
+
+
+def card(monkeypatch, **state):
+    nvml = FakeNvml(**state)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setitem(sys.modules, "pynvml", nvml)
+    return nvml
+
+
+def on_gpu(runners):
+    return MachineLimits(runners)("gpu:Fake H200")["flops_per_second"]
+
+
+@pytest.mark.parametrize(
+    ("state", "kept"),
+    [
+        ({}, True),
+        ({"bits": 0x04, "processes": {os.getpid(): 5}}, True),
+        ({"refuses": ("nvmlDeviceGetComputeRunningProcesses", "nvmlDeviceGetCurrentClocksThrottleReasons")}, True),
+        ({"processes": {4242: 5}}, False),
+        ({"bits": 0x40}, False),
+    ],
+)
+def test_a_limit_that_a_gpu_reached_beside_others_or_throttled_is_not_kept(engines, monkeypatch, state, kept):
+    card(monkeypatch, **state)
+    assert on_gpu(engines(one={"fp32": 1e12})) == 1e12, "used all the same"
+    assert on_gpu(engines(one={"fp32": 2e12})) == (1e12 if kept else 2e12)
+    assert measured(engines(one={"fp32": 1e9})) == 1e9
+    assert measured(engines(one={"fp32": 2e9})) == 1e9, "the CPU's has nothing to do with it"
+
+
+def test_one_that_comes_while_a_limit_is_measured_spoils_it(engines, monkeypatch):
+    nvml = card(monkeypatch)
+
+    def meanwhile():
+        yield 1e12
+        nvml.processes = {4242: 5}
+        yield 1e12
+
+    assert on_gpu(engines(one={"fp32": meanwhile()})) == 1e12
+    nvml.processes = {}
+    assert on_gpu(engines(one={"fp32": 2e12})) == 2e12
+
+
+def test_engines_are_told_what_trainers_are(engines):
+    (runner,) = engines(one={"fp32": 1e9})
+    measure_limits([replace(runner, entry=replace(runner.entry, variables=(("KERAS_BACKEND", "jax"),)))])
+    assert Engine.variables == {
+        "KERAS_BACKEND": "jax",
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+        "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+    }
+
+
+@pytest.mark.parametrize("name", machine_limits.VARIABLES)
+def test_a_variable_that_changes_products_has_the_limit_measured_anew(engines, monkeypatch, name):
+    monkeypatch.delenv(name, raising=False)
+    assert measured(engines(one={"fp32": 1e9})) == 1e9
+    monkeypatch.setenv(name, "1")
+    assert measured(engines(one={"fp32": 2e9})) == 2e9
+
+
+@pytest.mark.parametrize("python", [None, sys.executable])
+def test_a_library_that_multiplies_has_the_limit_measured_anew(engines, monkeypatch, tmp_path, python):
+    (runner,) = engines(one={"fp32": 1e9})
+    runner = replace(runner, python=python)
+    assert measured([runner]) == 1e9
+    found = tmp_path / "site" / "nvidia_cublas_cu12-12.8.dist-info"
+    found.mkdir(parents=True)
+    (found / "METADATA").write_text("Metadata-Version: 2.1\nName: nvidia-cublas-cu12\nVersion: 12.8\n")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
+    engines(one={"fp32": 2e9})
+    assert measured([runner]) == 2e9
 
 
 def measured(runners, **how):

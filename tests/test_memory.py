@@ -8,12 +8,12 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from fake_nvml import FakeNvml
+from fake_nvml import FakeNvml, NVMLError
 from support import ROOT, TRAINERS, wait_until
 
 from benchmarks.frameworks import entries_of_file
 from benchmarks.measure import memory
-from benchmarks.measure.gpu import Gpu, find_gpu
+from benchmarks.measure.gpu import Gpu, find_gpu, visible_gpus
 from benchmarks.measure.sampler import MemorySampler, memory_source, samples_of
 from benchmarks.measure.training import Training, ledger
 from benchmarks.measure.trial import Runner
@@ -292,6 +292,84 @@ def test_gpu_is_the_one_the_frameworks_take(monkeypatch):
     assert nvml.asked == [3, "GPU-abc", 0]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert find_gpu() is None
+
+
+class Several(FakeNvml):
+    """Three GPUs, whose handles are their UUIDs; NVML takes whole UUIDs alone. The last is cut, if it is to be."""
+
+    uuids = ("GPU-ab12", "GPU-ab34", "GPU-cd56")
+    instances = (None, "MIG-1", "MIG-2")
+
+    def nvmlDeviceGetCount(self):
+        return len(self.uuids)
+
+    def nvmlDeviceGetHandleByIndex(self, index):
+        return self.uuids[index]
+
+    def nvmlDeviceGetHandleByUUID(self, uuid):
+        if uuid not in self.uuids + self.instances:
+            raise NVMLError("Not Found")
+        return uuid
+
+    def nvmlDeviceGetUUID(self, handle):
+        return handle
+
+    def nvmlDeviceIsMigDeviceHandle(self, handle):
+        return handle in self.instances
+
+    def nvmlDeviceGetMigMode(self, handle):
+        if handle in self.instances:
+            raise NVMLError("Invalid Argument")
+        return [int(self.cut and handle == "GPU-cd56")] * 2
+
+    def nvmlDeviceGetMaxMigDeviceCount(self, handle):
+        return len(self.instances)
+
+    def nvmlDeviceGetMigDeviceHandleByIndex(self, handle, index):
+        if self.instances[index] is None:
+            raise NVMLError("Not Found")
+        return self.instances[index]
+
+    def nvmlDeviceGetDeviceHandleFromMigDeviceHandle(self, handle):
+        return "GPU-cd56"
+
+
+@pytest.mark.parametrize(
+    ("names", "seen"),
+    [
+        (None, ["GPU-ab12", "GPU-ab34", "GPU-cd56"]),
+        ("2, 0", ["GPU-cd56", "GPU-ab12"]),
+        ("GPU-cd", ["GPU-cd56"]),
+        ("GPU-ab3,GPU-ab12", ["GPU-ab34", "GPU-ab12"]),
+        ("GPU-ab", []),  # of two
+        ("GPU-ef,0", []),
+        ("1,7,0", ["GPU-ab34"]),
+        ("1,-1,0", ["GPU-ab34"]),
+        ("1,,0", ["GPU-ab34"]),
+        ("1,NoDevFiles,0", ["GPU-ab34"]),
+        ("void", []),
+        ("NoDevFiles", []),
+    ],
+)
+def test_names_of_gpus_are_read_as_cuda_reads_them(monkeypatch, names, seen):
+    monkeypatch.setitem(sys.modules, "pynvml", Several())
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if names is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", names)
+    assert [card.uuid() for card in visible_gpus()] == seen
+    first = find_gpu()
+    assert (first and first.uuid()) == (seen[0] if seen else None)
+
+
+@pytest.mark.parametrize("name", ["2", "GPU-cd56", "MIG-1"])
+def test_a_card_that_is_cut_stands_for_its_first_instance(monkeypatch, name):
+    monkeypatch.setitem(sys.modules, "pynvml", Several(cut=True, millijoules=5, milliwatts=5))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", name)
+    card = find_gpu()
+    assert (card.uuid(), card.card_uuid(), card.fingerprint()["mig"]) == ("MIG-1", "GPU-cd56", True)
+    assert card.energy_joules() is card.power_watts() is None, "the counter is the whole card's"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    assert find_gpu().energy_joules() == 0.005
 
 
 def test_no_driver_is_no_gpu(monkeypatch):

@@ -41,10 +41,11 @@ class Look:
     """What NVML says of this machine.
 
     :param amiss: the name of the exception that kept it from saying anything, and its text; None where it answers.
-    :param cards: for each GPU its fingerprint, its health, ``clock_mhz``, ``throttle_reasons``, ``used_bytes`` and
-        ``holders`` (:meth:`benchmarks.measure.gpu.Gpu.holders`).
+    :param cards: for each GPU its fingerprint, its health, ``clock_mhz``, ``throttle_reasons``, ``used_bytes``,
+        ``holders`` (:meth:`benchmarks.measure.gpu.Gpu.holders`) and ``visible``, whether CUDA_VISIBLE_DEVICES leaves
+        it to be seen.
     :param device_file: whether the kernel offers an NVIDIA GPU to this process.
-    :param hidden: whether CUDA_VISIBLE_DEVICES hides all GPUs.
+    :param hidden: whether CUDA_VISIBLE_DEVICES hides all GPUs; each is then judged all the same.
     """
 
     amiss: tuple | None = None
@@ -56,18 +57,20 @@ class Look:
 def look():
     """Return the :class:`Look` of now."""
     device_file = any(Path(name).exists() for name in DEVICE_FILES)
-    hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1")
     try:
-        cards = tuple(map(_card, gpu.all_gpus()))
+        every = gpu.all_gpus()
+        visible = {one.card_uuid() for one in gpu.visible_gpus()}
+        cards = tuple(_card(one, visible) for one in every)
     except ImportError as error:
-        return Look((NO_MODULE, str(error)), device_file=device_file, hidden=hidden)
+        return Look((NO_MODULE, str(error)), device_file=device_file)
     except Exception as error:  # NVML has a class for each of its some thirty errors, and this is where they are told
-        return Look((type(error).__name__, str(error)), device_file=device_file, hidden=hidden)
-    return Look(cards=cards, device_file=device_file, hidden=hidden)
+        return Look((type(error).__name__, str(error)), device_file=device_file)
+    return Look(cards=cards, device_file=device_file, hidden=bool(cards) and not visible)
 
 
-def _card(one):
+def _card(one, visible):
     return {
+        "visible": one.uuid() in visible,  # where NVML tells no UUIDs, all are None, and alike
         **one.fingerprint(),
         **one.health(),
         "clock_mhz": one.clock_mhz(),
@@ -87,7 +90,9 @@ def rows(look, device="auto"):
     if not look.cards:
         what = "update the driver, or look for the card with `lspci -d 10de:`"
         return [Row("GPU", BROKEN if device == "gpu" else WARNING, "the driver is there and sees no GPU", what)]
-    found = [row for number, card in enumerate(look.cards) for row in _of_card(f"GPU {number}", card)]
+    found = []
+    for number, card in enumerate(look.cards):
+        found += _of_card(f"GPU {number}", card, elsewhere=not (card["visible"] or look.hidden))
     if look.hidden:
         text = "CUDA_VISIBLE_DEVICES hides all GPUs"
         found.append(Row("GPU", BROKEN if device == "gpu" else WARNING, text, "unset it, unless that is meant"))
@@ -106,8 +111,10 @@ def _amiss(look, device):
     return Row("GPU", WARNING, found, what)
 
 
-def _of_card(subject, card):
-    """A row for the card, and one more for each thing that makes its figures doubtful."""
+def _of_card(subject, card, elsewhere):
+    """A row for the card, and one more for each thing that makes its figures doubtful, if it can be trained on."""
+    if elsewhere:
+        return [Row(subject, OK, f"{_describe(card)}; CUDA_VISIBLE_DEVICES hides it")]
     troubles = [
         Row(subject, *text) for text in (_throttled(card), _busy(card), _capped(card), _worn(card), _cut(card)) if text
     ]

@@ -194,7 +194,7 @@ class KerasTorchTrainer(KerasTrainer):
 
     @staticmethod
     def about():
-        from benchmarks.frameworks.torch import about_torch
+        from benchmarks.frameworks.torch_device import about_torch
 
         return about_torch()
 

@@ -15,6 +15,9 @@ TF32_BY_DEFAULT = tf.config.experimental.tensor_float_32_execution_enabled()
 tf.config.experimental.enable_tensor_float_32_execution(False)  # fp32 means fp32; TensorFlow's default is TF32
 tf.config.threading.set_intra_op_parallelism_threads(threads_asked())
 
+# XLA's profiler gives a stream's line the second name if a record of CUPTI's own overhead came to it.
+STREAMS = ("Stream", "CUPTI overhead")
+
 
 class MLP(tf.Module):
     def __init__(self, parameters):
@@ -95,7 +98,7 @@ def gpu_activity(work):
         return [event for path in Path(directory).rglob("*.xplane.pb") for event in gpu_events(path.read_bytes())]
 
 
-def gpu_events(profile, plane="/device:GPU:", line="Stream"):
+def gpu_events(profile, plane="/device:GPU:", line=STREAMS):
     """Yield what :meth:`Trainer.device_activity` is to return, of a profile's planes and lines named like that.
 
     A GPU's plane has a line for each stream; what other lines it may have repeat them, grouped by program or by name.
@@ -106,6 +109,8 @@ def gpu_events(profile, plane="/device:GPU:", line="Stream"):
         for timeline in found.lines if found.name.startswith(plane) else ():
             for event in timeline.events if timeline.name.startswith(line) else ():
                 name = found.event_metadata[event.metadata_id].name.lower()
+                if "overhead" in name:
+                    continue
                 start = timeline.timestamp_ns + event.offset_ps / 1000
                 kind = "copy" if name.startswith(("memcpy", "memset")) else "kernel"
                 yield kind, start, start + event.duration_ps / 1000

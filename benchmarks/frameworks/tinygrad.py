@@ -45,7 +45,8 @@ def nvidia_backend():
     """Return the name of tinygrad's first backend that can drive an NVIDIA GPU here, or None."""
     with contextlib.suppress(OSError):  # a library that does not load is told by the backends
         use_nvrtc_of_a_wheel()
-    for name in ("NV", "CUDA"):  # in tinygrad's own order
+    # In tinygrad's own order. NV opens the device files itself and takes the first card, whichever CUDA may see.
+    for name in ("CUDA",) if "CUDA_VISIBLE_DEVICES" in os.environ else ("NV", "CUDA"):
         with contextlib.suppress(Exception):  # each fails in its own way where there is no GPU, driver or compiler
             _ = Device[name].renderer
             return name

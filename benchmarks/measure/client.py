@@ -55,6 +55,7 @@ class Worker:
     def __init__(self, name, python=None, timeout_seconds=600, threads=None, root=None):
         self.name = name
         self.timeout_seconds = timeout_seconds
+        self._timeout_advice = " (--worker-timeout sets the limit)"
         self._answered = b""
         self._started_kills = memory.out_of_memory_kills()
         self._scratch = tempfile.TemporaryDirectory(prefix="benchmark-worker-", ignore_cleanup_errors=True)
@@ -118,6 +119,11 @@ class Worker:
             raise HardwareMissing(f"{self.name}: {reply['error']}")
         self._raise_error(call, reply)
 
+    def hurry(self, seconds):
+        """Let each reply from now on take so long at the most, however much longer the worker was given."""
+        if seconds < self.timeout_seconds:
+            self.timeout_seconds, self._timeout_advice = seconds, ""
+
     def close(self, patience_seconds=GOODBYE_SECONDS):
         """End the worker: let it finish on its own for a while, then kill it and whatever it started."""
         if self._scratch is None:
@@ -140,8 +146,7 @@ class Worker:
             if left <= 0:
                 self._kill()
                 self._raise(
-                    f"did not answer {call} within {self.timeout_seconds:g} s and was killed "
-                    "(--worker-timeout sets the limit)"
+                    f"did not answer {call} within {self.timeout_seconds:g} s and was killed{self._timeout_advice}"
                 )
             if not select.select([self._replies], [], [], left)[0]:
                 continue
@@ -223,7 +228,7 @@ class InProcess:
     def call(self, call, **arguments):
         """As :meth:`Worker.call`; what a trainer raises comes through with its own traceback."""
         from benchmarks.frameworks.trainer import WrongHardware
-        from benchmarks.measure.host import NotInstalled, TrainerError
+        from benchmarks.measure.loading import NotInstalled, TrainerError
 
         try:
             return getattr(self._host, call)(**arguments)

@@ -11,10 +11,14 @@ SETTLED = 0.98
 PATIENCE_SECONDS = 1.0  # NVML's counter moves some ten times a second
 POLL_SECONDS = 0.002
 POWER_READINGS = 20
+LEAST_TRAINED = 0.5  # of the time that the counter was read over: of a shorter epoch, most of the figure is not its own
 
 
 def idle_watts(gpu, now=time.monotonic, sleep=time.sleep):
-    """Return what a GPU draws while nobody uses it; None where somebody holds it, or NVML does not say.
+    """Return what a GPU draws while nobody uses it; None where somebody may be using it, or NVML does not say.
+
+    Somebody may where NVML lists one who holds it, refuses to list any, or lists none, as in a container, and tells
+    that the GPU was busy meanwhile.
 
     To be measured once a session, before its first worker on the GPU. A card that was just busy keeps its clocks for
     seconds and its heat for minutes: measured before each trial, a framework would be relieved of more the busier the
@@ -24,14 +28,15 @@ def idle_watts(gpu, now=time.monotonic, sleep=time.sleep):
     :param gpu: :class:`benchmarks.measure.gpu.Gpu`, or None.
     :param now: the clock, in seconds; ``sleep`` is to pass them.
     """
-    if gpu is None or set(gpu.holders() or ()) - {os.getpid()}:
+    holders = None if gpu is None else gpu.holders()
+    if holders is None or set(holders) - {os.getpid()}:
         return None
     lowest = None
     for _ in range(IDLE_WINDOWS):
         watts = _by_counter(gpu, now, sleep)
         if watts is None:
             watts = _by_power(gpu, sleep)
-        if watts is None:
+        if watts is None or (not holders and (gpu.busy_percent() or 0) > 0):
             return None
         if lowest is not None and watts > SETTLED * lowest:
             return min(lowest, watts)
@@ -39,18 +44,22 @@ def idle_watts(gpu, now=time.monotonic, sleep=time.sleep):
     return lowest
 
 
-def used_joules(windows, idle):
+def used_joules(windows, idle, trained_seconds):
     """Return the energy that the GPU took in some windows above ``idle`` watts, in joules; None where nobody can tell.
 
-    That is where a window's is unknown, where others held the GPU meanwhile, or where the counter did not move at all:
-    it is coarse, and an epoch may be shorter than its step.
+    That is where a window's is unknown, where others held the GPU meanwhile or may have, where the counter did not move
+    at all (it is coarse, and an epoch may be shorter than its step), or where most of the windows' time is no training.
 
     :param windows: :class:`benchmarks.measure.sampler.Window` of each.
+    :param trained_seconds: how long was trained in all of them.
     """
     found = [window.gpu_energy_joules for window in windows]
-    if idle is None or None in found or any(window.gpu_others for window in windows) or not sum(found) > 0:
+    if idle is None or None in found or not sum(found) > 0:
         return None
-    return sum(found) - idle * sum(window.seconds for window in windows)
+    if any(window.gpu_others is None or window.gpu_others for window in windows):
+        return None
+    seconds = sum(window.seconds for window in windows)
+    return None if trained_seconds < LEAST_TRAINED * seconds else sum(found) - idle * seconds
 
 
 def _by_counter(gpu, now, sleep):

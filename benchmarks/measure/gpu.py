@@ -22,7 +22,7 @@ def find_gpu():
         import pynvml
 
         pynvml.nvmlInit()
-        return Gpu(pynvml, _first_visible(pynvml))
+        return next((Gpu(pynvml, handle) for handle in _visible(pynvml)), None)
     except Exception:  # no module, no driver, no device: each has its own exception, and all mean no GPU
         return None
 
@@ -33,9 +33,7 @@ def visible_gpus():
         import pynvml
 
         pynvml.nvmlInit()
-        every = ",".join(map(str, range(pynvml.nvmlDeviceGetCount())))
-        names = os.environ.get("CUDA_VISIBLE_DEVICES", every).split(",")
-        return [Gpu(pynvml, _handle(pynvml, name.strip())) for name in names]
+        return [Gpu(pynvml, handle) for handle in _visible(pynvml)]
     except Exception:
         return []
 
@@ -51,14 +49,44 @@ def all_gpus():
     return [Gpu(pynvml, pynvml.nvmlDeviceGetHandleByIndex(i)) for i in range(pynvml.nvmlDeviceGetCount())]
 
 
-def _first_visible(nvml):
-    return _handle(nvml, os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0].strip())
+def _visible(nvml):
+    """Yield NVML's handle of each GPU that CUDA would see, up to the first name that is none, as CUDA does."""
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    for name in range(nvml.nvmlDeviceGetCount()) if chosen is None else chosen.split(","):
+        try:
+            handle = _handle(nvml, str(name).strip())
+        except Exception:  # "", "-1", "NoDevFiles", "void", and whatever NVML says of a number or a UUID of none
+            return
+        yield _first_instance(nvml, handle)
 
 
 def _handle(nvml, name):
-    if name.startswith(("GPU-", "MIG-")):
+    if not name.startswith(("GPU-", "MIG-")):
+        if not name.isdigit():
+            raise ValueError(name)
+        return nvml.nvmlDeviceGetHandleByIndex(int(name))
+    try:
         return nvml.nvmlDeviceGetHandleByUUID(name)
-    return nvml.nvmlDeviceGetHandleByIndex(int(name))  # CUDA_VISIBLE_DEVICES="" hides all: int() refuses, no GPU
+    except Exception:  # CUDA also takes the beginning of a UUID, where no other GPU's begins like that
+        every = map(nvml.nvmlDeviceGetHandleByIndex, range(nvml.nvmlDeviceGetCount()))
+        (handle,) = [handle for handle in every if _text(nvml.nvmlDeviceGetUUID(handle)).startswith(name)]
+        return handle
+
+
+def _first_instance(nvml, handle):
+    """Return the first MIG instance of a card that is cut into some, which is what CUDA computes on; else the card."""
+    try:
+        if not nvml.nvmlDeviceGetMigMode(handle)[0]:
+            return handle
+        instances = range(nvml.nvmlDeviceGetMaxMigDeviceCount(handle))
+    except Exception:  # no MIG here, or it is an instance itself
+        return handle
+    for number in instances:
+        try:
+            return nvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, number)
+        except Exception:  # no instance has this number
+            continue
+    return handle
 
 
 class Gpu:
@@ -108,6 +136,16 @@ class Gpu:
         milliwatts = self._ask("nvmlDeviceGetPowerUsage")
         return None if milliwatts is None or self._is_cut() else milliwatts / 1000
 
+    def busy_percent(self):
+        """Return in how much of the last second or less a kernel ran, by whomever; None where NVML does not say."""
+        rates = self._ask("nvmlDeviceGetUtilizationRates")
+        return None if rates is None else rates.gpu
+
+    def card_uuid(self):
+        """Return the UUID of the card that it is or, as a MIG instance, is a part of; None where NVML does not say."""
+        card = self._ask("nvmlDeviceGetDeviceHandleFromMigDeviceHandle") if self._is_instance() else None
+        return (self if card is None else Gpu(self._nvml, card)).uuid()
+
     def clock_mhz(self):
         """Return the clock of the streaming multiprocessors now, in MHz; None where NVML does not say."""
         return self._ask("nvmlDeviceGetClockInfo", getattr(self._nvml, "NVML_CLOCK_SM", 1))
@@ -119,8 +157,7 @@ class Gpu:
 
     def fingerprint(self):
         """Return what this GPU is and stays: model, memory, driver, CUDA of the driver, clocks' and power's limits."""
-        memory, mig = self._ask("nvmlDeviceGetMemoryInfo"), self._ask("nvmlDeviceGetMigMode")
-        ecc = self._ask("nvmlDeviceGetEccMode")
+        memory, ecc = self._ask("nvmlDeviceGetMemoryInfo"), self._ask("nvmlDeviceGetEccMode")
         return {
             "name": _text(self._ask("nvmlDeviceGetName")),
             "memory_bytes": None if memory is None else int(memory.total),
@@ -129,7 +166,7 @@ class Gpu:
             "max_sm_clock_mhz": self._ask("nvmlDeviceGetMaxClockInfo", getattr(self._nvml, "NVML_CLOCK_SM", 1)),
             "power_limit_milliwatts": self._ask("nvmlDeviceGetPowerManagementLimit"),
             "ecc": None if ecc is None else bool(ecc[0]),
-            "mig": None if mig is None else bool(mig[0]),
+            "mig": self._is_cut(),
         }
 
     def health(self):
@@ -142,8 +179,12 @@ class Gpu:
         }
 
     def _is_cut(self):
+        """Return whether it is cut into MIG instances, or is one; None where NVML does not say."""
         mig = self._ask("nvmlDeviceGetMigMode")
-        return mig is not None and bool(mig[0])
+        return True if self._is_instance() else None if mig is None else bool(mig[0])
+
+    def _is_instance(self):
+        return bool(self._ask("nvmlDeviceIsMigDeviceHandle"))
 
     def _ask(self, function, *arguments):
         try:

@@ -7,63 +7,28 @@ numbers, strings, lists and dictionaries, so that it can cross the worker's pipe
 from __future__ import annotations
 
 import gc
-import importlib
-import importlib.metadata
-import importlib.util
 import math
 import os
 import sys
 import time
 from dataclasses import asdict
-from pathlib import Path
 
 import numpy as np
 
 from benchmarks.frameworks.trainer import NoGpu, WrongHardware
-from benchmarks.measure import limits, memory, watching
+from benchmarks.measure import memory, watching
 from benchmarks.measure.cpu import process_usage, scheduling_policy, usable_cores
 from benchmarks.measure.device_time import device_time
-from benchmarks.measure.interpreters import missing
+from benchmarks.measure.framework_calls import FrameworkCalls
+from benchmarks.measure.loading import TrainerError, check_installed, version_of
 from benchmarks.workload import mnist
 from benchmarks.workload.dataset import synthetic
 from benchmarks.workload.sketch import sketch_update
 from benchmarks.workload.spec import Workload
 
 
-class NotInstalled(Exception):
-    """A module that the trainer stands on is missing; the benchmark is skipped with this reason."""
-
-
-class TrainerError(Exception):
-    """The trainer broke its interface; the text says how."""
-
-
-class Host:
+class Host(FrameworkCalls):
     """One trainer and what is measured around it; made by :meth:`build`."""
-
-    def __init__(self):
-        self._classes = {}
-
-    def open_device(self, location, requires, variables, device):
-        """Make the framework ready on a device, with an array of one element there; return whether it is.
-
-        To come before :meth:`build`, whose parameters are :meth:`build`'s; untimed. Where it fails, ``build`` meets
-        the same again and tells of it.
-
-        :raises NotInstalled: as ``build``.
-        """
-        _check_installed(requires)
-        os.environ.update(variables)
-        try:
-            trainer_class = self._load(location)
-            products = trainer_class.matrix_product(device, trainer_class.contract.precision)
-            if products is None or trainer_class.cpu_only:
-                return False
-            place, _ = products
-            place(np.ones((1, 1), np.float32))
-        except Exception:
-            return False
-        return True
 
     def build(self, location, requires, workload, data_directory, device, variables=(), threads=None):
         """Import the framework, build the trainer from the workload's own start, and say what came of it.
@@ -75,7 +40,7 @@ class Host:
         :raises NotInstalled: where one of ``requires`` is missing here.
         :raises WrongHardware: where the trainer can never run on this machine.
         """
-        _check_installed(requires)
+        check_installed(requires)
         os.environ.update(variables)
         self.workload = Workload(**workload)
         self.dataset = mnist.load(data_directory) if data_directory else synthetic()
@@ -165,7 +130,7 @@ class Host:
         try:
             for _ in range(2):  # some frameworks trace the first time and compile the second
                 work()
-            activity = self.trainer.device_activity(work)
+            activity = list(self.trainer.device_activity(work) or ())
         except Exception as error:  # a profiler that fails costs its own figure alone
             return {"failed": f"{type(error).__name__}: {error}"}
         if not activity:
@@ -204,36 +169,6 @@ class Host:
     def examine(self):
         """Return the test accuracy and the sketched update so far; untimed."""
         return {"accuracy": _as_share(self.trainer.evaluate()), "update": self._update()}
-
-    def matrix_limit(self, workload, location, requires, seconds, device="cpu", precision="fp32"):
-        """Return the rate of a framework's matrix products at a workload's shapes, in FLOP a second; needs no trainer.
-
-        ``rate`` is None where the framework does not tell how it multiplies in that precision on that device.
-        """
-        _check_installed(requires)
-        products = self._load(location).matrix_product(device, precision)
-        return {"rate": products and limits.matrix_product_rate(Workload(**workload), *products, seconds)}
-
-    def copy_limit(self, location, requires, seconds, device="cpu"):
-        """Return at which rate a framework copies within a device's memory, in bytes a second; needs no trainer.
-
-        Read and written bytes both count. ``rate`` is None where the framework does not tell how it copies.
-        """
-        _check_installed(requires)
-        how = self._load(location).device_copy(device)
-        return {"rate": how and limits.copy_rate(*how, limits.copy_bytes(), seconds)}
-
-    def probe(self, part, **arguments):
-        """Return what one part of the doctor's examination found, :mod:`benchmarks.measure.probe`; needs no trainer."""
-        from benchmarks.measure import probe  # a trial has no use for it
-
-        return getattr(probe, part)(**arguments)
-
-    def _load(self, location):
-        """Return a trainer's class; its file is run once, as an import would."""
-        if location not in self._classes:
-            self._classes[location] = load_trainer(location)
-        return self._classes[location]
 
     def _memory(self):
         said = self.trainer.memory()
@@ -284,12 +219,6 @@ class Host:
         return layers
 
 
-def _check_installed(requires):
-    absent = missing(requires)
-    if absent:
-        raise NotInstalled(f"{', '.join(absent)} not installed in {sys.executable}")
-
-
 def _as_loss(value):
     return _as_number(value, "train_epoch()")
 
@@ -312,27 +241,3 @@ def _as_number(value, call):
     if not math.isfinite(number):
         raise TrainerError(f"{call} gave {number}")
     return number
-
-
-def load_trainer(location):
-    """Return the class at ``"module:Class"`` or ``"path/to/file.py:Class"``."""
-    place, _, class_name = location.rpartition(":")
-    if place.endswith(".py"):
-        spec = importlib.util.spec_from_file_location(f"trainer_{Path(place).stem}", place)
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[spec.name] = module  # as the import statement does; dataclasses and pickle look there
-        spec.loader.exec_module(module)
-    else:
-        module = importlib.import_module(place)
-    if not hasattr(module, class_name):
-        raise TrainerError(f"{place} defines no {class_name}")
-    return getattr(module, class_name)
-
-
-def version_of(name):
-    """Return an imported module's version as text; ``"unknown"`` where it has none."""
-    found = getattr(sys.modules.get(name), "__version__", None)
-    try:
-        return str(found or importlib.metadata.version(name))
-    except importlib.metadata.PackageNotFoundError:
-        return "unknown"

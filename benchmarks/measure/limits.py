@@ -11,22 +11,24 @@ import numpy as np
 
 BURST_SECONDS = 0.002  # a shorter one would measure how it is handed over, and the clock
 MOST_AT_ONCE = 100_000
+GPU_AT_ONCE = 100  # products; fewer are not handed over as densely as a framework can: one by one, not as a graph
 COPY_BYTES = 2**29  # GPUs' caches end at some 128 MB
 CACHES = "/sys/devices/system/cpu/cpu0/cache"
 
 
-def matrix_product_rate(workload, place, multiply, seconds):
+def matrix_product_rate(workload, place, multiply, seconds, at_once=1):
     """Return the floating-point operations a second of the matrix products of one full training step, and no more.
 
     Each product that :meth:`Workload.flops_per_epoch` counts is run over and over, on all usable cores or on the GPU,
     in bursts of as many as take some milliseconds; each one's best time counts.
 
     :param place: with ``multiply``, what :meth:`benchmarks.frameworks.trainer.Trainer.matrix_product` gave.
+    :param at_once: the fewest products in a burst.
     """
     bursts = []
     for left, right in step_products(workload):
         placed = place(left), place(right)
-        bursts.append(Burst(lambda count, placed=placed: multiply(*placed, count)))
+        bursts.append(Burst(lambda count, placed=placed: multiply(*placed, count), at_once))
     return workload.flops_per_epoch(workload.batch_size) / sum(best_seconds(bursts, seconds))
 
 
@@ -67,11 +69,13 @@ class Burst:
     """One operation, repeated as often as takes :data:`BURST_SECONDS`, since a GPU's may take less than its launch.
 
     :param run: called with a count, repeats the operation and waits for the device.
+    :param at_least: the count to begin with, a power of ten.
     """
 
-    def __init__(self, run):
+    def __init__(self, run, at_least=1):
         self._run = run
-        for count in itertools.chain.from_iterable((n, 2 * n, 5 * n) for n in (10**k for k in itertools.count())):
+        powers = (at_least * 10**k for k in itertools.count())
+        for count in itertools.chain.from_iterable((n, 2 * n, 5 * n) for n in powers):
             run(count)  # compiles, where there is something to compile
             self.count = count
             if self.seconds() * count >= BURST_SECONDS or count >= MOST_AT_ONCE:

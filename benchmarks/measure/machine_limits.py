@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import os
+import re
 import subprocess
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime, timezone
 
 from benchmarks.errors import SuiteError
+from benchmarks.frameworks import preallocation
 from benchmarks.frameworks.trainer import PRECISIONS
 from benchmarks.measure import limits_cache
+from benchmarks.measure.gpu import POWER_CAP, find_gpu
 from benchmarks.measure.machine import fingerprint
 
 TURNS = 2
 SECONDS = {"fp32": 1.0, "tf32": 0.5, "bf16": 0.5, "copy": 0.5}  # for one turn at each
+VARIABLES = ("XLA_FLAGS", "NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE")  # that change the products
+MULTIPLIERS = re.compile(r"nvidia-cublas.*|jax-cuda.*-plugin")  # the distributions whose code multiplies on a GPU
 ALL_VERSIONS = """
 import json
 from importlib.metadata import distributions
@@ -58,7 +64,10 @@ class MachineLimits:
         found = None if self._again else limits_cache.load(key)
         if found is None:
             self._progress("measuring the machine's limits")
-            found = measure_limits(self._runners, kind)
+            watch = _Watch(kind)
+            found = measure_limits(self._runners, kind, watch.look)
+            if watch.spoilt():
+                return found  # nothing better is to be had now, and a later session may find the GPU by itself
             # Another session, or another worker of this one, may have measured at the same time, and been disturbed.
             others = None if self._again else limits_cache.load(key)
             if others is not None and others["flops_per_second"] > (found["flops_per_second"] or 0):
@@ -75,6 +84,7 @@ class MachineLimits:
             "layer_sizes": list(workload.layer_sizes),
             "batch_size": workload.batch_size,
             "threads": self._runners[0].threads,
+            "environment": {name: os.environ.get(name) for name in VARIABLES},
             "engines": {runner.entry.name: _versions(runner) for runner in self._runners},
         }
 
@@ -91,7 +101,33 @@ def unknown():
     }
 
 
-def measure_limits(runners, kind="cpu"):
+class _Watch:
+    """Tells whether others used the GPU when a limit was measured, or its clocks were down; made before it is.
+
+    Whoever comes to the GPU and leaves it meanwhile is not seen.
+    """
+
+    def __init__(self, kind):
+        self._gpu = find_gpu() if kind == "gpu" else None
+        self._spoilt = False
+        self._look_for_others()
+
+    def look(self):
+        """Look at the clocks: to be called when something was just measured."""
+        if self._gpu is not None:
+            self._spoilt |= bool(set(self._gpu.throttle_reasons() or ()) - {POWER_CAP})
+
+    def spoilt(self):
+        """Return whether anything was amiss; to be called when the suite's own workers are gone."""
+        self._look_for_others()
+        return self._spoilt
+
+    def _look_for_others(self):
+        if self._gpu is not None:
+            self._spoilt |= bool(set(self._gpu.holders() or ()) - {os.getpid()})
+
+
+def measure_limits(runners, kind="cpu", look=lambda: None):
     """Return the best rates that any of these frameworks reaches on a kind of device, and which does.
 
     Each has two turns, some seconds apart, since a burst of others' work easily lasts as long as one measurement: seen
@@ -100,12 +136,14 @@ def measure_limits(runners, kind="cpu"):
     :param runners: a :class:`Runner` each; a framework that is missing, or fails, is passed over, and so is what it
         cannot do.
     :param kind: ``"cpu"`` or ``"gpu"``.
+    :param look: called when a rate was just measured.
     """
     best = dict.fromkeys((*PRECISIONS, "copy"), (None, None))
     with ExitStack() as stack:
         engines = [_Engine(runner, kind, stack) for runner in runners]
         for engine in engines * TURNS:
             for name, rate in engine.rates():
+                look()
                 if best[name][0] is None or rate > best[name][0]:
                     best[name] = rate, engine.name
     rates, names = ({name: found[i] for name, found in best.items()} for i in range(2))
@@ -144,10 +182,9 @@ class _Engine:
         entry = self._runner.entry
         if self._worker is None:
             self._worker = self._stack.enter_context(self._runner.worker())
-        found = self._worker.call(
-            call, location=entry.location, requires=list(entry.requires), device=self._kind, **arguments
-        )
-        return found["rate"]
+        arguments.update(location=entry.location, requires=list(entry.requires), device=self._kind)
+        variables = {**preallocation(False), **dict(entry.variables)}
+        return self._worker.call(call, variables=variables, **arguments)["rate"]
 
 
 def _kind(device):
@@ -155,16 +192,21 @@ def _kind(device):
 
 
 def _versions(runner):
-    """Return the versions of what an engine stands on, by distribution; None where one is missing."""
+    """Return the versions of what an engine stands on and of what multiplies for it; None where one is missing."""
     names = [module.split(".")[0] for module in runner.entry.requires]
     if runner.python is None:
-        return {name: _version(name) for name in names}
+        installed = {found.metadata["Name"]: found.version for found in importlib.metadata.distributions()}
+        return {**{name: _version(name) for name in names}, **_multipliers(installed)}
     try:
         told = subprocess.run([runner.python, "-c", ALL_VERSIONS], capture_output=True, text=True, timeout=60)
         installed = json.loads(told.stdout)
-        return {name: installed.get(name) for name in names}
+        return {**{name: installed.get(name) for name in names}, **_multipliers(installed)}
     except (OSError, ValueError, subprocess.TimeoutExpired):
         return dict.fromkeys(names)
+
+
+def _multipliers(installed):
+    return {name: version for name, version in installed.items() if name and MULTIPLIERS.fullmatch(name)}
 
 
 def _version(name):

@@ -13,8 +13,7 @@ import time
 
 import numpy as np
 
-from benchmarks.measure.host import NotInstalled, TrainerError, load_trainer, version_of
-from benchmarks.measure.interpreters import missing
+from benchmarks.measure.loading import TrainerError, check_installed, load_trainer, version_of
 
 MAPS = "/proc/self/maps"
 PRODUCT_SIZES = (256, 512, 384)  # rows, inner, columns
@@ -33,9 +32,7 @@ def import_framework(requires, variables):
     :param requires: as in :class:`benchmarks.frameworks.Entry`, as are ``variables``.
     :raises NotInstalled: where one of ``requires`` is missing here.
     """
-    absent = missing(requires)
-    if absent:
-        raise NotInstalled(f"{', '.join(absent)} not installed in {sys.executable}")
+    check_installed(requires)
     os.environ.update(variables)
     start = time.perf_counter()
     for name in requires[:1]:  # a trainer of the user's own may require nothing

@@ -76,7 +76,8 @@ class Epoch:
 class Disturbance:
     """What others did to the machine while the epochs of a trial were trained.
 
-    :param foreign_cores: CPU seconds of other processes, and those a hypervisor stole, per second of wall time.
+    :param foreign_cores: CPU seconds that others than the worker, its helpers and pytest used on the cores that pytest
+        may use, and those that a hypervisor stole there, per second of wall time.
     :param steal_cores: the stolen part of it.
     :param gpu_throttle_reasons: why the GPU clocked down, by NVML's names, whenever a sample saw it.
     :param foreign_gpu_processes: process ids that held the GPU's memory before the worker started.

@@ -73,15 +73,15 @@ class Training:
             memory_source=source,
             gpu_clock_mhz=_mean(window.clock_mhz[1] for window in windows) if self._on_gpu else None,
             gpu_throttle_reasons=_throttling(windows) if self._on_gpu else None,
-            **(self._energy(windows) if self._on_gpu else {}),
+            **(self._energy(windows, sum(part["seconds"] for part in timed)) if self._on_gpu else {}),
         )
         self.epochs.append(epoch)
         return epoch
 
-    def _energy(self, windows):
+    def _energy(self, windows, trained_seconds):
         counted = None not in [window.gpu_energy_joules for window in windows]
         return {
-            "gpu_energy_joules": used_joules(windows, self._sampler.idle_watts),
+            "gpu_energy_joules": used_joules(windows, self._sampler.idle_watts, trained_seconds),
             "gpu_energy_window_seconds": sum(window.seconds for window in windows) if counted else None,
         }
 
@@ -105,7 +105,7 @@ class Training:
     def _of_the_gpu(self):
         # The steady epochs' together: the counter's step, which one epoch may be lost in, weighs less there.
         steady = [window for windows in self._epochs_windows[1:] for window in windows]
-        joules = used_joules(steady, self._sampler.idle_watts)
+        joules = used_joules(steady, self._sampler.idle_watts, sum(epoch.seconds for epoch in self.epochs[1:]))
         seen = any(window.nvml_process[0] is not None for window in self._windows)
         return {
             "nvml_process_hidden": None if seen or not self._windows else self._windows[-1].hidden,

@@ -15,6 +15,7 @@ ATTEMPTS = 3  # a disturbed trial is repeated twice at the most
 MAX_FOREIGN_CORES = 0.1
 WATCHED_STEPS = (2, 6)
 PROFILED_SECONDS = 10  # of a longer epoch, only the first steps are profiled
+PROFILE_TIMEOUT_SECONDS = 120  # three times those steps, and a profiler's reading of its own records
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,7 @@ class Runner:
         elif built["device"] != "cpu":
             self.progress("profiling the device")
             steps = max(1, int(PROFILED_SECONDS / max(step_seconds, 1e-6)))
+            worker.hurry(PROFILE_TIMEOUT_SECONDS)
             try:
                 found = worker.call("profile", steps=steps)
             except SuiteError as error:

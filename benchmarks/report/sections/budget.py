@@ -6,6 +6,7 @@ import json
 
 import altair as alt
 
+from benchmarks.judge.summary import busy_seconds_of_an_epoch
 from benchmarks.report.charts import chart
 from benchmarks.report.saved_runs import contract
 from benchmarks.report.sections.comparison import benches, limit_share
@@ -52,7 +53,7 @@ def rows(run):
 def _device_busy_seconds(row):
     busy, steps = row.number("device_time", "busy_seconds"), row.number("device_time", "steps")
     whole = row.number("steps_per_epoch")
-    return busy / steps * whole if busy is not None and steps and whole else None
+    return busy_seconds_of_an_epoch(busy, steps, whole) if busy is not None and steps and whole else None
 
 
 def budget_chart():
