@@ -23,6 +23,17 @@ SMALL = ("--dataset=synthetic", "--layer-sizes=784,32,10", "--trials=1")
 ANY_LOAD = ("--max-foreign-cores=99",)
 
 
+@pytest.fixture
+def all_cores():
+    """Let this test, and what it starts, use all cores of the machine, of which each parallel test has but one."""
+    if not hasattr(os, "sched_setaffinity"):
+        pytest.skip("Linux alone keeps processes to their cores")
+    mine = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, range(os.cpu_count()))
+    yield
+    os.sched_setaffinity(0, mine)
+
+
 @dataclass
 class Run:
     """How one run of the suite ended."""

@@ -48,7 +48,7 @@ def busy_neighbour():
         neighbour.kill()
 
 
-def test_a_busy_neighbour_is_noticed(runner, busy_neighbour):
+def test_a_busy_neighbour_is_noticed(runner, all_cores, busy_neighbour):
     found = runner.run(1, lambda: MemorySampler())
     assert found.disturbed
     assert found.disturbance.foreign_cores > 0.3
@@ -71,7 +71,7 @@ def test_a_worker_s_own_helpers_are_no_others(class_name, monkeypatch):
             assert 0.25 < 10 - own - others < 1
 
 
-def test_beside_a_trainer_with_helpers_a_busy_neighbour_is_noticed(busy_neighbour):
+def test_beside_a_trainer_with_helpers_a_busy_neighbour_is_noticed(all_cores, busy_neighbour):
     (entry,) = [entry for entry in entries_of_file(TRAINERS) if entry.name == "has-it-compiled"]
     assert Runner(entry, replace(SMALL, epochs=2)).run(1, lambda: MemorySampler()).disturbance.foreign_cores > 0.3
 
