@@ -41,3 +41,14 @@ def test_the_lag_is_what_the_device_took_and_not_what_the_first_copies_cost(devi
     clock = SimpleNamespace(perf_counter_ns=lambda: round(trained.trainer.now * 1e9))
     monkeypatch.setattr(host, "time", clock)
     assert trained._lag(1.0) == pytest.approx(device_seconds)
+
+
+def test_a_trial_that_seems_to_lag_is_repeated_and_a_trainer_that_lags_is_caught(suite):
+    """Whoever loses the core in the wrong moment once is no liar; who is late again is."""
+    run = suite("--epochs=2", frameworks="late,late-once")
+    outcome, message = run.outcomes["late"]
+    assert outcome == "failure" and "returns before the device has finished" in message
+    assert run.outcomes["late-once"][0] == "passed"
+    row = run.rows["late-once"]
+    assert row["repeated_attempts"] >= 1, "and nobody hides it"
+    assert all(epoch["lag_seconds"] < 0.05 for trial in row["trials"] for epoch in trial["epochs"])

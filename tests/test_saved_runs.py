@@ -188,6 +188,7 @@ def test_a_middle_run_of_a_long_history_with_any_figure_of_another_kind_is_no_cr
     ("field", "value"),
     [
         (("machine_info", "fingerprint"), "NEST"),
+        (("machine_info", "fingerprint", "gpu"), "HALF"),
         (("machine_info", "fingerprint", "cpu"), "\ud800"),  # half a character, which JSON can hold and UTF-8 cannot
         (("commit_info", "branch"), "\ud800"),
         (("benchmarks", 0, "fullname"), "\ud800"),
@@ -211,7 +212,7 @@ def test_figures_and_texts_that_are_none_are_no_crash(tmp_path, field, value):
     data["unused"] = float("nan")  # else it is read by another parser, which lets less pass
     for number in (2, 4):  # beside others, and as the one that is shown
         text = json.dumps(dict(data, datetime=f"2026-01-01T0{number}:00:00"))
-        write(tmp_path, number, text.replace('"NEST"', nested))
+        write(tmp_path, number, text.replace('"NEST"', nested).replace('"HALF"', 500 * '{"x": ' + "1" + 500 * "}"))
         _, html = shown(storage=tmp_path)
         html.encode()
 

@@ -141,10 +141,24 @@ def _check_update(name, when, update, expected, rounding):
     return max(errors)
 
 
-def _check_lag(name, trial):
+def lags(trial):
+    """Tell whether a trial is to be repeated once before it is judged: its device seemed to work on after the clock.
+
+    A trial of few rounds may seem so once, where the scheduler took the core in the wrong moment; a trainer that does
+    not wait seems so again. Whatever trial counts has passed the same check.
+    """
+    lag, allowed = _lag(trial)
+    return lag > allowed
+
+
+def _lag(trial):
     """The median is what counts: one round's lag may be a scheduler's whim, half of them are the trainer's doing."""
     lag = median(epoch.lag_seconds for epoch in trial.rounds)
-    allowed = max(LAG_SECONDS, LAG_SHARE * trial.epoch_seconds)
+    return lag, max(LAG_SECONDS, LAG_SHARE * trial.epoch_seconds)
+
+
+def _check_lag(name, trial):
+    lag, allowed = _lag(trial)
     if lag > allowed:
         raise ParityError(
             f"{name}: train_epoch() returns before the device has finished: the device went on for {lag * 1e3:.1f} ms "

@@ -94,6 +94,15 @@ def _parse_as_python(content):
         raise ValueError("it is nested too deeply") from None
 
 
+def _writable(data):
+    """Return a dictionary; None for one that is empty, or nested deeper than orjson writes: it reads more than that."""
+    try:
+        orjson.dumps(data)
+    except TypeError:
+        return None
+    return data or None
+
+
 def cleaned(data):
     """Return data as strict JSON gives them back."""
     strict = json.loads(json.dumps(data, default=str), parse_constant=lambda name: None)
@@ -123,7 +132,7 @@ def from_data(data, name, history=None, keep=False):
         when=_date(record.text("datetime")),
         commit=record.text("commit_info", "id"),
         branch=record.text("commit_info", "branch"),
-        fingerprint=record.record("machine_info", "fingerprint").data or None,
+        fingerprint=_writable(record.record("machine_info", "fingerprint").data),
         state=state,
         why=why,
         shard=_shard(record.record("shard")),
