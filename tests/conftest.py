@@ -34,6 +34,14 @@ def all_cores():
     os.sched_setaffinity(0, mine)
 
 
+@pytest.fixture
+def busy_neighbour():
+    """A real one: a process that spins for as long as the test lasts."""
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as neighbour:
+        yield
+        neighbour.kill()
+
+
 @dataclass
 class Run:
     """How one run of the suite ended."""
@@ -81,6 +89,7 @@ def command(tmp_path):
 
     def build(*arguments, frameworks="honest", small=True):
         line = [sys.executable, "-m", "pytest", "benchmarks", "-p", "no:cacheprovider", "-rA", "--no-limit"]
+        line += ["-p", "no:hypothesispytest", "-p", "no:jaxtyping"]  # a fifth of what starting a session takes
         line += [f"--benchmark-storage=file://{tmp_path}/storage", f"--junitxml={tmp_path}/junit.xml"]
         line += [f"--benchmark-json={tmp_path}/run.json", *ANY_LOAD]
         line += [f"--framework-path={TRAINERS}", f"--frameworks={frameworks}"] if frameworks else []

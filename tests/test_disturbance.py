@@ -1,7 +1,5 @@
 """A trial beside which others used the machine is repeated, then reported; it is never taken for a result."""
 
-import subprocess
-import sys
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -41,14 +39,12 @@ def quiet_machine(monkeypatch):
 
 
 @pytest.fixture
-def busy_neighbour():
-    """A real one: a process that spins for as long as the test lasts."""
-    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as neighbour:
-        yield
-        neighbour.kill()
+def one_attempt(monkeypatch):
+    """Let a disturbed trial not be repeated."""
+    monkeypatch.setattr("benchmarks.measure.trial.ATTEMPTS", 1)
 
 
-def test_a_busy_neighbour_is_noticed(runner, all_cores, busy_neighbour):
+def test_a_busy_neighbour_is_noticed(runner, all_cores, busy_neighbour, one_attempt):
     found = runner.run(1, lambda: MemorySampler())
     assert found.disturbed
     assert found.disturbance.foreign_cores > 0.3
@@ -71,7 +67,7 @@ def test_a_worker_s_own_helpers_are_no_others(class_name, monkeypatch):
             assert 0.25 < 10 - own - others < 1
 
 
-def test_beside_a_trainer_with_helpers_a_busy_neighbour_is_noticed(all_cores, busy_neighbour):
+def test_beside_a_trainer_with_helpers_a_busy_neighbour_is_noticed(all_cores, busy_neighbour, one_attempt):
     (entry,) = [entry for entry in entries_of_file(TRAINERS) if entry.name == "has-it-compiled"]
     assert Runner(entry, replace(SMALL, epochs=2)).run(1, lambda: MemorySampler()).disturbance.foreign_cores > 0.3
 

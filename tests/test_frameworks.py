@@ -29,6 +29,7 @@ def test_a_framework_trains_what_the_oracle_trains(suite, name):
     assert row["parity"]["loss"] < 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DEFAULT)
 def test_a_framework_can_be_run_in_process(suite, name):
     """Twice in one process: parity check and trial, as a debugger would want it."""
@@ -36,6 +37,7 @@ def test_a_framework_can_be_run_in_process(suite, name):
     assert run.outcomes[name][0] == "passed", run.outcomes[name][1]
 
 
+@pytest.mark.slow
 def test_keras_keeps_the_backend_of_its_process(suite):
     """Else --isolation=none would measure the first backend again, under the name of the second."""
     run = suite("--isolation=none", "--epochs=2", "--device=cpu", frameworks="keras-jax,keras-torch")
@@ -72,6 +74,7 @@ def test_every_entry_can_be_found_and_installed():
 
 
 @pytest.mark.skipif(find_gpu() is not None, reason="this machine has a GPU")
+@pytest.mark.slow
 def test_a_gpu_that_is_not_there_is_told_alike_by_all(suite):
     run = suite("--device=gpu", frameworks=",".join(DEFAULT))
     for name in DEFAULT:

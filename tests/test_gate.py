@@ -248,6 +248,7 @@ def test_the_gate_without_a_benchmark_is_an_error_not_a_pass(command):
     assert "no benchmark was collected" in done.stderr + done.stdout
 
 
+@pytest.mark.slow
 def test_failed_first_does_not_judge_before_there_is_something_to_judge(suite, history, tmp_path):
     history(epoch_seconds=1 / 20)
     cache = ("-p", "cacheprovider", "-o", f"cache_dir={tmp_path}/cache_dir")
@@ -278,7 +279,7 @@ def test_verdicts_are_written_whatever_the_terminal_shows(suite, tmp_path):
     assert json.loads((tmp_path / "gate.json").read_text())["cells"]
 
 
-def test_a_slow_run_beside_others_work_is_not_called_a_regression(suite, history):
+def test_a_slow_run_beside_others_work_is_not_called_a_regression(suite, history, busy_neighbour):
     history(epoch_seconds=1 / 20)
     run = suite(*TWO_TRIALS, "--max-foreign-cores=0")
     (cell,) = [cell for cell in run.json["gate"]["cells"] if cell["metric"] == "epoch_seconds"]

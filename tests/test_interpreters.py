@@ -252,6 +252,7 @@ def test_missing_modules_and_hardware_are_skipped_with_the_reason(suite):
     assert run.exit_code == 0
 
 
+@pytest.mark.slow
 def test_threads_are_applied_and_read_back(suite):
     run = suite("--threads=1", "--device=cpu", frameworks="torch")
     (benchmark,) = run.json["benchmarks"]

@@ -181,6 +181,7 @@ def test_a_user_s_trainer_claims_nothing():
     assert trainer.matrix_product() is None and trainer.device_copy() is None
 
 
+@pytest.mark.slow
 def test_real_engines_and_what_is_missing_or_broken(monkeypatch):
     for name in LIMIT_SETTERS:
         pytest.importorskip(name)

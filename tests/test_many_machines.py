@@ -99,6 +99,7 @@ def test_a_machine_that_dies_costs_its_own_rows(start, machines, tmp_path):
     assert states == {survivor.name: "accepted", victim.name: "held"}
 
 
+@pytest.mark.slow
 def test_a_machine_that_is_off_from_the_start_costs_its_own_rows(start, machines, tmp_path):
     on, off = machines
     off.lose_power()
@@ -110,6 +111,7 @@ def test_a_machine_that_is_off_from_the_start_costs_its_own_rows(start, machines
     assert "Traceback" not in output
 
 
+@pytest.mark.slow
 def test_a_machine_without_the_suite_s_packages_is_named(start, machines, tmp_path):
     on, bare = machines
     venv.create(tmp_path / "bare", symlinks=True)

@@ -32,6 +32,7 @@ def test_a_session_that_saves_nothing_else_has_its_page_and_ci_its_summary(comma
     assert text.startswith("what stood there\n") and "### The gate was not asked" in text and "`honest`" in text
 
 
+@pytest.mark.slow
 def test_beside_a_gate_the_session_appears_once(suite, tmp_path):
     """Its run is saved, in the history and as JSON, before the report reads the history."""
     page = tmp_path / "report.html"
