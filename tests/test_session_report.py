@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 
+import pytest
 from support import ROOT
 
 SHORT = ("--epochs=2",)
