@@ -104,7 +104,8 @@ def _notes(row, beside_gpu):
     if row["disturbed_trials"]:
         notes.append(f"{row['disturbed_trials']} of {len(row['trials'])} trials DISTURBED")
     elif row["repeated_attempts"]:
-        notes.append(f"{row['repeated_attempts']} disturbed attempts repeated")
+        count = row["repeated_attempts"]
+        notes.append(f"{count} attempt{'s'[: count > 1]} repeated")
     if not row["whole_epochs"]:
         notes.append(f"epochs of {row['steps_per_epoch']} steps")
     if row["cpu_only"] and beside_gpu:
