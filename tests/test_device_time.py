@@ -8,7 +8,7 @@ import pytest
 from support import ROOT
 
 from benchmarks import __main__
-from benchmarks.frameworks import entries_of_file
+from benchmarks.frameworks import entries_of_file, nvidia
 from benchmarks.judge.parity import parity_batches
 from benchmarks.measure import trial
 from benchmarks.measure.device_time import covered, device_time
@@ -120,7 +120,7 @@ def test_torch_s_events_are_read():
 
 def test_jax_s_planes_are_read(tmp_path):
     jax = pytest.importorskip("benchmarks.frameworks.jax").jax
-    from benchmarks.frameworks.jax import gpu_activity, line_events
+    from benchmarks.frameworks.jax import gpu_activity, profiled_events
 
     matrix = jax.numpy.ones((LARGE, LARGE))
     (matrix @ matrix).block_until_ready()  # compiles
@@ -132,9 +132,9 @@ def test_jax_s_planes_are_read(tmp_path):
     product_seconds, seconds = timed(profiled)
     (path,) = tmp_path.rglob("*.xplane.pb")
     planes = list(jax.profiler.ProfileData.from_file(str(path)).planes)
-    _, starts, stops = zip(*line_events(planes, "/host:CPU", "tf_XLA"))
+    _, starts, stops = zip(*nvidia.activity(profiled_events(planes), "/host:CPU", "tf_XLA"))
     assert product_seconds / 1000 < covered(list(zip(starts, stops))) / 1e9 <= seconds, "nanoseconds"
-    assert not list(line_events(planes, "/host:CPU", "Stream"))
+    assert not list(nvidia.activity(profiled_events(planes)))
     if jax.default_backend() == "cpu":
         called = []
         assert gpu_activity(lambda: called.append(True)) == [] and called, "the work is done, and no GPU did any of it"
@@ -142,7 +142,7 @@ def test_jax_s_planes_are_read(tmp_path):
 
 def test_tensorflow_s_planes_are_read():
     xplane_pb2 = pytest.importorskip("tensorflow.tsl.profiler.protobuf.xplane_pb2")
-    from benchmarks.frameworks.tensorflow import gpu_events
+    from benchmarks.frameworks.tensorflow import profiled_events
 
     space = xplane_pb2.XSpace()
     gpu, host = space.planes.add(name="/device:GPU:0"), space.planes.add(name="/host:CPU")
@@ -153,11 +153,9 @@ def test_tensorflow_s_planes_are_read():
         line = plane.lines.add(name=name, timestamp_ns=1000)
         for number in range(len(names)):
             line.events.add(metadata_id=number, offset_ps=1000 * number, duration_ps=500)
-    found = list(gpu_events(space.SerializeToString()))
+    found = list(nvidia.activity(profiled_events(space.SerializeToString())))
     right = [("kernel", 1000, 1000.5), ("copy", 1001, 1001.5), ("copy", 1002, 1002.5)]
     assert found == right
-    gpu.lines[0].name = "CUPTI overhead"
-    assert list(gpu_events(space.SerializeToString())) == right, "the name that XLA may give a stream's line"
 
 
 class Event:
@@ -181,9 +179,9 @@ def test_only_a_gpu_s_streams_count_and_copies_are_told_from_kernels():
     lines = [Named("Stream #13(Compute,MemcpyD2H)", events=events), Named("XLA Modules", events=[Event("m", 0, 99)])]
     planes = [Named("/host:CPU", lines), Named("/device:GPU:0", lines)]
     right = [("kernel", 10, 15), ("copy", 20, 25), ("copy", 30, 31)]
-    assert list(jax.line_events(planes, "/device:GPU:", jax.STREAMS)) == right
+    assert list(nvidia.activity(jax.profiled_events(planes))) == right
     lines[0].name = "CUPTI overhead"
-    assert list(jax.line_events(planes, "/device:GPU:", jax.STREAMS)) == right, "the name that XLA may give to a stream"
+    assert list(nvidia.activity(jax.profiled_events(planes))) == right, "the name that XLA may give to a stream"
 
 
 def saved(path, **rows):

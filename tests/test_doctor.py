@@ -16,7 +16,7 @@ from benchmarks import doctor as doctor_package
 from benchmarks.doctor import BROKEN, MISSING, OK, WARNING, cheap, frameworks, gpus, machine
 from benchmarks.doctor.advice import advise
 from benchmarks.doctor.examine import WORKLOAD, Failure, Findings, examine
-from benchmarks.frameworks import REGISTRY, entries_of_file
+from benchmarks.frameworks import REGISTRY, entries_of_file, nvidia
 from benchmarks.measure import probe
 from benchmarks.measure.gpu import Gpu
 from benchmarks.measure.holders import Held
@@ -264,8 +264,8 @@ def test_advice_is_read_from_how_it_failed(text, what):
 
 
 def test_versions_as_numbers_become_text():
-    assert [probe.cudnn_text(number) for number in (91002, 90100, 8902)] == ["9.10.2", "9.1.0", "8.9.2"]
-    assert [probe.cuda_text(number) for number in (12080, 11000)] == ["12.8", "11.0"]
+    assert [nvidia.cudnn_text(number) for number in (91002, 90100, 8902)] == ["9.10.2", "9.1.0", "8.9.2"]
+    assert [nvidia.cuda_text(number) for number in (12080, 11000)] == ["12.8", "11.0"]
 
 
 def test_libraries_are_read_from_the_map_of_the_process(tmp_path):

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from benchmarks.doctor.advice import REINSTALL, advise
 from benchmarks.doctor.row import BROKEN, MISSING, OK, WARNING, Row
+from benchmarks.frameworks.nvidia import cuda_text
 
 # Float32 products of these sizes are within 5e-7 of float64's here; TF32 keeps 10 bits of a factor (some 3e-4),
 # bfloat16 7 (some 2e-3).
@@ -81,8 +82,7 @@ def _unseen_gpu(found, device, gpu):
     if "cuda" in found.about and cuda is None:
         return BROKEN, f"{text}: a build without CUDA", "install its CUDA build: `tox -e gpu`, or requirements-gpu.txt"
     if cuda and driver and _numbers(cuda)[0] > driver // 1000:
-        has = f"{driver // 1000}.{driver % 1000 // 10}"
-        text += f": built for CUDA {cuda}, and driver {gpu['driver']} knows CUDA up to {has}"
+        text += f": built for CUDA {cuda}, and driver {gpu['driver']} knows CUDA up to {cuda_text(driver)}"
         return BROKEN, text, f"update the driver, or install a build for CUDA {driver // 1000}"
     return BROKEN, text, "unset CUDA_VISIBLE_DEVICES and JAX_PLATFORMS; else install its build for this machine's CUDA"
 

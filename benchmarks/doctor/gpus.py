@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.doctor.row import BROKEN, OK, WARNING, Row
+from benchmarks.frameworks.nvidia import cuda_text
 from benchmarks.measure import gpu
 from benchmarks.measure.gpu import POWER_CAP
 
@@ -127,7 +128,7 @@ def _describe(card):
         "{}": card["name"],
         "{:.0f} GiB": card["memory_bytes"] and card["memory_bytes"] / GIB,
         "driver {}": card["driver"],
-        "knows CUDA {}": driver_cuda and f"{driver_cuda // 1000}.{driver_cuda % 1000 // 10}",
+        "knows CUDA {}": driver_cuda and cuda_text(driver_cuda),
         "SM clock now {} MHz": card["clock_mhz"],
         "at most {} MHz": card["max_sm_clock_mhz"],
         "power cap {:.0f} W": power and power / 1000,

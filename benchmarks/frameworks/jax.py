@@ -13,14 +13,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from benchmarks.frameworks import nvidia
 from benchmarks.frameworks.trainer import Contract, NoGpu, Trainer
 
 # Where nothing is said, XLA multiplies float32 in TF32 on GPUs that can.
 TF32_BY_DEFAULT = jax.config.jax_default_matmul_precision not in ("float32", "highest")
 jax.config.update("jax_default_matmul_precision", "highest")  # fp32 means fp32: no TF32 on a GPU
-
-# XLA's profiler gives a stream's line the second name if a record of CUPTI's own overhead came to it.
-STREAMS = ("Stream", "CUPTI overhead")
 
 
 def predict(params, images):
@@ -109,21 +107,15 @@ def gpu_activity(work):
         with jax.profiler.trace(directory, profiler_options=options):
             work()
         files = [jax.profiler.ProfileData.from_file(str(path)) for path in Path(directory).rglob("*.xplane.pb")]
-        return [event for file in files for event in line_events(file.planes, "/device:GPU:", STREAMS)]
+        return [event for file in files for event in nvidia.activity(profiled_events(file.planes))]
 
 
-def line_events(planes, plane, line):
-    """Yield what :meth:`Trainer.device_activity` is to return, of the planes and lines whose names begin like that.
-
-    A GPU's plane has a line for each stream; what other lines it may have repeat them, grouped by program or by name.
-    """
-    for found in planes:
-        for timeline in found.lines if found.name.startswith(plane) else ():
-            for event in timeline.events if timeline.name.startswith(line) else ():
-                if "overhead" in event.name.lower():
-                    continue
-                kind = "copy" if event.name.lower().startswith(("memcpy", "memset")) else "kernel"
-                yield kind, event.start_ns, event.start_ns + event.duration_ns
+def profiled_events(planes):
+    """Yield plane, line, name, start and stop of all events of a profile, in nanoseconds."""
+    for plane in planes:
+        for line in plane.lines:
+            for event in line.events:
+                yield plane.name, line.name, event.name, event.start_ns, event.start_ns + event.duration_ns
 
 
 def copy(array, count=1):
@@ -155,10 +147,7 @@ def built_for():
         cuda, cudnn = cuda_versions.cuda_runtime_build_version(), cuda_versions.cudnn_build_version()
     except (ImportError, AttributeError):  # None where there is no plugin
         return {"cuda": None, "cudnn": None}
-    return {
-        "cuda": f"{cuda // 1000}.{cuda % 1000 // 10}",
-        "cudnn": f"{cudnn // 10_000}.{cudnn % 10_000 // 100}.{cudnn % 100}",
-    }
+    return {"cuda": nvidia.cuda_text(cuda), "cudnn": nvidia.cudnn_text(cudnn)}
 
 
 class JaxTrainer(Trainer):

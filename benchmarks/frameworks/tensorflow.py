@@ -9,14 +9,12 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from benchmarks.frameworks import nvidia
 from benchmarks.frameworks.trainer import Contract, NoGpu, Trainer, threads_asked
 
 TF32_BY_DEFAULT = tf.config.experimental.tensor_float_32_execution_enabled()
 tf.config.experimental.enable_tensor_float_32_execution(False)  # fp32 means fp32; TensorFlow's default is TF32
 tf.config.threading.set_intra_op_parallelism_threads(threads_asked())
-
-# XLA's profiler gives a stream's line the second name if a record of CUPTI's own overhead came to it.
-STREAMS = ("Stream", "CUPTI overhead")
 
 
 class MLP(tf.Module):
@@ -95,25 +93,20 @@ def gpu_activity(work):
     with tempfile.TemporaryDirectory() as directory:
         with tf.profiler.experimental.Profile(directory, options):
             work()
-        return [event for path in Path(directory).rglob("*.xplane.pb") for event in gpu_events(path.read_bytes())]
+        profiles = [path.read_bytes() for path in Path(directory).rglob("*.xplane.pb")]
+        return [event for profile in profiles for event in nvidia.activity(profiled_events(profile))]
 
 
-def gpu_events(profile, plane="/device:GPU:", line=STREAMS):
-    """Yield what :meth:`Trainer.device_activity` is to return, of a profile's planes and lines named like that.
-
-    A GPU's plane has a line for each stream; what other lines it may have repeat them, grouped by program or by name.
-    """
+def profiled_events(profile):
+    """Yield plane, line, name, start and stop of all events of a serialized profile, in nanoseconds."""
     from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
-    for found in xplane_pb2.XSpace.FromString(profile).planes:
-        for timeline in found.lines if found.name.startswith(plane) else ():
-            for event in timeline.events if timeline.name.startswith(line) else ():
-                name = found.event_metadata[event.metadata_id].name.lower()
-                if "overhead" in name:
-                    continue
-                start = timeline.timestamp_ns + event.offset_ps / 1000
-                kind = "copy" if name.startswith(("memcpy", "memset")) else "kernel"
-                yield kind, start, start + event.duration_ps / 1000
+    for plane in xplane_pb2.XSpace.FromString(profile).planes:
+        for line in plane.lines:
+            for event in line.events:
+                start = line.timestamp_ns + event.offset_ps / 1000
+                name = plane.event_metadata[event.metadata_id].name
+                yield plane.name, line.name, name, start, start + event.duration_ps / 1000
 
 
 class TensorFlowTrainer(Trainer):

@@ -6,6 +6,8 @@ import torch
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
+from benchmarks.frameworks import nvidia
+
 TF32_BY_DEFAULT = torch.get_float32_matmul_precision() != "highest"
 
 
@@ -76,7 +78,7 @@ def gpu_activity(work):
 def device_events(events, device_type):
     """Return what :meth:`Trainer.device_activity` is to return, of a profile's events, whose times are microseconds."""
     return [
-        ("copy" if event.name.startswith(("Memcpy", "Memset")) else "kernel", *_nanoseconds(event.time_range))
+        (nvidia.kind_of(event.name), *_nanoseconds(event.time_range))
         for event in events
         # A range that somebody named spans the idle time in it.
         if event.device_type == device_type and not getattr(event, "is_user_annotation", False)

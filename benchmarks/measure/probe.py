@@ -13,6 +13,7 @@ import time
 
 import numpy as np
 
+from benchmarks.frameworks.nvidia import cuda_text, cudnn_text
 from benchmarks.measure.loading import TrainerError, check_installed, load_trainer, version_of
 
 MAPS = "/proc/self/maps"
@@ -169,14 +170,3 @@ ASK = {
     "libnccl": _nccl,
     "libnvrtc": _nvrtc,
 }
-
-
-def cuda_text(number):
-    """Return CUDA's version, such as 12080 for 12.8, as text."""
-    return f"{number // 1000}.{number % 1000 // 10}"
-
-
-def cudnn_text(number):
-    """Return cuDNN's version as text: 91002 is 9.10.2, and 8902, before release 9, is 8.9.2 (cudnn_version.h)."""
-    major, rest = divmod(number, 10_000) if number >= 90_000 else divmod(number, 1_000)
-    return f"{major}.{rest // 100}.{rest % 100}"
