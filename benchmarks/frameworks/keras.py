@@ -10,7 +10,10 @@ from benchmarks.frameworks.trainer import Contract, Trainer
 
 
 class KerasTrainer(Trainer):
-    """What all backends share; the subclasses know their devices and their data."""
+    """What all backends share; the subclasses know their devices and their data.
+
+    ``backend_trainer()`` gives the trainer of the framework underneath, which is asked what is the framework's to say.
+    """
 
     keras_backend: str | None = None  # every subclass names its own
     jit_compile = False
@@ -54,6 +57,14 @@ class KerasTrainer(Trainer):
     def device_activity(self, work):
         return self.backend.gpu_activity(work)
 
+    @classmethod
+    def matrix_product(cls, device="cpu", precision="fp32"):
+        return cls.backend_trainer().matrix_product(device, precision)
+
+    @classmethod
+    def about(cls):
+        return cls.backend_trainer().about()
+
     def parameters(self):
         arrays = self.model.get_weights()
         return list(zip(arrays[::2], arrays[1::2]))
@@ -81,10 +92,10 @@ class KerasTensorFlowTrainer(KerasTrainer):
     keras_backend = "tensorflow"
 
     @staticmethod
-    def matrix_product(device="cpu", precision="fp32"):
-        from benchmarks.frameworks import tensorflow
+    def backend_trainer():
+        from benchmarks.frameworks.tensorflow import TensorFlowTrainer
 
-        return tensorflow.TensorFlowTrainer.matrix_product(device, precision)
+        return TensorFlowTrainer
 
     def use(self, device):
         from benchmarks.frameworks import tensorflow
@@ -102,12 +113,6 @@ class KerasTensorFlowTrainer(KerasTrainer):
 
     def threads(self):
         return self.tf.config.threading.get_intra_op_parallelism_threads()
-
-    @staticmethod
-    def about():
-        from benchmarks.frameworks.tensorflow import about_tensorflow
-
-        return about_tensorflow()
 
     def memory(self):
         return self.backend.allocator_memory(self.on_gpu)
@@ -141,10 +146,10 @@ class KerasJaxTrainer(KerasTrainer):
     jit_compile = True
 
     @staticmethod
-    def matrix_product(device="cpu", precision="fp32"):
-        from benchmarks.frameworks import jax
+    def backend_trainer():
+        from benchmarks.frameworks.jax import JaxTrainer
 
-        return jax.JaxTrainer.matrix_product(device, precision)
+        return JaxTrainer
 
     def use(self, device):
         from benchmarks.frameworks import jax
@@ -158,12 +163,6 @@ class KerasJaxTrainer(KerasTrainer):
     def threads(self):
         return self.backend.xla_threads()
 
-    @staticmethod
-    def about():
-        from benchmarks.frameworks.jax import about_jax
-
-        return about_jax()
-
     def memory(self):
         return self.backend.allocator_memory(self.device)
 
@@ -173,10 +172,10 @@ class KerasTorchTrainer(KerasTrainer):
     keras_backend = "torch"
 
     @staticmethod
-    def matrix_product(device="cpu", precision="fp32"):
-        from benchmarks.frameworks import torch
+    def backend_trainer():
+        from benchmarks.frameworks.torch import TorchTrainer
 
-        return torch.TorchTrainer.matrix_product(device, precision)
+        return TorchTrainer
 
     def use(self, device):
         from benchmarks.frameworks import torch
@@ -191,12 +190,6 @@ class KerasTorchTrainer(KerasTrainer):
 
     def threads(self):
         return self.backend.torch.get_num_threads()
-
-    @staticmethod
-    def about():
-        from benchmarks.frameworks.torch_device import about_torch
-
-        return about_torch()
 
     def memory(self):
         return self.backend.allocator_memory(self.device)
