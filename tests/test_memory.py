@@ -289,7 +289,7 @@ def test_gpu_is_the_one_the_frameworks_take(monkeypatch):
     for visible in ("3,1", "GPU-abc", "0"):
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
         assert find_gpu() is not None
-    assert nvml.asked == [3, "GPU-abc", 0]
+    assert nvml.asked == [3, 1, "GPU-abc", 0]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert find_gpu() is None
 

@@ -125,6 +125,7 @@ def test_gpus_that_are_not_enough_or_not_alike_are_refused(topology, gpus):
 
 def test_visible_gpus_are_those_that_a_framework_would_see(gpus):
     assert [found.uuid() for found in gpus("GPU-fake-2,0")] == ["GPU-fake-2", "GPU-fake-0"]
+    assert gpu.find_gpu().uuid() == "GPU-fake-2", "the first is the one that it takes"
     assert gpus("") == []
     assert len(gpus()) == 4
 

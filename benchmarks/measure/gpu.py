@@ -18,23 +18,17 @@ POWER_CAP = THROTTLE_REASONS[0x04]  # part of running flat out at the card's rat
 
 def find_gpu():
     """Return the :class:`Gpu` that a framework would take first, or None where NVML or a GPU is missing."""
-    try:
-        import pynvml
-
-        pynvml.nvmlInit()
-        return next((Gpu(pynvml, handle) for handle in _visible(pynvml)), None)
-    except Exception:  # no module, no driver, no device: each has its own exception, and all mean no GPU
-        return None
+    return next(iter(visible_gpus()), None)
 
 
 def visible_gpus():
-    """Return a :class:`Gpu` for each that a framework would see, in its order; empty where :func:`find_gpu` is None."""
+    """Return a :class:`Gpu` for each that a framework would see, in its order; empty where NVML or a GPU is missing."""
     try:
         import pynvml
 
         pynvml.nvmlInit()
         return [Gpu(pynvml, handle) for handle in _visible(pynvml)]
-    except Exception:
+    except Exception:  # no module, no driver, no device: each has its own exception, and all mean no GPU
         return []
 
 
