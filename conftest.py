@@ -95,11 +95,7 @@ def progress(pytestconfig):
 @pytest.fixture(scope="session")
 def data_directory(options, progress):
     """Where the four verified MNIST files are, fetched if need be; None for the synthetic data set."""
-    if options.workload.dataset == "synthetic":
-        return None
-    from benchmarks.workload import mnist
-
-    return str(mnist.find(options.mnist_dir, echo=progress.say).resolve())
+    return options.find_data(progress.say)
 
 
 @pytest.fixture(scope="session")

@@ -46,6 +46,17 @@ class Options:
     results_csv: str | None
     slot: Slot | None = None
 
+    def find_data(self, echo):
+        """Return the folder of the four verified MNIST files, fetched if need be; None for the synthetic data set.
+
+        :param echo: called with a line of text for what takes its time.
+        """
+        from benchmarks.workload import mnist
+
+        if self.workload.dataset == "synthetic":
+            return None
+        return str(mnist.find(self.mnist_dir, echo=echo).resolve())
+
     def on_gpu(self):
         """Return whether this session trains on a GPU, wherever a framework can."""
         return self.device == "gpu" or (self.device == "auto" and find_gpu() is not None)

@@ -84,14 +84,11 @@ class Controller:
         from benchmarks.workload import dataset, mnist
         from benchmarks.workload.oracle import trajectory
 
-        workload, budget = self.options.workload, self.options.epoch_budget
         with suppress(SuiteError):
-            if workload.dataset == "synthetic":
-                data = dataset.synthetic()
-            else:
-                data = mnist.load(str(mnist.find(self.options.mnist_dir, echo=self._say).resolve()))
-            if budget is None:  # else the epochs may be cut
-                trajectory(workload, data, self._say)
+            directory = self.options.find_data(self._say)
+            if self.options.epoch_budget is None:  # else the epochs may be cut
+                data = mnist.load(directory) if directory else dataset.synthetic()
+                trajectory(self.options.workload, data, self._say)
 
     def _say(self, text):
         terminal = self.config.pluginmanager.get_plugin("terminalreporter")
