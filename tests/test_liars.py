@@ -32,6 +32,7 @@ BROKEN = {
     "exits": r"exited with code 3 during train_epoch",
     "not-a-number": r"train_epoch\(\) gave nan",
     "wordy": r"train_epoch\(\) gave a str, not a number",
+    "unfinished": r"parameters\(\) gave a NoneType, not \[\(weight, bias\), \.\.\.\]",
     "misshapen": r"parameters\(\) gave arrays of the shapes .*32, 784",
     "talks-over": r"answered train_epoch with nonsense: b'I am a reply'",
     "contractless": r"Contractless sets no contract",

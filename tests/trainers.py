@@ -49,6 +49,7 @@ TRAINERS = {
     "not-a-number": "NotANumber",
     "wordy": "Wordy",
     "misshapen": "Misshapen",
+    "unfinished": "Unfinished",
     "talks-over": "TalksOver",
     "breeds": "Breeds",
     "has-it-compiled": "HasItCompiled",
@@ -362,6 +363,12 @@ class Misshapen(Honest):
 
     def parameters(self):
         return [(weight.T, bias) for weight, bias in self.params]
+
+
+class Unfinished(Honest):
+    """As the README's example stands there, with nothing filled in."""
+
+    def parameters(self): ...
 
 
 class TalksOver(Broken):

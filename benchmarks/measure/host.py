@@ -211,7 +211,11 @@ class Host(FrameworkCalls):
                     )
 
     def _checked_parameters(self):
-        layers = [tuple(np.asarray(array) for array in layer) for layer in self.trainer.parameters()]
+        said = self.trainer.parameters()
+        try:
+            layers = [tuple(np.asarray(array) for array in layer) for layer in said]
+        except TypeError:
+            raise TrainerError(f"parameters() gave a {type(said).__name__}, not [(weight, bias), ...]") from None
         found = [[array.shape for array in layer] for layer in layers]
         expected = [[array.shape for array in layer] for layer in self.initial]
         if found != expected:
