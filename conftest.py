@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import gate_options, session_checkup, session_report, shards
-from benchmarks.distributed.plan import add_options as distributed_options
-from benchmarks.distributed.plan import auto_workers, is_distributed, own_slot
-from benchmarks.distributed.worker import WorkerSide, leave_to_the_controller
-from benchmarks.errors import SuiteError
-from benchmarks.gate import Gate
 from benchmarks.options import Options, add_options, read_options
+from pytest_duet.distributed.plan import add_options as distributed_options
+from pytest_duet.distributed.plan import auto_workers, is_distributed, own_slot
+from pytest_duet.distributed.worker_side import WorkerSide, leave_to_the_controller
+from pytest_duet.errors import DuetError
+from pytest_duet.plugin import checkup as session_checkup
+from pytest_duet.plugin import gate_options, session_report
+from pytest_duet.plugin import shard_session as shards
+from pytest_duet.plugin.gate import Gate
 
 OPTIONS = pytest.StashKey[Options]()
 ROWS = pytest.StashKey[list]()
@@ -41,14 +43,14 @@ def pytest_configure(config):
         gate = config.stash[GATE] = Gate(judging, config, list(options.entries))
         plugin = WorkerSide(config, gate) if is_worker else gate
         if is_distributed(config) and _asks_for_benchmarks(config):
-            from benchmarks.distributed.controller import Controller
+            from pytest_duet.distributed.controller import Controller
 
             plugin = Controller(config, options, judging)
         elif config.getoption("report"):
             report = session_report.SessionReport(config, config.getoption("report"))
             config.pluginmanager.register(report, "session-report")
         shards.register(config)  # before the gate, which judges what the cut leaves
-    except SuiteError as error:
+    except DuetError as error:
         raise pytest.UsageError(str(error)) from None
     config.pluginmanager.register(plugin, "gate")
     if _asks_for_benchmarks(config):
@@ -85,7 +87,7 @@ def options(pytestconfig):
 @pytest.fixture(scope="session")
 def progress(pytestconfig):
     """Call it with a line of text to show what is going on; silent where nobody watches."""
-    from benchmarks.report.progress import Progress
+    from pytest_duet.plugin.progress import Progress
 
     line = Progress(pytestconfig)
     yield line
@@ -116,9 +118,9 @@ def oracle(mnist, progress):
 
 @pytest.fixture(scope="session")
 def machine_limit(options, progress):
-    """Gives, for a row's device, its measured limit, :class:`benchmarks.measure.machine_limits.MachineLimits`."""
+    """Gives, for a row's device, its measured limit, :class:`benchmarks.peak.measured_peak.MachineLimits`."""
     from benchmarks.frameworks import LIMIT_SETTERS, REGISTRY
-    from benchmarks.measure.machine_limits import MachineLimits
+    from benchmarks.peak.measured_peak import MachineLimits
 
     setters = LIMIT_SETTERS if options.measure_limit else ()
     return MachineLimits([options.runner(REGISTRY[name]) for name in setters], progress, options.limit_again)
@@ -126,7 +128,7 @@ def machine_limit(options, progress):
 
 @pytest.fixture
 def trainer(framework, options, data_directory, progress):
-    """Runs trials of the framework under test, :class:`benchmarks.measure.trial.Runner`."""
+    """Runs trials of the framework under test, :class:`pytest_duet.trials.runner.Runner`."""
     yield options.runner(options.entries[framework], data_directory, progress)
     progress.clear()
 
@@ -134,8 +136,8 @@ def trainer(framework, options, data_directory, progress):
 @pytest.fixture(scope="session")
 def idle_gpu(options, progress):
     """The GPU that is watched, and what it draws idle, in watts, found before anything of this session runs there."""
-    from benchmarks.measure.energy import idle_watts
-    from benchmarks.measure.gpu import find_gpu
+    from pytest_duet.sensors.energy import idle_watts
+    from pytest_duet.sensors.gpu import find_gpu
 
     gpu = None if options.device == "cpu" else find_gpu()
     if gpu is None or not options.memory_interval:
@@ -146,8 +148,8 @@ def idle_gpu(options, progress):
 
 @pytest.fixture
 def gpu_memory(options, idle_gpu):
-    """Gives, when called, a fresh :class:`benchmarks.measure.sampler.MemorySampler` for one trial."""
-    from benchmarks.measure.sampler import MemorySampler
+    """Gives, when called, a fresh :class:`pytest_duet.sensors.sampler.MemorySampler` for one trial."""
+    from pytest_duet.sensors.sampler import MemorySampler
 
     gpu, watts = idle_gpu
     return partial(MemorySampler, gpu, options.memory_interval, watts)
@@ -156,7 +158,7 @@ def gpu_memory(options, idle_gpu):
 @pytest.fixture
 def clock(request):
     """The timer that pytest-benchmark reads; name it before ``benchmark``, which takes its timer when it is built."""
-    from benchmarks.measure.clock import ReplayClock
+    from pytest_duet.plugin.replay_clock import ReplayClock
 
     replay = ReplayClock()
     request.node.add_marker(pytest.mark.benchmark(timer=replay))
@@ -181,8 +183,8 @@ def rename(framework, options, clock, benchmark):  # clock first: benchmark take
 
 @pytest.fixture(scope="session")
 def other(pytestconfig):
-    """The other side of ``--against``, :class:`benchmarks.measure.other.Other`."""
-    from benchmarks.measure.other import open_other
+    """The other side of ``--against``, :class:`pytest_duet.trials.other_side.Other`."""
+    from pytest_duet.trials.other_side import open_other
 
     with open_other(pytestconfig.stash[GATE].options.against) as other:
         yield other
@@ -191,7 +193,7 @@ def other(pytestconfig):
 @pytest.fixture
 def turns(pytestconfig, mnist):
     """Gives, for a workload and the seconds that a step takes, the turns of an epoch: ``[(first step, stop), ...]``."""
-    from benchmarks.measure.pairs import cut_into_turns
+    from pytest_duet.trials.pairs import cut_into_turns
 
     seconds, images = pytestconfig.stash[GATE].options.part_seconds, len(mnist.train_labels)
     return lambda workload, step_seconds: cut_into_turns(workload, images, seconds, step_seconds)
@@ -219,14 +221,14 @@ def publish(pytestconfig, request, machine_limit, clock, benchmark):  # clock fi
 def pytest_runtest_setup(item):
     try:
         return (yield)
-    except SuiteError as error:
+    except DuetError as error:
         raise _in_one_paragraph(str(error)) from None
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem):
     """Tell a benchmark's failure in one paragraph: its traceback would show this suite's code, not the cause."""
-    from benchmarks.measure.client import FrameworkMissing, HardwareMissing
+    from pytest_duet.workers.process import FrameworkMissing, HardwareMissing
 
     if "trainer" not in pyfuncitem.fixturenames:
         return (yield)
@@ -241,7 +243,7 @@ def pytest_pyfunc_call(pyfuncitem):
         if options.require_frameworks:
             raise _in_one_paragraph(f"{text} (--require-frameworks)") from None
         raise pytest.skip.Exception(text) from None
-    except SuiteError as error:
+    except DuetError as error:
         raise _in_one_paragraph(str(error)) from None
     except AssertionError as error:
         if pyfuncitem.config.stash[OPTIONS].isolation == "none":
@@ -255,7 +257,7 @@ def _in_one_paragraph(text):
 
 
 def pytest_benchmark_update_machine_info(machine_info):
-    from benchmarks.measure.machine import fingerprint
+    from pytest_duet.sensors.fingerprint import fingerprint
 
     machine_info["fingerprint"] = fingerprint()
 

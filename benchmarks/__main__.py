@@ -6,8 +6,9 @@ import argparse
 import os
 import sys
 
-from benchmarks import calibrate_command, doctor_command, history_command, report_command
-from benchmarks.errors import SuiteError
+from benchmarks import doctor_command
+from pytest_duet.commands import calibrate_command, history_command, report_command
+from pytest_duet.errors import DuetError
 
 
 def main(arguments=None):
@@ -24,7 +25,7 @@ def main(arguments=None):
     except BrokenPipeError:  # `| head` has seen enough; Python must not try to write the rest when it ends
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (SuiteError, OSError) as error:
+    except (DuetError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
 

@@ -8,9 +8,9 @@ import sys
 import textwrap
 from dataclasses import asdict
 
-from benchmarks.errors import SuiteError
-from benchmarks.history_command import STORAGE
-from benchmarks.measure.client import ROOT
+from pytest_duet.commands.history_command import STORAGE
+from pytest_duet.errors import DuetError
+from pytest_duet.workers.process import ROOT
 
 SCHEMA = 1
 TIMEOUT_SECONDS = 180
@@ -41,10 +41,11 @@ def add_parser(commands):
 
 def run(chosen):
     """Print a row for everything that was looked at; return 1 if anything is broken."""
-    from benchmarks.doctor import BROKEN, frameworks, gpus, machine
+    from benchmarks.doctor import frameworks
+    from pytest_duet.doctor import BROKEN, gpus, machine
 
     if chosen.timeout <= 0:
-        raise SuiteError(f"--timeout={chosen.timeout:g}: give a number above 0.")
+        raise DuetError(f"--timeout={chosen.timeout:g}: give a number above 0.")
     storage = chosen.storage.removeprefix("file://")
     look = gpus.look()
     rows = [machine.cores(), machine.governor(), machine.memory(), machine.disk(storage), machine.storage(storage)]
@@ -64,10 +65,10 @@ def _examine(chosen):
     """Return the findings of all frameworks that were asked for, and the rows that they make."""
     from benchmarks.doctor import frameworks
     from benchmarks.doctor.examine import WORKLOAD, examine
-    from benchmarks.measure.gpu import find_gpu
-    from benchmarks.measure.interpreters import find_interpreter
-    from benchmarks.measure.trial import Runner
+    from benchmarks.frameworks.interpreters import find_interpreter
     from benchmarks.options import named_python
+    from pytest_duet.sensors.gpu import find_gpu
+    from pytest_duet.trials.runner import Runner
 
     gpu = None if chosen.device == "cpu" else find_gpu()
     seen = gpu and gpu.fingerprint()
@@ -123,8 +124,8 @@ def _by_text(holders):
 
 
 def _print(rows, libraries):
-    from benchmarks.doctor.row import WORST_LAST
-    from benchmarks.report.terminal import as_table
+    from pytest_duet.doctor.row import WORST_LAST
+    from pytest_duet.report.text_table import as_table
 
     width = shutil.get_terminal_size((WIDTH, 24)).columns
     print(as_table(("looked at", "state", "found", "what to do"), [_cells(row, width) for row in rows], right=()))

@@ -6,15 +6,15 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.errors import SuiteError
 from benchmarks.frameworks import DEFAULT, REGISTRY, entries_of_file, select
-from benchmarks.measure.cpu import usable_cores
-from benchmarks.measure.gpu import find_gpu
-from benchmarks.measure.interpreters import find_interpreter
-from benchmarks.measure.sampler import INTERVAL_SECONDS
-from benchmarks.measure.slots import Slot
-from benchmarks.measure.trial import MAX_FOREIGN_CORES, Runner
+from benchmarks.frameworks.interpreters import find_interpreter
 from benchmarks.workload.spec import Workload
+from pytest_duet.errors import DuetError
+from pytest_duet.sensors.cpu import usable_cores
+from pytest_duet.sensors.gpu import find_gpu
+from pytest_duet.sensors.sampler import INTERVAL_SECONDS
+from pytest_duet.trials.runner import MAX_FOREIGN_CORES, Runner
+from pytest_duet.workers.slots import Slot
 
 
 @dataclass(frozen=True)
@@ -227,13 +227,13 @@ def known_entries(paths):
     """Return the entries of the registry and of the users' files, by name.
 
     :param paths: of the files, from ``--framework-path``.
-    :raises SuiteError: where two have one name, or a file is no Python.
+    :raises DuetError: where two have one name, or a file is no Python.
     """
     registry = dict(REGISTRY)
     for path in paths:
         for entry in entries_of_file(path):
             if entry.name in registry:
-                raise SuiteError(f"--framework-path: {path} calls a trainer {entry.name!r}, and there is one already.")
+                raise DuetError(f"--framework-path: {path} calls a trainer {entry.name!r}, and there is one already.")
             registry[entry.name] = entry
     return registry
 
@@ -242,7 +242,7 @@ def read_options(config, slot=None):
     """Return the :class:`Options` of a pytest configuration.
 
     :param slot: see :class:`Options`.
-    :raises SuiteError: for a value that makes no sense, naming the option.
+    :raises DuetError: for a value that makes no sense, naming the option.
     """
     get = config.getoption
     here = get("dist", "no") != "each"  # else these are the other machines' matters
@@ -251,7 +251,7 @@ def read_options(config, slot=None):
     patterns = [name.strip() for names in get("frameworks") or () for name in names.split(",")]
     entries = select(patterns or [*DEFAULT, *own], registry)
     if get("limit_again") and get("no_limit"):
-        raise SuiteError("--limit-again and --no-limit: choose one.")
+        raise DuetError("--limit-again and --no-limit: choose one.")
     return Options(
         entries={entry.name: entry for entry in entries},
         workload=Workload(
@@ -295,13 +295,13 @@ def named_python(text, here=True):
     """Return the name and the interpreter in a value of ``--python``.
 
     :param here: whether it is to be on this machine.
-    :raises SuiteError: where it is not NAME=PATH, or there is no such file.
+    :raises DuetError: where it is not NAME=PATH, or there is no such file.
     """
     name, _, path = text.partition("=")
     if not path:
-        raise SuiteError(f"--python={text}: give NAME=PATH, for example --python caffe2=envs/caffe2/bin/python.")
+        raise DuetError(f"--python={text}: give NAME=PATH, for example --python caffe2=envs/caffe2/bin/python.")
     if here and not Path(path).is_file():
-        raise SuiteError(f"--python={text}: there is no file {path}.")
+        raise DuetError(f"--python={text}: there is no file {path}.")
     return name, str(Path(path).absolute())
 
 
@@ -309,7 +309,7 @@ def _threads(asked, here=True):
     if asked is None:
         return usable_cores()
     if not 1 <= asked <= (usable_cores() if here else asked):
-        raise SuiteError(f"--threads={asked}: give 1 to {usable_cores()}, the cores that this process may use.")
+        raise DuetError(f"--threads={asked}: give 1 to {usable_cores()}, the cores that this process may use.")
     return asked
 
 
@@ -319,11 +319,11 @@ def _writable(directory):
         try:
             Path(directory).mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise SuiteError(f"--results-csv={directory}: cannot be made ({error}).") from error
+            raise DuetError(f"--results-csv={directory}: cannot be made ({error}).") from error
     return directory
 
 
 def _at_least(least, option, value):
     if value is not None and not value >= least:
-        raise SuiteError(f"{option}={value}: give {least} or more.")
+        raise DuetError(f"{option}={value}: give {least} or more.")
     return value

@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from benchmarks.judge import parity
-from benchmarks.judge.contract import check_contract
-from benchmarks.judge.summary import describe
-from benchmarks.measure.pairs import run_pair
+from benchmarks.proof import parity
+from benchmarks.proof.contract import check_contract
+from benchmarks.summary import describe
+from pytest_duet.trials.pairs import run_pair
 
 
 def test_training_against(

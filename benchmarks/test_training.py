@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from benchmarks.judge import parity
-from benchmarks.judge.contract import check_contract
-from benchmarks.judge.summary import describe
+from benchmarks.proof import parity
+from benchmarks.proof.contract import check_contract
+from benchmarks.summary import describe
 
 
 def test_training_epoch(

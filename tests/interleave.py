@@ -15,13 +15,13 @@ from functools import partial
 from statistics import median
 
 from benchmarks.frameworks import DEFAULT, REGISTRY
-from benchmarks.measure.client import ROOT, Worker
-from benchmarks.measure.sampler import INTERVAL_SECONDS, MemorySampler
-from benchmarks.measure.trial import Runner
-from benchmarks.measure.worker import run_as_batch_job
 from benchmarks.workload import mnist
 from benchmarks.workload.dataset import synthetic
 from benchmarks.workload.spec import Workload
+from pytest_duet.sensors.sampler import INTERVAL_SECONDS, MemorySampler
+from pytest_duet.trials.runner import Runner
+from pytest_duet.workers.process import ROOT, Worker
+from pytest_duet.workers.serve import run_as_batch_job
 from tests.ratios import median_ratio
 
 KINDS = ("suite", "unsampled", "hosted", "bare", "seed")
@@ -36,7 +36,7 @@ def bare(kind, framework, directory):
 
         epoch = LOOPS[framework](workload, mnist.load(directory) if directory else synthetic())
     else:
-        from benchmarks.measure.host import Host
+        from benchmarks.host import Host
 
         host = Host()
         host.build(**build_arguments(framework, directory))

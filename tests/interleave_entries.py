@@ -11,11 +11,11 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.frameworks import REGISTRY
-from benchmarks.measure.client import ROOT
-from benchmarks.measure.interpreters import find_interpreter
-from benchmarks.measure.trial import Runner
+from benchmarks.frameworks.interpreters import find_interpreter
 from benchmarks.workload import mnist
 from benchmarks.workload.spec import Workload
+from pytest_duet.trials.runner import Runner
+from pytest_duet.workers.process import ROOT
 from tests.ratios import median_ratio
 
 

@@ -6,7 +6,7 @@ step in one call is carried over to the next, so that the share holds for turns 
 
 import sys
 
-from benchmarks.measure.client import ROOT
+from pytest_duet.workers.process import ROOT
 
 CARRY = """
         self.owed = getattr(self, "owed", 0.0) + {share} * len(self.{workload}batches(order))

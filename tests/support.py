@@ -6,7 +6,7 @@ from pathlib import Path
 import psutil
 
 ROOT = Path(__file__).parents[1]
-TRAINERS = ROOT / "tests" / "trainers.py"
+TRAINERS = ROOT / "tests" / "liars" / "trainers.py"
 
 
 def left_behind(directory):

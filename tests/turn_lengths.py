@@ -10,8 +10,8 @@ from itertools import product
 from math import log
 from statistics import median, stdev
 
-from benchmarks.measure.client import ROOT
 from benchmarks.workload.spec import Workload
+from pytest_duet.workers.process import ROOT
 from tests.interleave_entries import find_runner, warm_worker
 
 STEPS = (4, 16, 64, 256)  # of a turn

@@ -6,11 +6,11 @@ import re
 import sys
 from dataclasses import dataclass, field
 
-from benchmarks.errors import SuiteError
-from benchmarks.judge import parity
-from benchmarks.measure.client import FrameworkMissing, HardwareMissing
-from benchmarks.measure.holders import Holders
+from benchmarks.proof import parity
 from benchmarks.workload.spec import Workload
+from pytest_duet.errors import DuetError
+from pytest_duet.sensors.gpu_holders import Holders
+from pytest_duet.workers.process import FrameworkMissing, HardwareMissing
 
 # Two steps of a small network: enough to see that it trains, and that a step does what the oracle's does.
 WORKLOAD = Workload(dataset="synthetic", layer_sizes=(784, 32, 10), epochs=2, steps=2)
@@ -48,7 +48,7 @@ class Findings:
     :param parity: how its two steps differ from the oracle's, in words; None where they do not.
     :param product: ``{"relative_error": ...}``.
     :param libraries: ``name``, ``version``, ``path`` of each that its process had mapped in the end.
-    :param held: what NVML told of it while it held a GPU, :class:`benchmarks.measure.holders.Held`; None on a CPU.
+    :param held: what NVML told of it while it held a GPU, :class:`pytest_duet.sensors.gpu_holders.Held`; None on a CPU.
     :param home: the tox environment that is made for it; None where there is none.
     """
 
@@ -70,8 +70,8 @@ class Findings:
 def examine(runner, gpu=None):
     """Return the :class:`Findings` of one framework.
 
-    :param runner: :class:`benchmarks.measure.trial.Runner`; its workload is to be ``WORKLOAD``.
-    :param gpu: the :class:`benchmarks.measure.gpu.Gpu` that it would train on, or None.
+    :param runner: :class:`pytest_duet.trials.runner.Runner`; its workload is to be ``WORKLOAD``.
+    :param gpu: the :class:`pytest_duet.sensors.gpu.Gpu` that it would train on, or None.
     """
     entry, found, part = runner.entry, {}, None
     holders = Holders(gpu) if gpu else None
@@ -81,10 +81,10 @@ def examine(runner, gpu=None):
                 for part, look in PARTS.items():
                     runner.progress(DOING[part])
                     found.update(look(worker, runner, holders, found))
-            except SuiteError as error:
+            except DuetError as error:
                 found["failure"] = _failure(entry.name, part, error)
             found.update(_libraries(worker))
-    except SuiteError as error:
+    except DuetError as error:
         found["failure"] = _failure(entry.name, None, error)
     home = next(iter(entry.environments(on_gpu=gpu is not None)), None)
     executable = runner.python or sys.executable
@@ -125,7 +125,7 @@ def _libraries(worker):
     """Return the libraries that the worker has mapped by now; nothing where it is gone."""
     try:
         return {"libraries": tuple(worker.call("probe", part="libraries"))}
-    except SuiteError:
+    except DuetError:
         return {}
 
 

@@ -7,8 +7,8 @@ from collections import defaultdict
 from dataclasses import replace
 
 from benchmarks.doctor.advice import REINSTALL, advise
-from benchmarks.doctor.row import BROKEN, MISSING, OK, WARNING, Row
-from benchmarks.frameworks.nvidia import cuda_text
+from benchmarks.frameworks.engines.nvidia import cuda_text
+from pytest_duet.doctor.row import BROKEN, MISSING, OK, WARNING, Row
 
 # Float32 products of these sizes are within 5e-7 of float64's here; TF32 keeps 10 bits of a factor (some 3e-4),
 # bfloat16 7 (some 2e-3).

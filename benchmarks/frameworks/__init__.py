@@ -9,7 +9,7 @@ import fnmatch
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.errors import SuiteError
+from pytest_duet.errors import DuetError
 
 
 @dataclass(frozen=True)
@@ -115,13 +115,13 @@ def preallocation(wanted):
 def select(patterns, registry):
     """Return the entries that the names or globs ask for, in the registry's order; ``all`` is every one.
 
-    :raises SuiteError: for a pattern that matches nothing, naming what there is.
+    :raises DuetError: for a pattern that matches nothing, naming what there is.
     """
     chosen = set()
     for pattern in patterns:
         matches = list(registry) if pattern == "all" else fnmatch.filter(registry, pattern)
         if not matches:
-            raise SuiteError(f"--frameworks: {pattern!r} matches none of {', '.join(registry)}.")
+            raise DuetError(f"--frameworks: {pattern!r} matches none of {', '.join(registry)}.")
         chosen.update(matches)
     return [entry for name, entry in registry.items() if name in chosen]
 
@@ -132,7 +132,7 @@ def entries_of_file(path):
     Each name's value is the class, ``"MyTrainer"``, or a tuple of the class and the modules that it requires,
     ``("MyTrainer", "torch")``. The file is parsed, not run: its framework is imported by the worker alone.
 
-    :raises SuiteError: where the file is missing, is not Python, or offers nothing.
+    :raises DuetError: where the file is missing, is not Python, or offers nothing.
     """
     import ast
 
@@ -140,7 +140,7 @@ def entries_of_file(path):
     try:
         tree = ast.parse(path.read_text(), filename=str(path))
     except (OSError, SyntaxError, UnicodeDecodeError) as error:
-        raise SuiteError(f"--framework-path: {path} cannot be read as Python: {error}.") from error
+        raise DuetError(f"--framework-path: {path} cannot be read as Python: {error}.") from error
     for node in tree.body:
         names = [target.id for target in getattr(node, "targets", ()) if isinstance(target, ast.Name)]
         if names == ["TRAINERS"]:
@@ -149,7 +149,7 @@ def entries_of_file(path):
                 return [_users_entry(path, name, value) for name, value in trainers.items()]
             except (ValueError, TypeError, AttributeError):
                 break
-    raise SuiteError(
+    raise DuetError(
         f'--framework-path: {path} has no line like TRAINERS = {{"mine": "MyTrainer"}}, a literal dictionary from the '
         "name in the table to the name of the class."
     )

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.frameworks import nvidia
+from benchmarks.frameworks.engines import nvidia
 from benchmarks.frameworks.trainer import Contract, NoGpu, Trainer
 
 # Where nothing is said, XLA multiplies float32 in TF32 on GPUs that can.

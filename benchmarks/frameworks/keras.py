@@ -5,8 +5,8 @@ from __future__ import annotations
 import keras
 import numpy as np
 
-from benchmarks.errors import SuiteError
 from benchmarks.frameworks.trainer import Contract, Trainer
+from pytest_duet.errors import DuetError
 
 
 class KerasTrainer(Trainer):
@@ -22,7 +22,7 @@ class KerasTrainer(Trainer):
     def __init__(self, workload, dataset, parameters, device):
         found = keras.config.backend()
         if found != self.keras_backend:  # Keras reads KERAS_BACKEND once a process, when it is imported
-            raise SuiteError(
+            raise DuetError(
                 f"{type(self).__name__} trains with Keras on {self.keras_backend}, and Keras runs on {found} in this "
                 "process already: give each backend a process of its own, as --isolation=process does, or a session."
             )

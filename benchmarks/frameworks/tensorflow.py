@@ -9,7 +9,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from benchmarks.frameworks import nvidia
+from benchmarks.frameworks.engines import nvidia
 from benchmarks.frameworks.trainer import Contract, NoGpu, Trainer, threads_asked
 
 TF32_BY_DEFAULT = tf.config.experimental.tensor_float_32_execution_enabled()

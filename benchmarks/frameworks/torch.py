@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import BatchSampler, DataLoader, TensorDataset
 
-from benchmarks.frameworks.torch_device import Copies, Products, about_torch, gpu_activity
+from benchmarks.frameworks.engines.torch_engine import Copies, Products, about_torch, gpu_activity
 from benchmarks.frameworks.trainer import Contract, NoGpu, Trainer, WrongHardware
 
 torch.set_float32_matmul_precision("highest")  # the default, said aloud: fp32 means fp32, no TF32

@@ -114,7 +114,7 @@ class Trainer:
         overwritten by the next call.
 
         A framework that may hold the machine's record gives it, for the best of all is the machine's limit; and one
-        that trains on GPUs, for ``place`` finds its context floor (:mod:`benchmarks.measure.context_floor`).
+        that trains on GPUs, for ``place`` finds its context floor (:mod:`benchmarks.context_overhead`).
 
         :param device: ``"cpu"``, ``"gpu"``, or ``"auto"``, as for the trainer.
         :param precision: one of ``PRECISIONS``.

@@ -1,1 +1,1 @@
-"""HOW IT IS SHOWN: terminal and files. Reads what measure and judge wrote, and decides nothing."""
+"""The tables and pictures of the suite: frameworks, GPU memory, where an epoch goes, the seed experiment."""

@@ -6,9 +6,9 @@ import csv
 import io
 from pathlib import Path
 
-from benchmarks.judge.summary import mean_and_deviation
-from benchmarks.report.lenient import Record
-from benchmarks.workload.cache import atomic_write
+from benchmarks.summary import mean_and_deviation
+from pytest_duet.atomic import atomic_write
+from pytest_duet.report.lenient import Record
 
 MIB = 2**20
 MEASURES = ("time", "peak_memory_mib", "avg_memory_mib")

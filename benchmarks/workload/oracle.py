@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.workload.cache import atomic_write, cache_directory
+from benchmarks.workload.cache import cache_directory
 from benchmarks.workload.sketch import sketch_update
+from pytest_duet.atomic import atomic_write
 
 VERSION = 1  # of what is computed here and how it is written; old caches are then passed over
 GOLDEN = Path(__file__).with_name("golden")

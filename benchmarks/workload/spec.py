@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass, fields
 
 import numpy as np
 
-from benchmarks.errors import SuiteError
 from benchmarks.workload.dataset import CLASSES, IMAGE_SIZE
+from pytest_duet.errors import DuetError
 
 FLOAT_BYTES = 4
 _PARAMETERS, _ORDER = 0, 1  # two independent random streams of one seed
@@ -34,7 +34,7 @@ class Workload:
     :param init_scale: standard deviation of the initial weights and biases, all drawn from N(0, init_scale²).
     :param seed: of the initial parameters and of the batch orders.
     :param steps: of an epoch, the first ones of its order; None for all of them.
-    :raises SuiteError: naming the option, for a value that no epoch can be trained with.
+    :raises DuetError: naming the option, for a value that no epoch can be trained with.
     """
 
     dataset: str = "mnist"
@@ -51,22 +51,22 @@ class Workload:
         sizes = self.layer_sizes
         if len(sizes) < 2 or sizes[0] != IMAGE_SIZE or sizes[-1] != CLASSES or min(sizes) < 1:
             shown = ",".join(map(str, sizes))
-            raise SuiteError(
+            raise DuetError(
                 f"--layer-sizes={shown}: give positive sizes from {IMAGE_SIZE} (the pixels of an image) to "
                 f"{CLASSES} (the classes), for example {IMAGE_SIZE},512,{CLASSES}."
             )
         if self.epochs < 2:
-            raise SuiteError(f"--epochs={self.epochs}: give 2 or more; the first is warm-up, the others are timed.")
+            raise DuetError(f"--epochs={self.epochs}: give 2 or more; the first is warm-up, the others are timed.")
         if self.batch_size < 1:
-            raise SuiteError(f"--batch-size={self.batch_size}: give 1 or more images a step.")
+            raise DuetError(f"--batch-size={self.batch_size}: give 1 or more images a step.")
         if self.steps is not None and self.steps < 1:
-            raise SuiteError(f"--steps={self.steps}: give 1 or more steps an epoch.")
+            raise DuetError(f"--steps={self.steps}: give 1 or more steps an epoch.")
         if not 0 <= self.seed < 2**32:
-            raise SuiteError(f"--seed={self.seed}: NumPy takes seeds from 0 to 4294967295.")
+            raise DuetError(f"--seed={self.seed}: NumPy takes seeds from 0 to 4294967295.")
         for name in ("learning_rate", "init_scale"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
-                raise SuiteError(f"--{name.replace('_', '-')}={value}: give a finite number above 0.")
+                raise DuetError(f"--{name.replace('_', '-')}={value}: give a finite number above 0.")
 
     def initial_parameters(self):
         """Return ``[(weight, bias), ...]``, layer by layer: float32, shapes ``(n_in, n_out)`` and ``(n_out,)``."""

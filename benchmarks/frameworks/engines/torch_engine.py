@@ -1,0 +1,133 @@
+"""PyTorch and a device, without a trainer: its products and copies there, what ran there, and what it says of it."""
+
+from __future__ import annotations
+
+import torch
+from torch.autograd import DeviceType
+from torch.profiler import ProfilerActivity, profile
+
+from benchmarks.frameworks.engines import nvidia
+
+TF32_BY_DEFAULT = torch.get_float32_matmul_precision() != "highest"
+
+
+class Products:
+    """Products of matrices in one precision; a GPU's are captured once as a CUDA graph, so that no launch delays them.
+
+    :param precision: one of :data:`benchmarks.frameworks.trainer.PRECISIONS`.
+    """
+
+    captured = 100  # products in a graph
+
+    def __init__(self, device, precision):
+        self.device, self.precision = device, precision
+        self.graphs = {}
+
+    def possible(self):
+        if self.device.type == "cpu":
+            return self.precision != "tf32"
+        return self.precision == "fp32" or torch.cuda.get_device_capability() >= (8, 0)  # since Ampere
+
+    def place(self, array):
+        return torch.from_numpy(array).to(self.device, torch.bfloat16 if self.precision == "bf16" else torch.float32)
+
+    def multiply(self, left, right, count=1):
+        if self.device.type == "cpu":
+            for _ in range(count):
+                product = torch.matmul(left, right)
+            return product
+        torch.set_float32_matmul_precision("high" if self.precision == "tf32" else "highest")
+        try:
+            return self.multiply_on_gpu(left, right, count)
+        finally:
+            torch.set_float32_matmul_precision("highest")
+
+    def multiply_on_gpu(self, left, right, count):
+        whole, rest = divmod(count, self.captured)
+        for _ in range(rest):
+            product = torch.matmul(left, right)
+        if whole:
+            graph, product = self.graph(left, right)
+            for _ in range(whole):
+                graph.replay()
+        torch.cuda.synchronize()
+        return product
+
+    def graph(self, left, right):
+        key = (id(left), id(right))
+        if key not in self.graphs:
+            stream = torch.cuda.Stream()
+            stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(stream):  # cuBLAS sets itself up in a product that must not be captured
+                product = torch.matmul(left, right)
+            torch.cuda.current_stream().wait_stream(stream)
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph):
+                for _ in range(self.captured):
+                    torch.matmul(left, right, out=product)
+            self.graphs[key] = graph, product, left, right  # the graph reads these matrices' memory
+        return self.graphs[key][:2]
+
+
+def gpu_activity(work):
+    with profile(activities=[ProfilerActivity.CUDA]) as seen:
+        work()
+    return device_events(seen.events(), DeviceType.CUDA)
+
+
+def device_events(events, device_type):
+    """Return what :meth:`Trainer.device_activity` is to return, of a profile's events, whose times are microseconds."""
+    return [
+        (nvidia.kind_of(event.name), *_nanoseconds(event.time_range))
+        for event in events
+        # A range that somebody named spans the idle time in it.
+        if event.device_type == device_type and not getattr(event, "is_user_annotation", False)
+    ]
+
+
+def _nanoseconds(time_range):
+    return time_range.start * 1000, time_range.end * 1000
+
+
+class Copies:
+    """Copies of one array into the same memory every time, so that no page of it is mapped meanwhile."""
+
+    def __init__(self, device):
+        self.device = device
+
+    def place(self, array):
+        placed = torch.from_numpy(array).to(self.device)
+        self.target = torch.empty_like(placed)
+        return placed
+
+    def copy(self, array, count=1):
+        for _ in range(count):
+            self.target.copy_(array)
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
+        return self.target
+
+
+def about_torch():
+    gpus = range(torch.cuda.device_count())
+    return {
+        "cuda": torch.version.cuda,
+        "cudnn": built_for_cudnn(),
+        "devices": ["cpu"] + [f"gpu:{torch.cuda.get_device_name(gpu)}" for gpu in gpus],
+        "no_gpu_because": None if gpus else why_no_gpu(),
+        "tf32_by_default": TF32_BY_DEFAULT,
+    }
+
+
+def built_for_cudnn():
+    """Return the cuDNN that PyTorch was compiled with; its public call tells the one that it loaded."""
+    cudnn = getattr(torch._C, "_cudnn", None)
+    return None if cudnn is None else ".".join(map(str, cudnn.getCompileVersion()))
+
+
+def why_no_gpu():
+    try:
+        torch.cuda.init()
+    except (AssertionError, RuntimeError) as error:  # the first where it is a build without CUDA
+        return str(error)
+    return None

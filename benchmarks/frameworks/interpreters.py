@@ -1,0 +1,67 @@
+"""Which interpreter a framework's workers run under: this one, a named one, or that of an environment of its own.
+
+Frameworks that cannot be installed together each have an environment, made by tox; here they meet in one session. On a
+GPU machine that may be any: their builds stand on different versions of CUDA.
+"""
+
+from __future__ import annotations
+
+import importlib.machinery
+import importlib.util
+import sys
+from pathlib import Path
+
+from benchmarks.frameworks.gpu_builds import built_for_cpus
+
+
+def find_interpreter(entry, named, directory, on_gpu=False):
+    """Return the interpreter to run an entry's workers with, and the name of its environment; both None for this one.
+
+    The first that there is:
+
+    1. one named for the entry or one of its environments;
+    2. this one, if it has all that the entry requires, and, on a GPU, none of it built for CPUs alone;
+    3. the entry's environment; on a GPU those with its build for GPUs instead, where there is such a build;
+    4. this one. If it lacks the framework, its worker says so; if it has one built for CPUs, that is what is trained
+       with: by its files alone nobody can be sure, and where a GPU is insisted on (``--device=gpu``) the worker fails.
+
+    :param entry: :class:`benchmarks.frameworks.Entry`.
+    :param named: paths by name, from ``--python``.
+    :param directory: what holds the environments, from ``--envs``; None for none.
+    :param on_gpu: whether the session trains on a GPU.
+    """
+    environments = entry.environments(on_gpu)
+    for name in (entry.name, *environments, entry.environment):
+        if name in named:
+            return named[name], name
+    if directory and environments and not _can_train_here(entry, on_gpu):
+        for name in environments:
+            python = interpreter_of(Path(directory).absolute() / name)  # workers start elsewhere
+            if python.exists():
+                return str(python), name
+    return None, None
+
+
+def _can_train_here(entry, on_gpu):
+    if missing(entry.requires):
+        return False
+    return not (on_gpu and entry.gpu_environments and built_for_cpus(entry.requires))
+
+
+def interpreter_of(environment):
+    """Return the path at which a virtual environment keeps its interpreter."""
+    return environment / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+
+
+def missing(modules):
+    """Return those modules that this interpreter does not have, without importing any."""
+    return [name for name in modules if not _found(name)]
+
+
+def _found(name):
+    package, _, module = name.partition(".")
+    spec = importlib.util.find_spec(package)
+    if spec is None or not module:
+        return spec is not None
+    # Not importlib.util.find_spec, which would import the package that a module is in, and with it the framework.
+    return importlib.machinery.PathFinder.find_spec(name, spec.submodule_search_locations) is not None

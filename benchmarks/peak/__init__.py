@@ -1,0 +1,1 @@
+"""What this machine could do at best: the measured rate of the products that an epoch is made of."""

@@ -1,0 +1,59 @@
+"""Keeps measured limits from session to session, one small JSON file for each key, the key in it in clear."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from benchmarks.workload.cache import cache_directory
+from pytest_duet.atomic import atomic_write
+from pytest_duet.errors import DuetError
+
+SCHEMA = 1
+
+
+def load(key):
+    """Return what :func:`save` kept under a key; None where there is nothing, or nothing that can be read.
+
+    :param key: a dictionary of JSON values: all that the limit depends on.
+    """
+    try:
+        kept = json.loads(_path(key).read_text())
+        sound = kept["schema"] == SCHEMA and kept["key"] == key and _sound(kept["limit"])
+        return kept["limit"] if sound else None
+    except (OSError, DuetError, ValueError, TypeError, KeyError):
+        return None
+
+
+def save(key, limit):
+    """Keep a limit, whole or not at all; where it cannot be written, the next session measures again."""
+    try:
+        path = _path(key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write(path, json.dumps({"schema": SCHEMA, "key": key, "limit": limit}, indent=1).encode())
+    except (OSError, DuetError):
+        pass
+
+
+def drop(key):
+    """Forget what is kept under a key, if anything is."""
+    try:
+        _path(key).unlink()
+    except (OSError, DuetError):
+        pass
+
+
+def _path(key):
+    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+    return cache_directory() / "limits" / f"{digest[:16]}.json"
+
+
+def _sound(limit):
+    """Tell whether a limit has the fields that a session computes with, and numbers in them."""
+    rates = [limit["flops_per_second"], limit["copy_bytes_per_second"], *limit["precisions"].values()]
+    known = [rate for rate in rates if rate is not None]
+    return limit["flops_per_second"] is not None and all(_is_rate(rate) for rate in known) and "engines" in limit
+
+
+def _is_rate(value):
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < float("inf")

@@ -1,0 +1,216 @@
+"""The measured limits of this machine's devices: once a session at the most, and kept for the sessions to come."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import re
+import subprocess
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from benchmarks.frameworks import preallocation
+from benchmarks.frameworks.trainer import PRECISIONS
+from benchmarks.peak import kept as limits_cache
+from pytest_duet.errors import DuetError
+from pytest_duet.sensors.fingerprint import fingerprint
+from pytest_duet.sensors.gpu import POWER_CAP, find_gpu
+
+TURNS = 2
+SECONDS = {"fp32": 1.0, "tf32": 0.5, "bf16": 0.5, "copy": 0.5}  # for one turn at each
+VARIABLES = ("XLA_FLAGS", "NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE")  # that change the products
+MULTIPLIERS = re.compile(r"nvidia-cublas.*|jax-cuda.*-plugin")  # the distributions whose code multiplies on a GPU
+ALL_VERSIONS = """
+import json
+from importlib.metadata import distributions
+print(json.dumps({found.metadata["Name"]: found.version for found in distributions()}))
+"""
+
+
+class MachineLimits:
+    """Call it with a row's ``device`` to have that device's limit, a dictionary, measured if need be.
+
+    :param runners: a :class:`pytest_duet.trials.runner.Runner` for each engine that may hold the record; none to
+        measure nothing, and read nothing.
+    :param progress: called with a line of text before it measures.
+    :param again: whether to measure anew what an earlier session measured.
+    """
+
+    def __init__(self, runners, progress=lambda text: None, again=False):
+        self._runners, self._progress, self._again = list(runners), progress, again
+        self._found = {}
+
+    def __call__(self, device):
+        kind = _kind(device)
+        if not self._runners:
+            return unknown()
+        if kind not in self._found:
+            self._found[kind] = self._find(kind)
+        return self._found[kind]
+
+    def check(self, row):
+        """Forget the limit that a row has beaten, for the sessions to come: something disturbed its measurement.
+
+        :param row: a benchmark's ``extra_info``.
+        """
+        limit, reached = row["limit"]["flops_per_second"], row["flops_per_second"]
+        if self._runners and limit is not None and reached > limit:
+            limits_cache.drop(self._key(_kind(row["device"])))
+
+    def _find(self, kind):
+        key = self._key(kind)
+        found = None if self._again else limits_cache.load(key)
+        if found is None:
+            self._progress("measuring the machine's limits")
+            watch = _Watch(kind)
+            found = measure_limits(self._runners, kind, watch.look)
+            if watch.spoilt():
+                return found  # nothing better is to be had now, and a later session may find the GPU by itself
+            # Another session, or another worker of this one, may have measured at the same time, and been disturbed.
+            others = None if self._again else limits_cache.load(key)
+            if others is not None and others["flops_per_second"] > (found["flops_per_second"] or 0):
+                return others
+            if found["flops_per_second"] is not None:
+                limits_cache.save(key, found)
+        return found
+
+    def _key(self, kind):
+        workload = self._runners[0].workload
+        return {
+            "device": kind,
+            "machine": fingerprint(),
+            "layer_sizes": list(workload.layer_sizes),
+            "batch_size": workload.batch_size,
+            "threads": self._runners[0].threads,
+            "environment": {name: os.environ.get(name) for name in VARIABLES},
+            "engines": {runner.entry.name: _versions(runner) for runner in self._runners},
+        }
+
+
+def unknown():
+    """Return the limit of a device where nothing was measured; RESULTS.md says what its fields are."""
+    return {
+        "flops_per_second": None,
+        "engine": None,
+        "precisions": dict.fromkeys(PRECISIONS),
+        "copy_bytes_per_second": None,
+        "engines": dict.fromkeys((*PRECISIONS, "copy")),
+        "measured": None,
+    }
+
+
+class _Watch:
+    """Tells whether others used the GPU when a limit was measured, or its clocks were down; made before it is.
+
+    Whoever comes to the GPU and leaves it meanwhile is not seen.
+    """
+
+    def __init__(self, kind):
+        self._gpu = find_gpu() if kind == "gpu" else None
+        self._spoilt = False
+        self._look_for_others()
+
+    def look(self):
+        """Look at the clocks: to be called when something was just measured."""
+        if self._gpu is not None:
+            self._spoilt |= bool(set(self._gpu.throttle_reasons() or ()) - {POWER_CAP})
+
+    def spoilt(self):
+        """Return whether anything was amiss; to be called when the suite's own workers are gone."""
+        self._look_for_others()
+        return self._spoilt
+
+    def _look_for_others(self):
+        if self._gpu is not None:
+            self._spoilt |= bool(set(self._gpu.holders() or ()) - {os.getpid()})
+
+
+def measure_limits(runners, kind="cpu", look=lambda: None):
+    """Return the best rates that any of these frameworks reaches on a kind of device, and which does.
+
+    Each has two turns, some seconds apart, since a burst of others' work easily lasts as long as one measurement: seen
+    here was a limit of half the true one, which every framework beat.
+
+    :param runners: a :class:`Runner` each; a framework that is missing, or fails, is passed over, and so is what it
+        cannot do.
+    :param kind: ``"cpu"`` or ``"gpu"``.
+    :param look: called when a rate was just measured.
+    """
+    best = dict.fromkeys((*PRECISIONS, "copy"), (None, None))
+    with ExitStack() as stack:
+        engines = [_Engine(runner, kind, stack) for runner in runners]
+        for engine in engines * TURNS:
+            for name, rate in engine.rates():
+                look()
+                if best[name][0] is None or rate > best[name][0]:
+                    best[name] = rate, engine.name
+    rates, names = ({name: found[i] for name, found in best.items()} for i in range(2))
+    if not any(names.values()):
+        return unknown()
+    return {
+        "flops_per_second": rates["fp32"],
+        "engine": names["fp32"],
+        "copy_bytes_per_second": rates.pop("copy"),
+        "precisions": rates,
+        "engines": names,
+        "measured": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+class _Engine:
+    """One framework's worker, started when it is first needed; it stays, and what it compiled, for the second turn."""
+
+    def __init__(self, runner, kind, stack):
+        self.name = runner.entry.name
+        self._runner, self._kind, self._stack, self._worker = replace(runner, isolation="process"), kind, stack, None
+
+    def rates(self):
+        """Yield a name, a precision or ``"copy"``, and its rate, for all that this framework can do."""
+        workload = self._runner.workload.as_dict()
+        products = [(name, "matrix_limit", {"workload": workload, "precision": name}) for name in PRECISIONS]
+        for name, call, arguments in (*products, ("copy", "copy_limit", {})):
+            try:
+                rate = self._ask(call, seconds=SECONDS[name], **arguments)
+            except DuetError:
+                continue  # its own benchmark will say what is wrong
+            if rate is not None:
+                yield name, rate
+
+    def _ask(self, call, **arguments):
+        entry = self._runner.entry
+        if self._worker is None:
+            self._worker = self._stack.enter_context(self._runner.worker())
+        arguments.update(location=entry.location, requires=list(entry.requires), device=self._kind)
+        variables = {**preallocation(False), **dict(entry.variables)}
+        return self._worker.call(call, variables=variables, **arguments)["rate"]
+
+
+def _kind(device):
+    return "cpu" if device == "cpu" else "gpu"
+
+
+def _versions(runner):
+    """Return the versions of what an engine stands on and of what multiplies for it; None where one is missing."""
+    names = [module.split(".")[0] for module in runner.entry.requires]
+    if runner.python is None:
+        installed = {found.metadata["Name"]: found.version for found in importlib.metadata.distributions()}
+        return {**{name: _version(name) for name in names}, **_multipliers(installed)}
+    try:
+        told = subprocess.run([runner.python, "-c", ALL_VERSIONS], capture_output=True, text=True, timeout=60)
+        installed = json.loads(told.stdout)
+        return {**{name: installed.get(name) for name in names}, **_multipliers(installed)}
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return dict.fromkeys(names)
+
+
+def _multipliers(installed):
+    return {name: version for name, version in installed.items() if name and MULTIPLIERS.fullmatch(name)}
+
+
+def _version(name):
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,199 @@
+"""No parity, no time: does a trainer train the network that all the others train?
+
+The tolerances are those of float32 arithmetic: NumPy, JAX and PyTorch in float32 stay within 6e-7 of the float64
+oracle in every step's loss and within 1e-4 in every weight matrix's update. TF32 or bfloat16 products, another
+learning rate, start, order or batch are all far outside.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import median
+
+import numpy as np
+
+from benchmarks.workload import oracle
+from benchmarks.workload.sketch import norm, relative_error, sketch_update
+from pytest_duet.errors import DuetError
+
+STEPS = 8  # full batches of the parity check; the ragged last batch comes after them
+LOSS_TOLERANCE = 1e-5  # relative
+UPDATE_TOLERANCE = 1e-3  # norm of the difference over norm of the update, each array, beside float32's rounding
+ACCURACY_TOLERANCE = 0.0005  # absolute: 5 of 10,000 images
+LAG_SHARE = 0.005  # of an epoch that the device may work on after the clock has stopped
+LAG_SECONDS = 0.002  # below it, a lag is within the scatter of reading the parameters: up to 0.6 ms
+
+
+class ParityError(DuetError):
+    """A trainer that trains something else, or says that it is done before it is."""
+
+
+@dataclass(frozen=True)
+class Errors:
+    """How far a trainer is from the oracle: the largest relative error of a loss, of an update; of the accuracy."""
+
+    loss: float
+    update: float
+    accuracy: float
+
+
+def parity_batches(workload, images):
+    """Return the index arrays of the parity check's steps: the first batches of epoch 1, then its ragged last one."""
+    batches = workload.batches(workload.order(1, images))
+    return batches[:STEPS] + (batches[-1:] if len(batches) > STEPS else [])
+
+
+def check_steps(name, steps, workload, dataset):
+    """Hold a trainer's first steps against the oracle's.
+
+    :param steps: what :meth:`pytest_duet.trials.runner.Runner.take_steps` gave for :func:`parity_batches`.
+    :raises ParityError: naming the first step that differs, else the array whose update does.
+    """
+    batches = parity_batches(workload, len(dataset.train_labels))
+    initial = workload.initial_parameters()
+    parameters = oracle.as_float64(initial)
+    expected = oracle.train(parameters, batches, dataset, workload.learning_rate)
+    if len(steps["losses"]) != len(expected):
+        raise ParityError(f"{name}: took {len(steps['losses'])} steps where {len(expected)} were asked for.")
+    for number, (found, right, batch) in enumerate(zip(steps["losses"], expected, batches), start=1):
+        if _relative(found, right) > LOSS_TOLERANCE:
+            raise ParityError(
+                f"{name}: parity fails at step {number} of {len(batches)} ({len(batch)} images): "
+                f"{_loss_text(found, right)}. {_hint(number, len(batches))}{_resident_hint(steps)}"
+            )
+    expected = sketch_update(parameters, initial)
+    _check_update(name, f"after {len(batches)} steps", steps["update"], expected, _rounding(initial, len(batches)))
+
+
+def check_trial(name, trial, trajectory, workload):
+    """Hold a whole trial against the oracle, but for its accuracy, and return its :class:`Errors`.
+
+    :param trial: :class:`pytest_duet.trials.trial.Trial`.
+    :param trajectory: :class:`benchmarks.workload.oracle.Trajectory`.
+    :raises ParityError: naming the first epoch that differs, or the lag of a trainer that does not synchronise.
+    """
+    initial = workload.initial_parameters()
+    losses, updates, accuracies = [], [], []
+    for epoch in trial.epochs:
+        right = trajectory.epoch_losses[epoch.epoch - 1]
+        loss = _relative(epoch.loss, right)
+        if loss > LOSS_TOLERANCE:
+            raise ParityError(
+                f"{name}: parity fails in epoch {epoch.epoch}: {_loss_text(epoch.loss, right)}. "
+                f"{_epoch_hint(epoch.epoch)}"
+            )
+        losses.append(loss)
+        if epoch.update is None:
+            continue
+        expected = trajectory.updates[epoch.epoch - 1]
+        rounding = _rounding(initial, epoch.epoch * len(trajectory.step_losses))
+        updates.append(_check_update(name, f"after epoch {epoch.epoch}", epoch.update, expected, rounding))
+        accuracies.append(abs(epoch.accuracy - trajectory.accuracies[epoch.epoch - 1]))
+    _check_lag(name, trial)
+    return Errors(max(losses), max(updates), max(accuracies))
+
+
+def wrong_accuracy(name, trial, trajectory):
+    """Return what is wrong with the accuracies of a trial, the first of them; ``""`` if nothing is."""
+    for epoch in trial.epochs:
+        right = trajectory.accuracies[epoch.epoch - 1]
+        if epoch.accuracy is not None and not accuracy_agrees(epoch.accuracy, right):
+            return _accuracy_text(name, epoch.accuracy, right)
+    return ""
+
+
+def accuracy_agrees(found, right):
+    """Tell whether a test accuracy is the oracle's; being better than it is as wrong as being worse."""
+    return round(abs(found - right), 9) <= ACCURACY_TOLERANCE  # 0.7338 - 0.7333 is 0.0005 but for the last bit
+
+
+def accuracies_agree(new, old):
+    """Tell whether two test accuracies, each of which agreed with the oracle's, may be of the same training."""
+    return round(abs(new - old), 9) <= 2 * ACCURACY_TOLERANCE
+
+
+def _accuracy_text(name, found, right):
+    return (
+        f"{name}: test accuracy {found:.4f}, the oracle's is {right:.4f}; they may differ by {ACCURACY_TOLERANCE:g}, "
+        "up or down. The training agreed with the oracle: look at evaluate()."
+    )
+
+
+def _rounding(initial, steps):
+    """Return, array by array, the norm of what rounding alone may add to an update in float32.
+
+    Each step rounds each parameter by up to 2^-24 of its size, up or down, so the roundings add up like a random
+    walk. Where the update is a small part of the parameter, as after few steps or at a small rate, this is most of
+    what an honest trainer is off by.
+    """
+    return [2 * 2**-24 * steps**0.5 * float(np.linalg.norm(array)) for layer in initial for array in layer]
+
+
+def _check_update(name, when, update, expected, rounding):
+    errors = [relative_error(found, right) for found, right in zip(update, expected)]
+    for number, (error, right, rounded) in enumerate(zip(errors, expected, rounding)):
+        if not error * norm(right) <= UPDATE_TOLERANCE * norm(right) + rounded:
+            array = f"layer {number // 2 + 1}'s {('weight', 'bias')[number % 2]}"
+            raise ParityError(
+                f"{name}: parity fails {when}: the update of {array} is off by {error:.2g} of its norm (tolerance "
+                f"{UPDATE_TOLERANCE:g}), though the losses agree. Was every gradient applied, once, in the given order?"
+            )
+    return max(errors)
+
+
+def lags(trial):
+    """Tell whether a trial is to be repeated once before it is judged: its device seemed to work on after the clock.
+
+    A trial of few rounds may seem so once, where the scheduler took the core in the wrong moment; a trainer that does
+    not wait seems so again. Whatever trial counts has passed the same check.
+    """
+    lag, allowed = _lag(trial)
+    return lag > allowed
+
+
+def _lag(trial):
+    """The median is what counts: one round's lag may be a scheduler's whim, half of them are the trainer's doing."""
+    lag = median(epoch.lag_seconds for epoch in trial.rounds)
+    return lag, max(LAG_SECONDS, LAG_SHARE * trial.epoch_seconds)
+
+
+def _check_lag(name, trial):
+    lag, allowed = _lag(trial)
+    if lag > allowed:
+        raise ParityError(
+            f"{name}: train_epoch() returns before the device has finished: the device went on for {lag * 1e3:.1f} ms "
+            f"after an epoch of {trial.epoch_seconds:.3f} s (allowed {allowed * 1e3:.1f} ms). Wait for the device, "
+            "parameters included, before returning."
+        )
+
+
+def _relative(found, right):
+    return abs(found - right) / abs(right)
+
+
+def _loss_text(found, right):
+    error = f"off by {_relative(found, right):.2g}, tolerance {LOSS_TOLERANCE:g}"
+    return f"loss {found:.8g}, the oracle's is {right:.8g} ({error})"
+
+
+def _hint(step, steps):
+    if step == 1:
+        return (
+            "The first loss depends on the start, the network (tanh between layers), the scaling of the images, the "
+            "labels and the loss alone."
+        )
+    if step == steps:
+        return "All but the last, smaller batch agreed: look at how its mean is taken, and whether all of it is used."
+    return "The first loss agreed: look at the gradient, the learning rate and the precision of the products."
+
+
+def _resident_hint(steps):
+    if steps["contract"]["data"] != "device-resident":
+        return ""
+    return " Or does it not keep its images on the device, as its contract says? The host's images were overwritten."
+
+
+def _epoch_hint(epoch):
+    if epoch == 1:
+        return "The first steps agreed: look at the last batch, the order of the images, and how the mean is taken."
+    return "The first epoch agreed, so a small error adds up: look at the rate, the gradient and the precision."

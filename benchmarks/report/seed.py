@@ -1,0 +1,115 @@
+"""The seed experiment's pictures, from this run: mean epoch time, accuracy and memory, and time over the epochs."""
+
+from __future__ import annotations
+
+import altair as alt
+
+from benchmarks.report.csv_files import epochs_of
+from benchmarks.summary import mean_and_deviation
+from pytest_duet.report.charts import chart, framework_colour
+from pytest_duet.report.saved_runs import contract
+from pytest_duet.report.sections.comparison import benches, device_title
+
+# As published: means over 6 runs of 6 epochs, the first with its compilation included, all in one process; the memory
+# is the device's increase by NVML, whose standard deviations are as large as the values.
+PUBLISHED = [
+    {"framework": "JAX", "time_mean": 0.570, "accuracy_mean": 0.8891, "peak_memory_mib_mean": 29.8},
+    {"framework": "PyTorch", "time_mean": 1.520, "accuracy_mean": 0.8886, "peak_memory_mib_mean": 29.8},
+    {"framework": "Keras", "time_mean": 2.782, "accuracy_mean": 0.8878, "peak_memory_mib_mean": 44.5},
+]
+SEED = {"data": "mnist", "layer_sizes": [784, 1024, 1024, 10], "batch_size": 128, "epochs": 6}
+PUBLISHED_ON = "NVIDIA RTX A5000"
+MEASURES = {
+    "time": "seconds of an epoch, the first included",
+    "accuracy": "test accuracy after the last epoch",
+    "peak_memory_mib": "peak memory, MiB",
+    "avg_memory_mib": "average memory, MiB",
+}
+
+
+def epochs(run):
+    """Return a run's epochs as dictionaries, those of whole epochs: a row an epoch of a trial."""
+    return [
+        {**epoch, **_conditions(bench.record("extra_info"))}
+        for bench in benches(run)
+        if bench.get("extra_info", "whole_epochs") is not False
+        for epoch in epochs_of(bench.record("extra_info"))
+        if epoch["time"] is not None
+    ]
+
+
+def _conditions(row):
+    execution, data, precision = contract(row)
+    device = row.text("device")
+    same = {"execution": execution, "data": data, "precision": precision, "device": device}
+    return {**same, "device_title": device_title(device)}
+
+
+def differences(run):
+    """Return what a run trained otherwise than the seed experiment did, in words."""
+    found = []
+    for bench in benches(run):
+        row = bench.record("extra_info")
+        asked = {"data": row.text("dataset", "name"), **row.record("workload").data}
+        found += [f"{name} {asked[name]!r}, not {was!r}" for name, was in SEED.items() if asked.get(name, was) != was]
+    return list(dict.fromkeys(found))
+
+
+def rows(found):
+    """Return mean and standard deviation of each measure by framework, over all epochs as the seed took them.
+
+    :param found: what :func:`epochs` gave.
+    """
+    by_framework = {}
+    for epoch in found:
+        by_framework.setdefault(epoch["framework"], []).append(epoch)
+    same = ("framework", "execution", "data", "precision", "device", "device_title")
+    on_gpu = any(epoch["device"] != "cpu" for epoch in found)
+    means = [{**{name: its[0][name] for name in same}, **_means(its, on_gpu)} for its in by_framework.values()]
+    return sorted(means, key=lambda row: row["time_mean"])
+
+
+def _means(its, on_gpu):
+    last = max(epoch["epoch"] for epoch in its)
+    values = {name: [epoch[name] for epoch in its] for name in MEASURES}
+    values["accuracy"] = [epoch["accuracy"] for epoch in its if epoch["epoch"] == last]
+    if on_gpu and its[0]["device"] == "cpu":  # the host's memory, which stands for something else
+        values |= {"peak_memory_mib": [], "avg_memory_mib": []}
+    means = {}
+    for name, known in values.items():
+        mean, deviation = mean_and_deviation(known)
+        means |= {f"{name}_mean": mean, f"{name}_std": deviation}
+        if mean is not None and deviation is not None:
+            means |= {f"{name}_low": mean - deviation, f"{name}_high": mean + deviation}
+    return means
+
+
+def mean_chart(measure, frameworks):
+    """Return the bars of one measure, with the standard deviation on either side."""
+    x = alt.X("framework:N", title=None, sort=None, axis=alt.Axis(labelAngle=-40))
+    y = alt.Y(f"{measure}_mean:Q", title=MEASURES[measure])
+    tooltip = [
+        "framework:N",
+        alt.Tooltip(f"{measure}_mean:Q", format=".4f"),
+        alt.Tooltip(f"{measure}_std:Q", format=".4f"),
+    ]
+    base = chart("rows").encode(x=x, tooltip=tooltip)
+    bars = base.mark_bar(opacity=0.85).encode(y=y, color=framework_colour(frameworks, legend=False))
+    spread = base.transform_filter(f"isValid(datum.{measure}_low)").mark_rule(strokeWidth=2)
+    return bars + spread.encode(y=f"{measure}_low:Q", y2=f"{measure}_high:Q")
+
+
+def epochs_chart(frameworks):
+    """Return the time of every epoch, a line for each framework's mean over its trials; the first one compiles."""
+    x = alt.X("epoch:O", title="epoch", axis=alt.Axis(labelAngle=0))
+    base = chart("rows").encode(x=x, color=framework_colour(frameworks))
+    lines = base.mark_line(strokeWidth=2).encode(y=alt.Y("mean(time):Q", title="seconds"))
+    tooltip = ["framework:N", "run:O", "epoch:O", alt.Tooltip("time:Q", title="seconds", format=".4f")]
+    return lines + base.mark_point(opacity=0.5).encode(
+        y="time:Q", shape=alt.Shape("framework:N", legend=None), tooltip=tooltip
+    )
+
+
+def published():
+    """Return the seed experiment's own figures, with the GPU that they were measured on."""
+    return [{**row, "device": PUBLISHED_ON} for row in PUBLISHED]

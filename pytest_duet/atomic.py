@@ -1,0 +1,28 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from pathlib import Path
+
+
+def atomic_write(path, data: bytes) -> None:
+    """Write a file so that every reader, in any process, sees all of it or none of it.
+
+    Writers may race: the last one to finish wins. One that is killed leaves a hidden ``.tmp`` file behind.
+    """
+    path = Path(path)
+    # Not from tempfile, whose files only their owner may read: a cache can be shared between users.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    try:
+        with open(temporary, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())  # else a power cut can keep the name and lose the bytes
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):  # never made, or beyond reach: the first error is the one to show
+            temporary.unlink()
+        raise

@@ -1,0 +1,1 @@
+"""What is done with saved runs, outside of a pytest session."""

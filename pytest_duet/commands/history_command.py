@@ -1,0 +1,208 @@
+"""``python -m benchmarks history``: the saved runs, which of them count, and who said so."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import re
+from collections import defaultdict
+from pathlib import Path
+
+from pytest_duet.commands import history_merge
+from pytest_duet.errors import DuetError
+from pytest_duet.record.history import History
+from pytest_duet.record.storage import lock, number
+
+STORAGE = ".benchmarks"
+
+
+def add_parser(commands):
+    """Declare the command to argparse."""
+    parser = commands.add_parser("history", help="list, show, accept, reject and prune saved runs; check the storage")
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    for name, run, what in (
+        ("list", list_runs, "all runs, folder by folder, oldest first"),
+        ("show", show, "what the gate said of a run"),
+        ("accept", accept, "let runs count; one that regressed or improved starts a new window"),
+        ("reject", reject, "let runs not count"),
+        ("prune", prune, "delete the oldest runs"),
+        ("doctor", doctor, "look for damaged files; exit code 1 if there are any"),
+    ):
+        action = actions.add_parser(name, help=what, description=what)
+        action.add_argument("--storage", default=STORAGE, metavar="DIR", help=f"default: {STORAGE}")
+        action.set_defaults(run=run)
+        if name in ("show", "accept", "reject"):
+            action.add_argument("runs", nargs="+", metavar="RUN", help="a number, 3..7, latest, or a file's name")
+        if name in ("accept", "reject"):
+            action.add_argument("--why", default="", metavar="TEXT", help="kept with the decision")
+        if name == "prune":
+            action.add_argument("--keep", type=int, default=200, metavar="N", help="newest runs to keep (default: 200)")
+            action.add_argument("--yes", action="store_true", help="really delete; else only say what would go")
+    history_merge.add_action(actions, STORAGE)
+
+
+def list_runs(chosen):
+    """Print a line a run: its name, date, commit, state, and why it is in that state."""
+    history = open_history(chosen.storage)
+    names = history.names()
+    for name in names:
+        try:
+            run = history.read(name)
+        except DuetError as error:
+            print(error)
+            continue
+        state, why = history.state(run)
+        starts = "; starts a new window" if history.journal.restarts(name) else ""
+        print(f"{name}  {run.when[:16]}  {run.commit[:10]:10}  {state:8}  {why}{starts}".rstrip())
+    if not names:
+        print(f"There is no run in {history.directory} yet.")
+
+
+def show(chosen):
+    """Print what the gate said of each run."""
+    history = open_history(chosen.storage)
+    for name in find(history, chosen.runs):
+        run = history.read(name)
+        state, why = history.state(run)
+        print(f"{name}: {state}{f', {why}' if why else ''}")
+        for benchmark in (run.data.get("merged") or {}).get("missing", ()):
+            print(f"  {benchmark}: missing")
+        for cell in run.cells:
+            change = _pair(cell, "was", "now", " {:.6g} -> {:.6g}")
+            bounds = _pair(cell, "low", "high", ", new/old {:.3f} to {:.3f}")
+            note = f" ({cell['note'].rstrip('.')})" if cell["note"] else ""
+            print(f"  {cell['benchmark']} {cell['metric']}: {cell['verdict']}{change}{bounds}{note}")
+        if not run.cells:
+            print("  The gate was not asked about this run.")
+
+
+def _pair(cell, first, second, form):
+    found = cell.get(first), cell.get(second)
+    return "" if None in found else form.format(*found)
+
+
+def accept(chosen):
+    """Let runs count. What changed in one of them, metric by metric, is judged from the first of them on."""
+    history = open_history(chosen.storage)
+    runs = sorted(map(history.read, find(history, chosen.runs)), key=lambda run: run.when)
+    names = [run.name for run in runs]
+    restarts = sorted({f"{benchmark} {metric}" for run in runs for benchmark, metric in run.changed})
+    history.journal.add("accept", names, restarts, _who(), _one_line(chosen.why))
+    print(f"accepted: {', '.join(names)}")
+    for restart in restarts:
+        print(f"a new window starts with {names[0]} for {restart}")
+
+
+def reject(chosen):
+    """Let runs not count."""
+    history = open_history(chosen.storage)
+    names = find(history, chosen.runs)
+    history.journal.add("reject", names, (), _who(), _one_line(chosen.why))
+    print(f"rejected: {', '.join(names)}")
+
+
+def _who():
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return ""  # a container's nameless user
+
+
+def _one_line(text):
+    return " ".join(text.split())
+
+
+def prune(chosen):
+    """Delete the runs of each folder that are older than its newest ones; their decisions stay in the journal."""
+    if chosen.keep < 1:
+        raise DuetError(f"--keep={chosen.keep}: give 1 or more.")
+    history = open_history(chosen.storage)
+    old = [name for names in history.folders() for name in names[: -chosen.keep]]
+    for name in old:
+        path = history.directory / name
+        if chosen.yes:
+            with lock(path.parent):
+                path.unlink(missing_ok=True)
+        print(f"{'deleted' if chosen.yes else 'would delete'} {name}")
+    if not old:
+        print(f"No folder has more than {chosen.keep} runs.")
+    elif not chosen.yes:
+        print("Nothing was deleted; --yes deletes.")
+
+
+def doctor(chosen):
+    """Say what is damaged or left over; return 1 if anything is damaged."""
+    history = open_history(chosen.storage)
+    runs = list(history.newest_first())
+    damage = [*history.damaged.values(), *history.journal.damaged]
+    hints = [
+        f"{path}: left by a session that was killed while saving; delete it."
+        for path in history.directory.glob("*/.*.tmp")
+    ]
+    for names in history.folders():
+        numbers = [number(Path(name)) for name in names]
+        hints += [
+            f"{name}: there is another run with this number." for name, n in zip(names, numbers) if numbers.count(n) > 1
+        ]
+    hints += [f"{run.name}: none of its benchmarks is this suite's." for run in runs if not run.rows]
+    known = set(history.names())
+    hints += [
+        f"{name}: there is a decision about it, and no such run any more."
+        for name in sorted({name for decision in history.journal.decisions for name in decision.runs} - known)
+    ]
+    for line in damage + hints:
+        print(line)
+    states = [history.state(run)[0] for run in runs]
+    counts = ", ".join(f"{states.count(state)} {state}" for state in ("accepted", "held", "rejected"))
+    print(f"{len(known)} runs: {counts}, {len(history.damaged)} damaged.")
+    return 1 if damage else 0
+
+
+def open_history(directory):
+    """Return the :class:`History` in a storage folder.
+
+    :param directory: also as pytest-benchmark takes it, ``file://DIR``.
+    :raises DuetError: where there is no such folder.
+    """
+    folder = Path(directory.removeprefix("file://"))
+    if not folder.is_dir():
+        raise DuetError(f"--storage={directory}: there is no such folder; a run saved with --gate makes it.")
+    return History(folder)
+
+
+def find(history, texts):
+    """Return the names of the runs that somebody means, in the order of the history.
+
+    :param texts: numbers, ``"3..7"``, ``"latest"``, or names of files, with or without their folders.
+    :raises DuetError: where a text means no run, or more than one.
+    """
+    found, names = set(), history.names()
+    for text in texts:
+        if text == "latest":
+            matches = [next((run.name for run in history.newest_first()), None)]
+        elif bounds := re.fullmatch(r"([0-9]{1,9})(?:\.\.([0-9]{1,9}))?", text):
+            low, high = int(bounds[1]), int(bounds[2] or bounds[1])
+            matches = [name for name in names if low <= number(Path(name)) <= high]
+            _refuse_two(text, matches, key=lambda name: number(Path(name)))
+        else:
+            there, storage = os.path.realpath(text), os.path.realpath(history.directory)
+            matches = [
+                name
+                for name in names
+                if text in (name, Path(name).name, Path(name).stem) or there == os.path.join(storage, name)
+            ]
+            _refuse_two(text, matches, key=lambda name: text)
+        if not matches or None in matches:
+            raise DuetError(f"There is no run {text} in {history.directory}; `history list` names them.")
+        found.update(matches)
+    return [name for name in names if name in found]
+
+
+def _refuse_two(text, matches, key):
+    """Raise where two runs are what should be one: a number or a name that two folders have."""
+    groups = defaultdict(list)
+    for name in matches:
+        groups[key(name)].append(name)
+    for same in groups.values():
+        if len(same) > 1:
+            raise DuetError(f"{text} may be {' or '.join(same)}; give the name with its folder.")

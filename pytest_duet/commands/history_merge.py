@@ -1,0 +1,187 @@
+"""``python -m benchmarks history merge``: the shards of a run become a run; runs from elsewhere join the history."""
+
+from __future__ import annotations
+
+import logging
+import re
+from hashlib import sha256
+from pathlib import Path
+
+from pytest_duet.errors import DuetError
+from pytest_duet.record.merging import Source, alike, ambiguous, join
+from pytest_duet.record.saved_run import Run, read_run
+from pytest_duet.record.shard import FOLDER, RUN_ID, check_run_id
+from pytest_duet.record.storage import NUMBERED, SafeStorage, as_bytes, platform_folder
+
+# pytest-benchmark's name for a system and its Python; it becomes a folder.
+PLATFORM = re.compile(r"\w+-\w+-\d+\.\d+-\d+bit")
+
+
+MOST_SHARDS = 10**6
+
+
+def add_action(actions, storage):
+    """Declare the action to argparse.
+
+    :param storage: the default folder.
+    """
+    what = "make runs of shards, and take runs from elsewhere; exit code 1 if anything is missing or damaged"
+    action = actions.add_parser("merge", help=what, description=what)
+    action.add_argument(
+        "sources", nargs="*", metavar="SOURCE", help=f"files, or folders of them (default: {FOLDER} in the storage)"
+    )
+    action.add_argument("--storage", default=storage, metavar="DIR", help=f"where they go (default: {storage})")
+    action.add_argument("--run-id", metavar="ID", help="merge only the shards of this run")
+    action.set_defaults(run=merge)
+
+
+def merge(chosen):
+    """Merge, and print what came from where; return 1 if anything is missing or damaged.
+
+    :raises DuetError: where there is nothing to merge.
+    """
+    storage = Path(chosen.storage.removeprefix("file://"))
+    if chosen.run_id is not None:
+        check_run_id(chosen.run_id)
+    own = storage / FOLDER / (chosen.run_id or "")
+    places = [Path(source.removeprefix("file://")) for source in chosen.sources] or [own]
+    shards, whole, damaged = _read(places, chosen.run_id)
+    unclear = ambiguous(shards)
+    shards = [source for source in shards if source.shard["run"] not in unclear]
+    damaged += unclear.values()
+    for line in damaged:
+        print(line)
+    if not (shards or whole or damaged):
+        what = f"shard of run {chosen.run_id}" if chosen.run_id else "saved run"
+        raise DuetError(f"There is no {what} in {', '.join(map(str, places))}.")
+    joined = join(shards)
+    for run in joined:
+        _keep_joined(run, storage)
+    for _, source, folder in sorted(whole):
+        path, new = _open(storage, folder).save_once(source.read_bytes(), _name(source.name))
+        print(f"{source.name}: {'copied to' if new else 'is there already,'} {_below(storage, path)}")
+    return 1 if damaged or any(run.missing for run in joined) else 0
+
+
+def _keep_joined(run, storage):
+    """Save a run of shards, and say what it has and has not."""
+    less = []  # the same run, merged before some of its shards were there
+
+    def has_all(path):
+        missing = _missing_there(path, run)
+        less.extend([path] if missing else [])
+        return missing == []
+
+    path, new = _open(storage, run.folder).save_once(as_bytes(run.data), run.run, has_all)
+    numbers = {source.shard["number"] for source in run.sources}
+    hosts, count = ", ".join(run.data["merged"]["nodes"]), len(run.data["benchmarks"])
+    name = _below(storage, path)
+    state = f"merged to {name}" if new else f"is there already, {name}"
+    print(f"{run.run}: {state}: {count} benchmarks of {len(numbers)} of {run.of} shards, from {hosts}")
+    before = [f"{_below(storage, old)} has less of this run; reject it if somebody accepted it." for old in less]
+    for remark in run.remarks + (before if new else _late(path, run)):
+        print(f"  {remark}")
+    for benchmark, number in run.missing.items():
+        print(f"  missing: {benchmark}, of shard {number}/{run.of}")
+
+
+def _missing_there(path, run):
+    """Return what a file that holds the same run misses; None where it holds another.
+
+    One that is complete stays the only one: a shard that comes late must not make the run count twice.
+    """
+    if not path.name.endswith(f"_{run.run}.json"):
+        return None
+    try:
+        there = Source(read_run(path.parent, path.name), run.folder)
+    except DuetError:
+        return None
+    merged = there.run.data.get("merged")
+    same = merged and merged["run"] == run.run and alike(there, Source(Run("", run.data), run.folder))
+    return merged["missing"] if same else None
+
+
+def _late(path, run):
+    """Return a sentence for each shard that a run which is there already was merged without."""
+    there = read_run(path.parent, path.name).data["merged"]["shards"]
+    late = [source.run.name for source in run.sources if source.run.name not in there]
+    return [f"{name} came when the run was complete, and is left out; a new run has a new run id." for name in late]
+
+
+def _open(storage, folder):
+    return SafeStorage(storage, logging.getLogger(__name__), folder)
+
+
+def _below(storage, path):
+    return path.relative_to(storage.resolve())
+
+
+def _name(file):
+    """Return what a run was saved as, without its number."""
+    stem = file.removesuffix(".json")
+    return stem.partition("_")[2] if NUMBERED.fullmatch(file) else stem
+
+
+def _read(places, run_id):
+    """Return what the files hold, each content once: shards, whole runs, and a line for each that cannot be read.
+
+    Of whole runs, ``[(date, path, folder), ...]``: there may be thousands.
+
+    :param run_id: whose shards to take, and nothing else; None for all.
+    """
+    shards, whole, damaged, seen = [], [], [], set()
+    for path in _files(places):
+        try:
+            digest = sha256(path.read_bytes()).digest()
+            if digest not in seen:
+                seen.add(digest)
+                source = _source(path)
+                if not source.run.data.get("shard"):
+                    whole += [(source.run.when, path, source.folder)] if run_id is None else []
+                elif run_id in (None, source.shard["run"]):
+                    shards.append(source)
+        except DuetError as error:
+            damaged.append(str(error))
+        except OSError as error:
+            damaged.append(f"{path} cannot be read: {error}.")
+    return shards, whole, damaged
+
+
+def _files(places):
+    """Return the paths of the runs in files and folders, in order.
+
+    :raises DuetError: for a place that is not there.
+    """
+    files = []
+    for place in places:
+        if place.is_dir():
+            files += sorted(path for path in place.rglob("*.json") if NUMBERED.fullmatch(path.name))
+        elif place.is_file():
+            files.append(place)
+        else:
+            others = sorted(path.name for path in place.parent.glob("*/") if place.parent.name == FOLDER)
+            there = f" Run ids there: {', '.join(others)}." if others else ""
+            raise DuetError(f"{place}: there is no such file or folder of saved runs.{there}")
+    return dict.fromkeys(path.absolute() for path in files)
+
+
+def _source(path):
+    """Return the :class:`Source` in a file.
+
+    :raises DuetError: where it is none.
+    """
+    run = read_run(path.parent, path.name)
+    shard = run.data.get("shard")
+    if shard and not (RUN_ID.fullmatch(shard["run"]) and 1 <= shard["number"] <= shard["of"] < MOST_SHARDS):
+        raise DuetError(f"{path} is damaged: shard {shard['number']}/{shard['of']} of run {shard['run']!r:.120}.")
+    return Source(run, _folder(path, run.data.get("machine_info") or {}))
+
+
+def _folder(path, machine):
+    """Return the name of the folder that a run belongs into: its own, or what pytest-benchmark would call it."""
+    if PLATFORM.fullmatch(path.parent.name):
+        return path.parent.name
+    name = platform_folder(machine)
+    if not PLATFORM.fullmatch(name):
+        raise DuetError(f"{path} is damaged: it does not say which Python it ran under.")
+    return name

@@ -1,0 +1,124 @@
+"""Who the workers of a session are: the command line becomes slots of this machine, or a list of machines."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+
+from pytest_duet.errors import DuetError
+from pytest_duet.sensors.gpu import visible_gpus
+from pytest_duet.workers.slots import Slot, can_cut, share_out
+
+HERE = "here"  # what this machine is called beside others
+INPUT = "framework-benchmarks"  # what a worker's slot stands under in xdist's workerinput
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a session is spread.
+
+    :param slots: a :class:`Slot` for each worker, all of this machine; empty where each worker is a machine of its own.
+    :param machines: their names, in the order of xdist's specifications; ``("",)`` for this machine alone.
+    """
+
+    slots: tuple
+    machines: tuple
+
+
+def add_options(parser):
+    """Declare the options to pytest."""
+    parser.getgroup("frameworks").addoption(
+        "--cores-per-worker",
+        type=int,
+        metavar="N",
+        help="with -n: the cores that each worker owns (default: an equal share, for workers that own a GPU)",
+    )
+
+
+def is_distributed(config):
+    """Tell whether pytest-xdist is asked to start workers; ``-n`` and ``--tx`` both set it.
+
+    :raises DuetError: where cores are to be shared out, and there are no workers to have them.
+    """
+    asked = config.getoption("dist", "no") != "no"
+    each = config.getoption("cores_per_worker")
+    if each is not None and (each < 1 or not (asked or hasattr(config, "workerinput"))):
+        raise DuetError(f"--cores-per-worker={each}: give 1 or more, and -n, how many workers.")
+    return asked
+
+
+def own_slot(config):
+    """Return whether this is a worker of a distributed session of benchmarks, and its :class:`Slot` if it has one."""
+    given = getattr(config, "workerinput", {}).get(INPUT)
+    if given is None:
+        return False, None
+    return True, Slot.from_dict(given["slot"]) if given["slot"] else None
+
+
+def make_plan(config):
+    """Return the :class:`Plan` of a distributed session.
+
+    :raises DuetError: where what is asked for would measure nothing that can be believed, saying why.
+    """
+    specs, each = specifications(config), config.getoption("cores_per_worker")
+    if config.getoption("dist") == "each":
+        return Plan((), _machines(specs))
+    if not all(spec.popen for spec in specs):
+        raise DuetError(
+            f"--dist={config.getoption('dist')} over several machines: which of them measures what would be chance. "
+            "--dist=each runs everything on each of them."
+        )
+    gpus = [] if config.getoption("device") == "cpu" else visible_gpus()
+    slots = share_out(len(specs), _cores(), each, gpus)
+    threads = config.getoption("threads") or 1
+    if threads > len(slots[0].cores):
+        raise DuetError(f"--threads={threads}: each worker owns {len(slots[0].cores)} cores. Give --cores-per-worker.")
+    return Plan(tuple(slots), ("",))
+
+
+def auto_workers(config):
+    """Return how many workers ``-n auto`` means: one for each GPU, else for each ``--cores-per-worker`` cores."""
+    gpus = [] if config.getoption("device") == "cpu" else visible_gpus()
+    cores, each = _cores(), config.getoption("cores_per_worker")
+    return len(gpus) or next((n for n in range(len(cores), 0, -1) if each and can_cut(n, cores, each)), 1)
+
+
+def specifications(config):
+    """Return execnet's :class:`XSpec` of every worker that ``--tx`` and ``-n`` ask for."""
+    from execnet import XSpec
+    from xdist.workermanage import parse_tx_spec_config
+
+    return list(map(XSpec, parse_tx_spec_config(config)))
+
+
+def host_of(spec):
+    """Return the host of a specification, without the user; None for this machine."""
+    address = spec.ssh or spec.vagrant_ssh or spec.socket
+    return address.split()[-1].rpartition("@")[2] if address else None
+
+
+def _machines(specs):
+    hosts = [host_of(spec) or HERE for spec in specs]
+    names = [file_name(spec.id or host) for spec, host in zip(specs, hosts)]
+    for given in (hosts, [name.casefold() for name in names]):
+        for name in given:
+            if given.count(name) > 1:
+                raise DuetError(
+                    f"--dist=each: {name} is named twice, and two workers on one machine would disturb each other, and "
+                    "overwrite each other's files. Name each machine once, --tx ssh=HOST//id=NAME; to use all GPUs of "
+                    "this machine, -n."
+                )
+    return tuple(names)
+
+
+def file_name(name):
+    """Return a machine's name as it may stand in a file's: letters, digits, and no dot at the beginning."""
+    return re.sub(r"[^A-Za-z0-9_.-]|^\.", "_", name)
+
+
+def _cores():
+    try:
+        return sorted(os.sched_getaffinity(0))
+    except AttributeError:
+        raise DuetError("-n: this system cannot keep a worker to cores of its own (Linux can). Give -n0.") from None

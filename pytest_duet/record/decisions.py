@@ -1,0 +1,103 @@
+"""What people decided about saved runs: a journal that is only ever added to."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from pytest_duet.record.shape import check
+from pytest_duet.record.storage import lock
+
+STATES = {"accept": "accepted", "reject": "rejected"}
+LINE = {"action": str, "runs": [str], "restarts": [str], "when": str, "who": str, "why": str}
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One line of the journal.
+
+    :param action: ``"accept"`` or ``"reject"``.
+    :param runs: names of runs; an accepted change begins with the first of them.
+    :param restarts: benchmarks and metrics, ``"NAME METRIC"``, whose window starts anew with the first run.
+    :param when: ISO 8601, UTC.
+    :param who: whose decision it was.
+    :param why: in words.
+    """
+
+    action: str
+    runs: tuple
+    restarts: tuple = ()
+    when: str = ""
+    who: str = ""
+    why: str = ""
+
+    @property
+    def state(self):
+        return STATES[self.action]
+
+    @property
+    def text(self):
+        return " ".join(filter(None, [f"by {self.who}" if self.who else "", self.when[:10], self.why]))
+
+
+class Journal:
+    """Decisions in a file, a JSON object a line. A damaged line is left out and noted in ``damaged``.
+
+    :param path: the file, which may not exist yet.
+    """
+
+    def __init__(self, path):
+        self.path = path
+        self.damaged = []
+        self.decisions = list(self._read())
+
+    def _read(self):
+        try:
+            lines = self.path.read_bytes().splitlines()
+        except FileNotFoundError:
+            return
+        for number, line in enumerate(lines, start=1):
+            try:
+                found = json.loads(line)
+                check(found, LINE, "the line")
+                decision = Decision(**dict(found, runs=tuple(found["runs"]), restarts=tuple(found["restarts"])))
+                decision.state  # noqa: B018 - an unknown action is damage, too
+                yield decision
+            except (ValueError, TypeError, KeyError, RecursionError):
+                text = line[:80].decode(errors="replace")
+                self.damaged.append(f"{self.path}, line {number}, is no decision: {text!r}.")
+
+    def add(self, action, runs, restarts=(), who="", why=""):
+        """Add a decision and return it; the last one about a run counts."""
+        decision = Decision(action, tuple(runs), tuple(restarts), datetime.now(UTC).isoformat(), who, why)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with lock(self.path.parent), open(self.path, "ab+") as file:
+            if file.tell():
+                file.seek(-1, os.SEEK_END)
+                if file.read() != b"\n":
+                    file.write(b"\n")  # somebody was killed in the middle of a line
+            file.write(json.dumps(vars(decision)).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self.decisions.append(decision)
+        return decision
+
+    def decision(self, run):
+        """Return the last :class:`Decision` about a run; None if there is none."""
+        return next((decision for decision in reversed(self.decisions) if run in decision.runs), None)
+
+    def restarts(self, run):
+        """Return the pairs of benchmark and metric whose window starts with this run."""
+        together = self.together(run)
+        if not together or together[0] != run:
+            return []
+        return [tuple(restart.rsplit(" ", 1)) for restart in self.decision(run).restarts if " " in restart]
+
+    def together(self, run):
+        """Return the runs that were accepted together with this one, itself included, and were not decided on since."""
+        last = self.decision(run)
+        if not last or last.action != "accept":
+            return []
+        return [name for name in last.runs if self.decision(name) is last]

@@ -1,0 +1,90 @@
+"""One host's part of a run: which benchmarks it is, where it is saved, and what it says of itself.
+
+A shard is an ordinary pytest-benchmark file with a field more, ``shard``. It is no run: only ``history merge`` makes
+one of a run's shards, so they stand where no history looks, in a folder of their run's own.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import dataclass
+
+from pytest_duet.atomic import atomic_write
+from pytest_duet.errors import DuetError
+from pytest_duet.record.storage import SafeStorage, as_bytes
+
+FOLDER = "shards"  # below the storage; pytest-benchmark and History look no deeper than one folder
+RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")  # it names a folder and files
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Which part of which run.
+
+    :param run: the run's id, the same for all of its shards.
+    :param number: from 1.
+    :param of: how many there are.
+    """
+
+    run: str
+    number: int
+    of: int
+
+    def __str__(self):
+        return f"{self.number}/{self.of}"
+
+    def share(self, planned):
+        """Return this shard's benchmarks of those of the whole run, a sorted list of names."""
+        return planned[self.number - 1 :: self.of]
+
+
+def read_shard(text, run):
+    """Return the :class:`Shard` that ``--shard`` and ``--run-id`` mean; None where both are None.
+
+    :raises DuetError: for what makes no sense, naming the option.
+    """
+    if text is None and run is None:
+        return None
+    if text is None or run is None:
+        missing, given = ("--shard", "--run-id") if text is None else ("--run-id", "--shard")
+        raise DuetError(f"{given}: give {missing}, too; `history merge` joins the shards that have the same run id.")
+    check_run_id(run)
+    found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text)
+    if not found or not 1 <= int(found[1]) <= int(found[2]):
+        raise DuetError(f"--shard={text}: give K/N, such as 2/4, with K from 1 to N.")
+    return Shard(run, int(found[1]), int(found[2]))
+
+
+def check_run_id(run):
+    """Return nothing if a run id can name a folder.
+
+    :raises DuetError: naming the option, where it cannot.
+    """
+    if not RUN_ID.fullmatch(run):
+        raise DuetError(
+            f"--run-id={run}: give a letter or a digit, then up to 99 letters, digits, dots, dashes and underscores."
+        )
+
+
+class ShardStorage(SafeStorage):
+    """A storage whose runs are read as ever, while this session's shard is saved in its run's own folder.
+
+    There are no numbers to give out, and so no lock to hold, which not every shared file system has: a file is numbered
+    as its shard is, and a shard that was started again writes another one.
+
+    :param storage: the :class:`FileStorage` that it stands for.
+    :param shard: :class:`Shard`.
+    """
+
+    def __init__(self, storage, shard):
+        super().__init__(storage.path, storage.logger, storage.default_machine_id)
+        self.shard = shard
+
+    def save(self, output_json, save):
+        """Write the shard."""
+        folder = self.path / FOLDER / self.shard.run / self.default_machine_id
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{self.shard.number:04}_{save}-{secrets.token_hex(4)}.json"
+        atomic_write(path, as_bytes(output_json))
+        self.logger.info(f"Saved benchmark data in: {path}")

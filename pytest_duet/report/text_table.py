@@ -1,0 +1,41 @@
+"""Tables in a terminal."""
+
+from __future__ import annotations
+
+import io
+
+
+def write_table(terminalreporter, title, headings, lines, right):
+    """Write a table through pytest's terminal reporter; the arguments are those of :func:`as_table`."""
+    text = as_table(headings, lines, right, terminalreporter.hasmarkup)
+    terminalreporter.ensure_newline()
+    terminalreporter.section(title, sep="-")
+    terminalreporter.write(f"{text}\n")
+
+
+def as_table(headings, lines, right, markup=False):
+    """Return a table as text.
+
+    :param headings: of the columns; those in ``right`` have their text on the right.
+    :param lines: a sequence of text for each.
+    :param markup: whether the terminal shows bold letters.
+    """
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in headings:
+        table.add_column(heading, justify="right" if heading in right else "left", no_wrap=True)
+    for line in lines:
+        table.add_row(*line)
+    text = io.StringIO()
+    # As wide as its figures need, like pytest-benchmark's table: a terminal that is narrower wraps, and nothing is cut.
+    console = Console(file=text, width=1_000, force_terminal=markup, highlight=False, markup=False)
+    console.print(table)
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
+
+
+def or_dash(form, value, unit=1):
+    """Return a number in ``unit`` as ``form`` has it, or a dash for None."""
+    return "-" if value is None else form.format(value / unit)

@@ -1,0 +1,174 @@
+"""Samples memory and a GPU's state while a trainer works.
+
+In a thread of pytest's process, so that the trainer's own is left alone.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+
+from pytest_duet.sensors.gpu_holders import Holders
+from pytest_duet.sensors.memory import id_in_proc, rss_bytes
+
+INTERVAL_SECONDS = 0.1
+GPU_SOURCES = ("nvml_process", "nvml_device_delta")  # the one that says most about a worker first
+
+
+@dataclass(frozen=True)
+class Window:
+    """What was seen between two looks. Each memory source has its highest sample and their mean, in bytes.
+
+    The GPU's clock, in MHz, likewise. A source without a sample is ``(None, None)``.
+
+    :param throttle_reasons: why the GPU clocked down, by NVML's names; None where nobody could tell.
+    :param hidden: why NVML did not tell what it books on the process, in words, at the last sample.
+    :param gpu_others: ids of other processes that computed on the GPU; None where NVML refuses to list any.
+    :param gpu_energy_joules: what the GPU took between the looks, idle power included; None where it does not count.
+    :param seconds: between the readings of that counter, or between the looks.
+    """
+
+    rss: tuple
+    nvml_process: tuple
+    nvml_device_delta: tuple
+    throttle_reasons: frozenset | None
+    clock_mhz: tuple
+    hidden: str | None = None
+    gpu_others: frozenset | None = None
+    gpu_energy_joules: float | None = None
+    seconds: float | None = None
+
+
+def memory_source(windows, on_gpu):
+    """Return the source of what a trainer holds: the first that every one of its windows has; None without samples.
+
+    On a GPU: NVML's for the process, else the device's delta, else the host's RSS; on a CPU the last alone. Windows of
+    different sources must not be mixed.
+    """
+    for source in (*(GPU_SOURCES if on_gpu else ()), "host_rss"):
+        if all(samples_of(window, source)[0] is not None for window in windows):
+            return source
+    return None
+
+
+def samples_of(window, source):
+    """Return a window's highest sample and their mean, of a source that :func:`memory_source` gave."""
+    return window.rss if source == "host_rss" else getattr(window, source)
+
+
+class MemorySampler:
+    """Reads one process's memory every ``interval_seconds``, on the host and, where there is one, on a GPU.
+
+    Create it before the worker starts: the GPU's memory in use then is what its delta is counted from. Use it as a
+    context manager around the work.
+
+    :param gpu: a :class:`pytest_duet.sensors.gpu.Gpu`, or None.
+    :param interval_seconds: between two samples; 0 takes none at all.
+    :param idle_watts: what the GPU draws while nobody uses it, :func:`pytest_duet.sensors.energy.idle_watts`.
+    :param now: the clock that energy is counted by, in seconds.
+    """
+
+    def __init__(self, gpu=None, interval_seconds=INTERVAL_SECONDS, idle_watts=None, now=time.monotonic):
+        self.gpu = gpu
+        self.interval_seconds = interval_seconds
+        self.idle_watts = idle_watts
+        self._now = now
+        self._holders = Holders(gpu) if gpu else None
+        self.foreign_gpu_processes = self._holders.before if gpu else None
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._thread = None
+        self._counted = None, now()
+        self._clear()
+
+    def watch(self, pid):
+        """Start sampling process ``pid``; returns the sampler, to be used as a context manager."""
+        self._pid, self._proc_pid = pid, id_in_proc(pid)
+        self._stop.clear()
+        if self.interval_seconds:
+            self._thread = threading.Thread(target=self._run, name="memory-sampler", daemon=True)
+            self._thread.start()
+        return self
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def look(self):
+        """Return the :class:`Window` since the last look, with one sample taken now, and begin the next."""
+        energy = self._read_energy()  # before the sample, which takes its time and is no part of the work
+        if self.interval_seconds:
+            self._sample()
+        with self._lock:
+            window = Window(
+                rss=_summary(self._rss),
+                nvml_process=_summary(self._nvml_process),
+                nvml_device_delta=_summary(self._nvml_device_delta),
+                throttle_reasons=self._throttle_reasons,
+                clock_mhz=_summary(self._clock),
+                hidden=self._hidden,
+                gpu_others=self._gpu_others,
+                gpu_energy_joules=_difference(self._counted[0], energy[0]),
+                seconds=energy[1] - self._counted[1],
+            )
+            self._clear()
+        self._counted = self._read_energy()
+        return window
+
+    def held(self, pid):
+        """Return what a worker holds of the GPU now, as :class:`pytest_duet.sensors.gpu_holders.Held`."""
+        return self._holders.look(pid)
+
+    def _read_energy(self):
+        """Return the GPU's counter and the time; no counter where nothing is to be read."""
+        joules = self.gpu.energy_joules() if self.gpu and self.interval_seconds else None
+        return joules, self._now()
+
+    def _run(self):
+        while not self._stop.wait(self.interval_seconds):
+            self._sample()
+
+    def _sample(self):
+        rss = rss_bytes(self._proc_pid)
+        held = reasons = clock = None
+        if self.gpu:
+            held = self._holders.look(self._pid)
+            reasons, clock = self.gpu.throttle_reasons(), self.gpu.clock_mhz()
+        with self._lock:
+            _append(self._rss, rss)
+            _append(self._clock, clock)
+            if held is not None:
+                _append(self._nvml_process, held.process_bytes)
+                _append(self._nvml_device_delta, held.device_delta_bytes)
+                self._hidden = held.hidden
+                self._gpu_others = _union(self._gpu_others, held.others)
+            self._throttle_reasons = _union(self._throttle_reasons, reasons)
+
+    def _clear(self):
+        self._rss, self._nvml_process, self._nvml_device_delta, self._clock = [], [], [], []
+        self._throttle_reasons = self._hidden = self._gpu_others = None
+
+
+def _append(samples, value):
+    if value is not None:
+        samples.append(value)
+
+
+def _summary(samples):
+    return (max(samples), sum(samples) / len(samples)) if samples else (None, None)
+
+
+def _union(known, found):
+    """Return both sets as one; None stands for what nobody could tell."""
+    return known if found is None else (known or frozenset()).union(found)
+
+
+def _difference(before, after):
+    """Return by how much a counter rose; None where it was not read, or was reset meanwhile."""
+    return None if before is None or after is None or after < before else after - before

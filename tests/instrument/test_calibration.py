@@ -1,0 +1,230 @@
+"""What a calibration says of a machine is so: its variation, its false alarms, and what the gate would catch there."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from made_up import at_least, row
+from support import ROOT, TRAINERS
+
+from pytest_duet.judge import by_history, by_pairs, calibration
+from pytest_duet.judge.calibration import CellCalibration, by_history_sessions, by_pairs_sessions, cautions
+from pytest_duet.judge.verdict import Cell, Verdict
+from pytest_duet.record.lookback import Lookback
+from pytest_duet.record.metrics import METRICS
+
+FRAMEWORKS = ("jax", "keras", "torch")
+WINDOW, TRIALS, MAX_TRIALS = 20, 5, 16
+HISTORY = {name: metric.history for name, metric in METRICS.items()}
+AGAINST = {name: metric.against for name, metric in METRICS.items()}
+UNITS = {"epoch_seconds": 10.0, "peak_memory_bytes": 1e9, "first_epoch_seconds": 10.0}
+
+
+def session(rng, within, between=0.0, trials=TRIALS, slower=1.0, pairs=False):
+    """Return one session's rows, ``{framework: row}``.
+
+    :param slower: what torch's epochs are slower by.
+    """
+
+    def side(factor):
+        run = between * rng.standard_normal()
+        return {
+            metric: list(unit * (factor if metric == "epoch_seconds" else 1) * np.exp(run + noise))
+            for (metric, unit), noise in zip(UNITS.items(), within * rng.standard_normal((3, trials)))
+        }
+
+    return {
+        name: row(name, side(slower if name == "torch" else 1.0), side(1.0) if pairs else None) for name in FRAMEWORKS
+    }
+
+
+def by_metric(cells, framework="torch"):
+    return {cell.metric: cell for cell in cells if cell.benchmark == framework}
+
+
+# Against history
+
+
+def test_the_variation_from_session_to_session_is_recovered():
+    rng = np.random.default_rng(4)
+    found = by_history_sessions([session(rng, 0.02, 0.03) for _ in range(60)], lambda name: HISTORY, WINDOW)
+    assert len(found) == len(FRAMEWORKS) * len(METRICS)
+    for cell in found:
+        assert cell.variation == pytest.approx((0.03**2 + 0.02**2 / TRIALS) ** 0.5, rel=0.3)
+        assert cell.smallest_slowdown == pytest.approx(
+            (1 + cell.resolves) * HISTORY[cell.metric].ratio(UNITS[cell.metric]) - 1, rel=0.02
+        )
+
+
+def test_unchanged_sessions_give_no_false_alarm_and_a_slow_one_does():
+    rng = np.random.default_rng(4)
+    quiet = [session(rng, 0.005) for _ in range(9)]
+    alarms = {cell.false_alarms for cell in by_history_sessions(quiet, lambda name: HISTORY, WINDOW)}
+    assert alarms == {0}
+    found = by_history_sessions([*quiet, session(rng, 0.005, slower=1.3)], lambda name: HISTORY, WINDOW)
+    assert by_metric(found)["epoch_seconds"].false_alarms == 1
+    assert sum(cell.false_alarms for cell in found) == 1
+
+
+@pytest.mark.parametrize("between", [0.0, 0.02], ids=["runs alike", "runs differ"])
+def test_against_history_the_smallest_slowdown_is_caught_in_about_95_percent_of_sessions(between):
+    """By full windows, over several calibrations of 60 sessions: fewer know the machine less well."""
+    rng = np.random.default_rng(4)
+    caught, sessions = 0, 400
+    for number in range(sessions):
+        if number % 100 == 0:
+            known = by_history_sessions([session(rng, 0.02, between) for _ in range(60)], lambda name: HISTORY, WINDOW)
+            smallest = by_metric(known)["epoch_seconds"].smallest_slowdown
+        back = Lookback(dict.fromkeys(FRAMEWORKS))
+        window = [session(rng, 0.02, between) for _ in range(WINDOW)]
+        back.windows = {name: [run[name] for run in window] for name in FRAMEWORKS}
+        today = session(rng, 0.02, between, slower=1 + smallest)
+        cells = by_history.judge_session(today, lambda name: HISTORY, back, 8)
+        caught += by_metric(cells)["epoch_seconds"].verdict is Verdict.REGRESSED
+    print(
+        f"against history, runs differ by {between}: {smallest:.1%} slower, caught in {caught} of {sessions} sessions"
+    )
+    assert at_least(caught, sessions, 0.94)
+    assert caught < sessions, "or a smaller one would be"
+
+
+# Against another environment
+
+
+def test_the_variation_from_trial_to_trial_is_recovered():
+    rng = np.random.default_rng(4)
+    found = by_pairs_sessions(
+        [session(rng, 0.02, trials=16, pairs=True) for _ in range(20)], lambda name: AGAINST, MAX_TRIALS
+    )
+    assert len(found) == len(FRAMEWORKS) * len(METRICS)
+    assert all(cell.variation == pytest.approx(0.02 * 2**0.5, rel=0.2) for cell in found)
+    assert {cell.false_alarms for cell in found} == {0}
+
+
+def test_of_pairs_a_slow_session_is_a_false_alarm_too():
+    rng = np.random.default_rng(4)
+    sessions = [session(rng, 0.005, trials=16, pairs=True, slower=1 + 0.3 * (number == 2)) for number in range(5)]
+    found = by_pairs_sessions(sessions, lambda name: AGAINST, MAX_TRIALS)
+    assert by_metric(found)["epoch_seconds"].false_alarms == 1
+    assert sum(cell.false_alarms for cell in found) == 1
+
+
+def test_against_another_environment_the_smallest_slowdown_is_caught_in_95_percent_of_sessions():
+    rng = np.random.default_rng(4)
+    known = by_pairs_sessions(
+        [session(rng, 0.02, trials=16, pairs=True) for _ in range(60)], lambda name: AGAINST, MAX_TRIALS
+    )
+    smallest = by_metric(known)["epoch_seconds"].smallest_slowdown
+    caught, sessions = 0, 1_000
+    for _ in range(sessions):
+        today = session(rng, 0.02, trials=16, pairs=True, slower=1 + smallest)
+        cells = by_pairs.judge_session(today, lambda name: AGAINST, MAX_TRIALS, len(FRAMEWORKS))
+        caught += by_metric(cells)["epoch_seconds"].verdict is Verdict.REGRESSED
+    print(f"pairs: {smallest:.1%} slower, caught in {caught} of {sessions} sessions")
+    assert at_least(caught, sessions, 0.95)
+    assert caught < sessions, "or a smaller one would be"
+
+
+def test_too_few_trials_for_any_answer_are_not_calibrated():
+    rng = np.random.default_rng(4)
+    sessions = [session(rng, 0.02, trials=4, pairs=True) for _ in range(5)]
+    assert by_pairs_sessions(sessions, lambda name: AGAINST, max_trials=4) == []
+
+
+# Kept, and what the gate says by it
+
+MACHINE = {"cpu": "any", "cores": 2}
+KNOWN = CellCalibration("torch", "epoch_seconds", 0.02, 0, 0.04, 0.09)
+
+
+def test_a_calibration_is_kept_for_its_machine_and_its_way_of_judging(tmp_path):
+    where = calibration.save(tmp_path, MACHINE, "history", [KNOWN], sessions=10)
+    assert json.loads(where.read_text())["sessions"] == 10
+    assert calibration.load(tmp_path, MACHINE, "history") == {("torch", "epoch_seconds"): KNOWN}
+    assert calibration.load(tmp_path, MACHINE, "against") == {}
+    assert calibration.load(tmp_path, dict(MACHINE, cores=4), "history") == {}
+
+
+def test_a_later_one_replaces_it(tmp_path):
+    calibration.save(tmp_path, MACHINE, "history", [KNOWN])
+    calibration.save(tmp_path, MACHINE, "history", [])
+    assert calibration.load(tmp_path, MACHINE, "history") == {}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        b"",
+        b"\xff\xfe",
+        b"[]",
+        b"null",
+        b'{"cells": null}',
+        b'{"cells": ["a"]}',
+        b'{"cells": [{"metric": 1}]}',
+        b'{"schema": 99, "cells": []}',
+    ],
+)
+def test_a_damaged_file_is_as_good_as_none(tmp_path, damage):
+    where = calibration.save(tmp_path, MACHINE, "history", [KNOWN])
+    whole = where.read_bytes()
+    for content in (damage, whole[: len(whole) // 2]):
+        where.write_bytes(content)
+        assert calibration.load(tmp_path, MACHINE, "history") == {}
+
+
+def test_only_a_margin_below_what_the_machine_resolves_is_cautioned_about():
+    cells = [
+        Cell("torch", "torch", "epoch_seconds", Verdict.INCONCLUSIVE, margin=margin) for margin in (1.03, 1.05, None)
+    ]
+    cells += [Cell("jax", "jax", "epoch_seconds", Verdict.INCONCLUSIVE, margin=1.001)]  # of which nothing is known
+    (found,) = cautions(cells, {("torch", "epoch_seconds"): KNOWN})
+    assert found.startswith(
+        "torch, epoch time: the margin, 3.0%, is below what this machine resolves, 4.0%: only slowdowns beyond 7.1% are"
+    )
+    assert cautions(cells, {}) == []
+
+
+# The command
+
+
+def calibrate(tmp_path, *arguments, sessions=3):
+    line = [sys.executable, "-m", "benchmarks", "calibrate", f"--sessions={sessions}", f"--storage={tmp_path}/storage"]
+    line += ["--", "--dataset=synthetic", "--layer-sizes=784,32,10", f"--framework-path={TRAINERS}", "--trials=2"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    environment |= {"FRAMEWORK_BENCHMARKS_CACHE": str(tmp_path / "cache")}
+    line += ["--epochs=2", "--max-foreign-cores=99", *arguments]
+    return subprocess.run(line, cwd=ROOT, env=environment, text=True, capture_output=True, timeout=300)
+
+
+def test_the_command_runs_the_sessions_and_keeps_what_they_show(tmp_path):
+    done = calibrate(tmp_path, "--frameworks=honest")
+    (where,) = tmp_path.glob("storage/gate/calibration/*-history.json")
+    kept = json.loads(where.read_text())
+    alarms = sum(cell["false_alarms"] for cell in kept["cells"])
+    assert done.returncode == (1 if alarms else 0), done.stdout + done.stderr
+    assert kept["sessions"] == 3
+    assert {cell["metric"] for cell in kept["cells"]} == set(METRICS)
+    assert "session 3 of 3: 1 benchmarks" in done.stdout
+    assert f"wrote {where}" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("frameworks", "why"),
+    [("wrong-rate", "A session saved nothing"), ("honest,wrong-rate", "A session failed, and only sound ones")],
+)
+def test_sessions_that_fail_are_no_calibration(tmp_path, frameworks, why):
+    done = calibrate(tmp_path, f"--frameworks={frameworks}")
+    assert done.returncode == 2
+    assert done.stderr.startswith(why), done.stderr
+    assert "wrong-rate: parity fails" in done.stderr
+    assert not list(tmp_path.glob("storage/gate/calibration/*"))
+
+
+def test_too_few_sessions_are_refused(tmp_path):
+    done = calibrate(tmp_path, "--frameworks=honest", sessions=2)
+    assert done.returncode == 2
+    assert "--sessions=2: give 3 or more." in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,234 @@
+"""Energy: a GPU's counter less its idle power, exactly; and None wherever nobody can tell."""
+
+import math
+import os
+from types import SimpleNamespace
+
+import pytest
+from fake_nvml import FakeNvml
+
+from benchmarks.proof.parity import Errors
+from benchmarks.summary import summarize
+from pytest_duet.sensors.energy import idle_watts
+from pytest_duet.sensors.gpu import Gpu
+from pytest_duet.sensors.sampler import MemorySampler
+from pytest_duet.trials.recorder import Training
+
+IDLE = 50.0
+BUSY = 300.0
+WORKER = 2**22 + 1  # Linux gives no process such a number
+LIST = "nvmlDeviceGetComputeRunningProcesses"
+COUNTER, POWER = "nvmlDeviceGetTotalEnergyConsumption", "nvmlDeviceGetPowerUsage"
+
+
+class Card:
+    """A GPU whose counter follows its power exactly, in steps of ``step`` seconds, by a clock that tests move."""
+
+    def __init__(self, step=0.0, watts=IDLE, begin=0.0, **state):
+        self.time, self.joules, self.watts, self.step = begin, 0.0, watts, step
+        self.shown = 0.0
+        self.nvml = FakeNvml(
+            millijoules=lambda: 1000 * self.shown, milliwatts=lambda: 1000 * self.power(self.time), **state
+        )
+        self.gpu = Gpu(self.nvml, "handle")
+
+    def power(self, time):
+        return self.watts(time) if callable(self.watts) else self.watts
+
+    def now(self):
+        return self.time
+
+    def sleep(self, seconds, grain=0.001):
+        for _ in range(max(1, round(seconds / grain))):
+            before = self.time
+            self.joules += self.power(self.time) * grain
+            self.time += grain
+            if not self.step or math.floor(before / self.step) != math.floor(self.time / self.step):
+                self.shown = self.joules
+
+    def sampler(self, idle=IDLE):
+        return MemorySampler(self.gpu, interval_seconds=1000, idle_watts=idle, now=self.now)
+
+
+class Worker:
+    """Answers as a worker does, whose epochs take these seconds of the card's clock."""
+
+    pid = WORKER
+
+    def __init__(self, card, *seconds, device="gpu:Fake", aside=0.0):
+        self.aside = aside  # seconds of each call that are no training
+        self.card, self.seconds, self.device = card, list(seconds), device
+        self.meanwhile = lambda: None
+
+    def call(self, call, epoch=None, **_):
+        memory = {"host_peak_rss_bytes": 1, "allocator_peak_bytes": None, "allocator_reserved_bytes": None}
+        if call == "build":
+            return {"device": self.device, "memory": memory, "import_seconds": 1, "build_seconds": 1}
+        if call == "examine":
+            self.card.sleep(3)  # between the epochs, and nobody's
+            return {"accuracy": 0.5, "update": []}
+        self.card.watts = BUSY
+        self.card.sleep(self.seconds[epoch - 1])
+        self.card.watts = IDLE
+        if self.aside:
+            self.card.sleep(self.aside)
+        self.meanwhile()
+        timed = {"seconds": self.seconds[epoch - 1], "images": 10, "loss": 1.0, "lag_seconds": 0, "memory": memory}
+        return {**timed, "cpu_seconds": 1, "call_cpu_seconds": 1, "involuntary_switches": 0}
+
+
+def train(card, *seconds, idle=IDLE, device="gpu:Fake", meanwhile=lambda: None, aside=0.0):
+    """Return the trial of some epochs on a card."""
+    worker = Worker(card, *seconds, device=device, aside=aside)
+    worker.meanwhile = meanwhile
+    runner = SimpleNamespace(build_arguments=dict, max_foreign_cores=1e9, slot=None)
+    with card.sampler(idle).watch(WORKER) as sampler:
+        training = Training(runner, worker, sampler)
+        for number in range(1, len(seconds) + 1):
+            training.train_epoch(number)
+    return training.trial()
+
+
+@pytest.mark.parametrize("begin", [0.0, 0.03, 0.099])
+def test_idle_power_is_exact_though_the_counter_is_coarse(begin):
+    """It is taken between two steps of the counter: between any two moments it would miss by up to a tenth here."""
+    card = Card(step=0.1, begin=begin)
+    assert idle_watts(card.gpu, card.now, card.sleep) == pytest.approx(IDLE, rel=0.005)
+
+
+def test_a_card_that_was_just_busy_is_waited_for():
+    card = Card(step=0.1, watts=lambda time: IDLE + 250 * math.exp(-time / 1.5))
+    found = idle_watts(card.gpu, card.now, card.sleep)
+    assert found == pytest.approx(IDLE, rel=0.06)
+    assert card.time > 5
+
+
+def test_a_card_that_never_settles_is_given_up_on():
+    card = Card(watts=lambda time: 1000 - 30 * time)
+    assert 600 < idle_watts(card.gpu, card.now, card.sleep) < 800
+    assert card.time < 12
+
+
+@pytest.mark.parametrize("counter", [{"refuses": (COUNTER,)}, {"step": 1e9}])
+def test_idle_power_without_a_counter_that_moves_is_the_mean_of_readings(counter):
+    card = Card(watts=lambda time: IDLE + math.cos(2 * math.pi * time), **counter)
+    assert idle_watts(card.gpu, card.now, card.sleep) == pytest.approx(IDLE, rel=0.005)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"refuses": (COUNTER, POWER)},
+        {"cut": True},
+        {"processes": {4242: 1}},
+        {"processes": {4242: None}},
+        {"refuses": (LIST,)},
+        {"percent": 3},  # and nobody is listed: whoever it is, is in another container
+    ],
+)
+def test_idle_power_that_nobody_can_tell_is_none(state):
+    card = Card(**state)
+    assert idle_watts(card.gpu, card.now, card.sleep) is None
+
+
+def test_own_process_may_hold_an_idle_gpu_and_no_gpu_has_no_idle_power():
+    card = Card(processes={os.getpid(): 1}, percent=3)
+    assert idle_watts(card.gpu, card.now, card.sleep) == pytest.approx(IDLE, rel=1e-3)
+    assert idle_watts(None) is None
+
+
+def test_energy_of_an_epoch_is_the_counter_s_less_the_idle_power():
+    trial = train(Card(), 2.0, 1.0, 3.0)
+    assert [epoch.gpu_energy_joules for epoch in trial.epochs] == pytest.approx([500, 250, 750])
+    assert [epoch.gpu_energy_window_seconds for epoch in trial.epochs] == pytest.approx([2, 1, 3])
+    assert trial.gpu_energy_joules == pytest.approx(500), "the steady epochs' mean, without what was between them"
+    assert trial.gpu_idle_watts == IDLE
+
+
+def test_energy_is_told_where_at_least_half_of_the_time_is_training():
+    trial = train(Card(), 0.1, 1.0, 2.0, aside=0.9)
+    energies = [epoch.gpu_energy_joules for epoch in trial.epochs]
+    assert energies == [None, pytest.approx(250, rel=1e-3), pytest.approx(500, rel=1e-3)]
+    assert trial.epochs[0].gpu_energy_window_seconds == pytest.approx(1.0), "why there is none"
+    assert trial.gpu_energy_joules == pytest.approx(375, rel=1e-3)
+
+
+def test_of_short_epochs_no_energy_is_told_of_their_sum_either():
+    assert train(Card(), 9.0, 0.4, 0.4, aside=0.5).gpu_energy_joules is None
+
+
+def test_a_counter_that_does_not_move_within_an_epoch_may_within_all():
+    """Nine short epochs and one step of the counter among them: its whole energy is theirs."""
+    card = Card(step=1e9)
+    passed = []
+
+    def meanwhile():
+        passed.append(card.time)
+        card.shown += 120 if len(passed) == 6 else 0
+
+    trial = train(card, *[0.04] * 10, meanwhile=meanwhile)
+    energies = [epoch.gpu_energy_joules for epoch in trial.epochs]
+    assert energies[:5] + energies[6:] == [None] * 9, "never 0"
+    assert energies[5] == pytest.approx(120 - IDLE * 0.04)
+    assert trial.gpu_energy_joules == pytest.approx((120 - IDLE * 9 * 0.04) / 9)
+    assert all(epoch.gpu_energy_window_seconds == pytest.approx(0.04) for epoch in trial.epochs)
+
+
+@pytest.mark.parametrize(
+    ("state", "how"),
+    [
+        ({"refuses": (COUNTER,)}, {}),
+        ({"step": 1e9}, {}),
+        ({"cut": True}, {}),
+        ({}, {"idle": None}),
+        ({"processes": {4242: 1}}, {}),
+        ({"refuses": (LIST,)}, {}),
+        ({}, {"aside": 1.1}),
+        ({}, {"device": "cpu"}),
+    ],
+)
+def test_energy_that_nobody_can_tell_is_none(state, how):
+    trial = train(Card(**state), 1.0, 1.0, **how)
+    assert [epoch.gpu_energy_joules for epoch in trial.epochs] == [None, None]
+    assert trial.gpu_energy_joules is None
+
+
+def test_a_process_that_comes_to_the_gpu_while_an_epoch_is_trained_voids_its_energy():
+    card = Card()
+    epochs = []
+
+    def meanwhile():
+        epochs.append(len(epochs) + 1)
+        visitor = {4242: 1} if epochs[-1] == 3 else {}
+        card.nvml.processes = {WORKER: 100, **visitor}
+
+    trial = train(card, 1.0, 1.0, 1.0, 1.0, meanwhile=meanwhile)
+    found = [epoch.gpu_energy_joules for epoch in trial.epochs]
+    assert found == [pytest.approx(250), pytest.approx(250), None, pytest.approx(250)]
+    assert trial.gpu_energy_joules is None
+
+
+def test_a_counter_that_starts_anew_tells_nothing():
+    card = Card()
+    trial = train(card, 1.0, 1.0, meanwhile=lambda: setattr(card, "shown", card.shown - 1000))
+    assert trial.epochs[0].gpu_energy_joules is None
+
+
+def test_no_samples_read_no_counter():
+    card = Card()
+    sampler = MemorySampler(card.gpu, 0, IDLE, card.now)
+    with sampler.watch(WORKER):
+        card.sleep(1)
+        assert sampler.look().gpu_energy_joules is None
+
+
+def test_a_row_holds_the_median_of_its_trials():
+    trials = [train(Card(), 1.0, seconds) for seconds in (1.0, 2.0, 9.0)] + [train(Card(cut=True), 1.0, 5.0)]
+    limit = {"flops_per_second": None, "copy_bytes_per_second": None}
+    floor = {"context_floor_bytes": 7, "context_floor_source": "nvml_process"}
+    row = summarize(trials, [Errors(0, 0, 0)] * 4, 1, 1, True, 1, 1, limit, floor)
+    assert row["gpu_energy_joules"] == pytest.approx(500, rel=1e-4), "of those that are known"
+    assert row["gpu_idle_watts"] == IDLE
+    assert row["memory"]["context_floor_bytes"] == 7
+    cut = summarize(trials[3:], [Errors(0, 0, 0)], 1, 1, True, 1, 1, limit, floor)
+    assert cut["gpu_energy_joules"] is None

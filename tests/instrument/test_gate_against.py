@@ -1,0 +1,257 @@
+"""The gate against another environment: two live sides that take turns."""
+
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy
+import pytest
+from support import ROOT, TRAINERS
+
+from benchmarks.frameworks import entries_of_file
+from benchmarks.workload.spec import Workload
+from pytest_duet.errors import DuetError
+from pytest_duet.sensors.sampler import MemorySampler
+from pytest_duet.trials import pairs
+from pytest_duet.trials.other_side import Other, open_other
+from pytest_duet.trials.pairs import cut_into_turns, run_pair
+from pytest_duet.trials.runner import Runner
+
+SHORT = ("--epochs=4", "--max-trials=7")  # with one benchmark, an answer takes seven
+
+
+@pytest.fixture
+def other(tmp_path):
+    """Another environment, which has NumPy only through the environment variables returned with it."""
+    venv.create(tmp_path / "other", symlinks=True)
+    site_packages = str(Path(numpy.__file__).parents[1])
+    return str(tmp_path / "other"), {"PYTHONPATH": site_packages}
+
+
+@pytest.fixture
+def runner():
+    (honest,) = [entry for entry in entries_of_file(TRAINERS) if entry.name == "honest"]
+    return Runner(honest, Workload(dataset="synthetic", layer_sizes=(784, 32, 10), epochs=4))
+
+
+def test_the_same_code_is_not_slower_than_itself(suite):
+    """By far, that is: nothing is asserted of times here."""
+    margins = [f"--gate-margin={metric}=10000%" for metric in ("epoch_seconds", "first_epoch_seconds")]
+    run = suite("--against=self", *SHORT, *margins)
+    assert run.exit_code == 0, run.output
+    (benchmark,) = run.json["benchmarks"]
+    assert benchmark["name"].startswith("test_training_against[honest")
+    row = benchmark["extra_info"]
+    assert row["against"]["name"] == "self"
+    assert len(row["trials"]) == len(row["against"]["trials"]) == len(row["against"]["epoch_ratios"]) == 7
+    verdicts = {cell["metric"]: cell["verdict"] for cell in run.json["gate"]["cells"]}
+    assert verdicts["accuracy"] == verdicts["peak_memory_bytes"] == "clean"
+    assert "regressed" not in verdicts.values()
+    assert run.json["gate"]["max_trials"] == 7
+
+
+def test_a_slower_side_is_an_ordinary_failed_test(suite, other):
+    directory, environment = other
+    run = suite(f"--against={directory}", *SHORT, frameworks="slow-here", environment=environment)
+    assert run.exit_code == 1, run.output
+    ((outcome, message),) = [case for name, case in run.cases.items() if ".epoch_seconds[" in name]
+    assert outcome == "failure"
+    for part in ("slow-here, epoch time: regressed", "was", "is", "new/old lies between", "7 trials", "--gate-margin"):
+        assert part in message
+    assert "Traceback" not in run.output and "gate.py" not in run.output
+
+
+@pytest.mark.parametrize("trainer", ["wrong-here", "wrong-there"])
+def test_a_side_that_trains_something_else_makes_every_verdict_void(suite, other, trainer):
+    directory, environment = other
+    run = suite(f"--against={directory}", *SHORT, frameworks=trainer, environment=environment)
+    assert run.exit_code == 1
+    assert "parity fails" in run.output
+    side = f"{directory}'s {trainer}:" if trainer == "wrong-there" else f"{trainer}:"
+    assert side in run.output
+    assert f"gate: {4} void" in run.output
+
+
+def test_a_framework_that_the_other_side_lacks_is_skipped(suite, other):
+    directory, environment = other
+    run = suite(f"--against={directory}", *SHORT, frameworks="wants-a-module", environment=environment)
+    assert run.exit_code == 0
+    assert "no_such_module not installed" in run.output
+    assert "gate: 4 no baseline" in run.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--against=nowhere"], "there is no interpreter"),
+        (["--against=git:no-such-revision"], "no-such-revision"),
+        (["--against=self", "--gate"], "choose one"),
+        (["--against=self", "--epochs=2"], "give 3 or more"),
+        (["--against=self", "--isolation=none"], "two processes"),
+        (["--gate", "--gate-margin=speed=5%"], "'speed' is none of"),
+        (["--gate", "--gate-margin=epoch_seconds=5"], "'5' is no margin"),
+        (["--gate", "--gate-json=no/such/folder/gate.json"], "there is no folder"),
+    ],
+)
+def test_nonsense_is_told_in_one_line(suite, arguments, message):
+    run = suite(*arguments)
+    assert run.exit_code != 0
+    assert message in run.output
+    assert "Traceback" not in run.output
+
+
+def test_too_few_trials_for_an_answer_are_said(suite):
+    run = suite("--against=self", "--epochs=3", "--max-trials=1")
+    assert "--max-trials=1 are too few for an answer" in run.output
+    assert run.exit_code == 0, "inconclusive only warns"
+    run = suite("--against=self", "--epochs=3", "--max-trials=1", "--gate-inconclusive=fail")
+    assert run.exit_code == 1
+
+
+def test_another_revision_is_checked_out_and_goes_again():
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout")
+    with open_other("git:HEAD") as other:
+        tree = Path(other.root)
+        assert (tree / "benchmarks" / "measure" / "worker.py").is_file()
+        listed = subprocess.run(["git", "-C", str(ROOT), "worktree", "list"], text=True, capture_output=True).stdout
+        assert str(tree) in listed
+    assert not tree.exists()
+    listed = subprocess.run(["git", "-C", str(ROOT), "worktree", "list"], text=True, capture_output=True).stdout
+    assert str(tree) not in listed
+
+
+@pytest.fixture
+def older(tmp_path):
+    """Returns the suite's code in another folder, changed by replacing a text in a file."""
+
+    def change(file, old, new):
+        for folder in ("benchmarks", "pytest_duet", "tests"):
+            shutil.copytree(ROOT / folder, tmp_path / folder)
+        path = tmp_path / file
+        assert old in path.read_text()
+        path.write_text(path.read_text().replace(old, new))
+        return Other("git:older", root=str(tmp_path))
+
+    return change
+
+
+def test_the_other_revisions_own_code_is_run(runner, older):
+    other = older("benchmarks/host.py", '"scheduling": scheduling_policy()', '"scheduling": "of another revision"')
+    found = []
+    for side in (runner, other.runner(runner)):
+        with side.worker() as worker:
+            found.append(worker.call("build", **side.build_arguments())["scheduling"] == "of another revision")
+    assert found == [False, True]
+
+
+def test_a_trainers_file_inside_the_repository_is_the_other_revisions_too(runner):
+    entry = Other("git:older", root="/elsewhere").runner(runner).entry
+    assert entry.location == f"/elsewhere/{TRAINERS.relative_to(ROOT)}:Honest"
+
+
+def test_a_trainers_file_outside_the_repository_is_the_same_on_both_sides_so_it_is_refused(runner, tmp_path):
+    entry = replace(runner.entry, location=f"{tmp_path}/mine.py:Mine")
+    with pytest.raises(DuetError, match="not part of the suite's repository"):
+        Other("git:older", root="/elsewhere").runner(replace(runner, entry=entry))
+
+
+def test_a_revision_that_cannot_take_turns_is_named(runner, older):
+    other = older("benchmarks/host.py", '"parts": True,', "")
+    with pytest.raises(DuetError, match="other revision's suite cannot take turns"):
+        run_pair(runner, other.runner(runner), 1, MemorySampler, [(0, None)])
+
+
+def test_a_pair_trains_the_same_epochs_whole_and_in_turns(runner):
+    parts = [(0, 3), (3, 6), (6, None)]
+    pair = run_pair(runner, runner, 1, MemorySampler, parts)
+    whole = runner.run(1, MemorySampler)
+    for side in (pair.new, pair.old):
+        assert [epoch.epoch for epoch in side.epochs] == [1, 3, 4]
+        assert side.epochs[-1].accuracy == whole.epochs[-1].accuracy
+        assert side.epochs[-1].update == whole.epochs[-1].update, "all steps, each once, in their order"
+        assert side.epochs[-1].loss == pytest.approx(whole.epochs[-1].loss, rel=1e-6)
+    assert len(pair.turns) == 2 * len(parts)
+    assert sum(new for new, _ in pair.turns) == pytest.approx(sum(epoch.seconds for epoch in pair.new.rounds))
+
+
+def test_sides_start_in_turn_and_neither_always_comes_first(runner, monkeypatch):
+    events = []
+
+    class Side:
+        def __init__(self, runner):
+            self.name = runner.environment
+
+        def train_part(self, epoch, first, stop):
+            events.append(self.name)
+            return 1.0
+
+        def end_epoch(self, epoch, examine):
+            pass
+
+        def trial(self):
+            return None
+
+    class Worker:
+        pid = os.getpid()
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+    def warmed(runner, worker, samples, parts):
+        events.append(f"{runner.environment} is warm")
+        return Side(runner)
+
+    monkeypatch.setattr(pairs, "_warmed", warmed)
+    monkeypatch.setattr(Runner, "worker", lambda self: Worker())
+    new, old = replace(runner, environment="new"), replace(runner, environment="old")
+
+    def no_samples():
+        events.append("sampler")
+        return SimpleNamespace(watch=lambda pid: Worker())
+
+    trials = []
+    for number in range(1, 5):
+        events.clear()
+        run_pair(new, old, number, no_samples, [(0, 1), (1, None)])
+        assert events[:2] == ["sampler"] * 2, "before either worker is there: none is foreign to the other"
+        trials.append((tuple(events[2:4]), tuple(events[4:])))
+    starts = [start[0] for start, _ in trials]
+    assert starts == ["new is warm", "old is warm"] * 2
+    assert all(turns[0:2] == turns[3:1:-1] for _, turns in trials), "ABBA"
+    assert {(start[0], turns[0]) for start, turns in trials} == {
+        (f"{start} is warm", first) for start in ("new", "old") for first in ("new", "old")
+    }
+
+
+@pytest.mark.parametrize("images", [2048, 60_000])
+@pytest.mark.parametrize("step_seconds", [0.0, 1e-6, 0.004, 0.07, 3.0])
+def test_turns_cut_an_epoch_without_gap_or_overlap(images, step_seconds):
+    workload = Workload()
+    turns = cut_into_turns(workload, images, 0.25, step_seconds)
+    assert turns[0][0] == 0 and turns[-1][1] is None
+    assert all(stop == first for (_, stop), (first, _) in pairwise(turns))
+    assert all(first < workload.steps_per_epoch(images) for first, _ in turns)
+
+
+def test_turns_of_whole_epochs():
+    assert cut_into_turns(Workload(), 60_000, float("inf"), 0.01) == [(0, None)]
+
+
+def test_one_burst_does_not_move_a_trials_ratio():
+    calm = [(1.0, 1.0)] * 9
+    assert pairs.Pair(None, None, (*calm, (50.0, 1.0))).epoch_ratio == 1.0
+
+
+def test_python_of_this_session_is_the_other_side_by_its_path():
+    with open_other(sys.executable) as other:
+        assert other.python == sys.executable

@@ -1,0 +1,36 @@
+"""The Markdown table says what the saved run says, and the README shows that table."""
+
+import json
+import re
+
+import pytest
+from support import ROOT
+
+from pytest_duet.report.markdown import table
+
+README = (ROOT / "README.md").read_text()
+SAVED = json.loads((ROOT / re.search(r"\((results/\S+-all\.json)\)", README)[1]).read_text())
+
+
+def only_row(**changed):
+    """Return the cells of the table's only row, an entry of the saved run with some fields changed."""
+    (benchmark,) = [row for row in SAVED["benchmarks"] if row["extra_info"]["framework"] == "torch"]
+    *_, line = table({"benchmarks": [{"extra_info": {**benchmark["extra_info"], **changed}}]}).splitlines()
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_the_readme_s_table_is_the_saved_run_s():
+    assert table(SAVED) in README
+
+
+@pytest.mark.parametrize(
+    ("environment", "shown"), [("paddle", "paddle, Python 3.11"), ("cpu", "cpu, Python 3.11"), (None, "Python 3.11")]
+)
+def test_an_environment_is_named_where_it_is_known(environment, shown):
+    assert only_row(environment=environment, python="3.11.9")[3] == shown
+
+
+def test_an_unknown_version_is_left_out():
+    versions = {"caffe2.python": "unknown", "torch": "1.10.2", "onnx": "1.16.2"}
+    assert only_row(versions=versions)[1] == "torch 1.10.2 onnx 1.16.2"
+    assert only_row(versions={"mine": "unknown"})[1] == ""

@@ -1,0 +1,271 @@
+"""What a cell may say, how many may say it by mistake, and what does not matter."""
+
+from math import log
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from made_up import EXAMPLES, at_least, at_most, row
+
+from pytest_duet.errors import DuetError
+from pytest_duet.judge import by_history, by_pairs
+from pytest_duet.judge.verdict import Cell, Verdict, classify, holm, without_common_mode
+from pytest_duet.record.lookback import Lookback
+from pytest_duet.record.metrics import ACCURACY, METRICS, Margin, parse_margin, read_margins
+
+REGRESSED, IMPROVED, CLEAN, INCONCLUSIVE = Verdict.REGRESSED, Verdict.IMPROVED, Verdict.CLEAN, Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (1.06, 1.20, REGRESSED),
+        (1.05, 1.20, INCONCLUSIVE),  # the margin itself does not matter
+        (1.04, 1.06, INCONCLUSIVE),
+        (1.01, 1.05, CLEAN),
+        (1.05, 1.05, CLEAN),
+        (0.99, 1.01, CLEAN),
+        (1 / 1.05, 1.05, CLEAN),
+        (1 / 1.05, 1 / 1.05, CLEAN),
+        (0.90, 1.0, INCONCLUSIVE),
+        (0.90, 1 / 1.05, INCONCLUSIVE),
+        (0.80, 0.95, IMPROVED),
+        (0.50, 2.0, INCONCLUSIVE),  # it knows nothing
+    ],
+)
+def test_a_verdict_takes_the_whole_interval(low, high, verdict):
+    assert classify(low, high, 1.05) is verdict
+
+
+MIRRORED = {REGRESSED: IMPROVED, IMPROVED: REGRESSED, CLEAN: CLEAN, INCONCLUSIVE: INCONCLUSIVE}
+ratios = st.floats(0.5, 2).filter(lambda ratio: abs(abs(log(ratio)) - log(1.05)) > 1e-9)
+
+
+@EXAMPLES
+@given(ratios, ratios)
+def test_swapping_new_and_old_swaps_regressed_and_improved(one, other):
+    low, high = sorted((one, other))
+    assert classify(1 / high, 1 / low, 1.05) is MIRRORED[classify(low, high, 1.05)]
+
+
+# Holm's procedure
+
+
+def by_p_value(p):
+    return lambda alpha: Cell("b", "f", "epoch_seconds", REGRESSED if p <= alpha else INCONCLUSIVE, alpha=alpha)
+
+
+def judged(p_values):
+    return holm([by_p_value(p) for p in p_values], 0.05)
+
+
+def rejected(p_values):
+    return [cell.verdict is REGRESSED for cell in judged(p_values)]
+
+
+def test_holm_s_procedure_on_a_textbook_s_example():
+    """0.005 <= 0.05 / 4 and 0.01 <= 0.05 / 3, but 0.03 > 0.05 / 2: there it stops, and 0.04 is not asked alone."""
+    assert rejected([0.01, 0.04, 0.03, 0.005]) == [True, False, False, True]
+
+
+def test_every_cell_says_at_which_alpha_it_was_judged_last():
+    cells = judged([0.015, 0.04, 0.03, 0.005])
+    assert [cell.alpha for cell in cells] == pytest.approx([0.05 / 3, 0.05 / 2, 0.05 / 2, 0.05 / 4])
+
+
+def test_it_goes_on_past_what_bonferroni_would_leave():
+    assert rejected([0.012, 0.016, 0.024, 0.049]) == [True, True, True, True]
+
+
+def test_there_may_be_nothing_to_judge():
+    assert judged([]) == []
+
+
+@EXAMPLES
+@given(st.lists(st.floats(0, 0.2), min_size=1, max_size=8))
+def test_it_rejects_what_its_definition_says(p_values):
+    expected, order = [False] * len(p_values), sorted(range(len(p_values)), key=p_values.__getitem__)
+    for place, number in enumerate(order):
+        if p_values[number] > 0.05 / (len(p_values) - place):
+            break
+        expected[number] = True
+    assert rejected(p_values) == expected
+
+
+@pytest.mark.parametrize("slower", [0, 3], ids=["nothing slower", "three of six slower"])
+def test_simulated_any_false_alarm_of_a_family_has_probability_alpha_at_most(slower):
+    p_values = np.random.default_rng(4).random((5_000, 6))
+    p_values[:, :slower] *= 1e-3
+    count = sum(any(rejected(list(found))[slower:]) for found in p_values)
+    print(f"Holm, {slower} of 6 slower: {count / 5_000:.4f} of 5000 families with a false alarm")
+    assert at_most(count, 5_000, 0.05)
+    assert at_least(count, 5_000, 0.045), "nearly all of it is used"
+
+
+def test_without_it_a_family_of_six_has_far_more():
+    found = np.random.default_rng(4).random((5_000, 6)) <= 0.05
+    assert not at_most(found.any(1).sum(), 5_000, 0.05)
+
+
+# The machine
+
+
+def cell(name, ratio, spread=0.01, margin=1.05):
+    low, high = ratio * (1 - spread), ratio * (1 + spread)
+    return Cell(name, name, "epoch_seconds", classify(low, high, margin), 10.0, 10.0 * ratio, low, high, margin)
+
+
+def verdicts(*ratios):
+    found = without_common_mode([cell(name, ratio) for name, ratio in zip("abcdefgh", ratios)])
+    return [cell.verdict for cell in found]
+
+
+def test_where_all_slowed_alike_it_is_the_machine_and_the_factor_is_told():
+    found = without_common_mode([cell("jax", 1.19), cell("keras", 1.20), cell("torch", 1.22)])
+    assert {cell.verdict for cell in found} == {Verdict.MACHINE}
+    assert all("all 3 benchmarks slowed by the same factor, 1.200" in cell.note for cell in found)
+
+
+def test_where_it_cannot_be_told_of_some_whether_they_slowed_no_regression_is_excused_by_them():
+    found = without_common_mode([cell("jax", 1.10), cell("keras", 1.09, spread=0.1), cell("torch", 1.11)])
+    assert [cell.verdict for cell in found] == ["regressed", "inconclusive", "regressed"]
+
+
+def test_one_that_slowed_more_than_the_rest_regressed():
+    assert verdicts(1.20, 1.20, 1.35) == [REGRESSED] * 3
+    assert verdicts(1.00, 1.01, 1.20) == [CLEAN, CLEAN, REGRESSED]
+
+
+def test_two_benchmarks_alone_regressed():
+    assert verdicts(1.20, 1.20) == [REGRESSED] * 2
+
+
+def test_improvements_stay_what_they_are():
+    assert verdicts(0.80, 0.80, 0.80) == [IMPROVED] * 3
+    assert verdicts(0.80, 1.00, 1.20) == [IMPROVED, CLEAN, REGRESSED]
+
+
+def test_a_slowdown_that_one_benchmark_alone_has_is_not_the_machine_s():
+    assert verdicts(1.01, 1.01, 1.059) == [CLEAN, CLEAN, INCONCLUSIVE]
+    near = [cell("a", 1.011, 0.001), cell("b", 1.012, 0.001), cell("c", 1.06, 0.001)]
+    assert [cell.verdict for cell in without_common_mode(near)] == [CLEAN, CLEAN, REGRESSED]
+
+
+def test_benchmarks_that_nothing_is_known_of_neither_help_nor_change():
+    unknown = Cell("new", "new", "epoch_seconds", Verdict.MISSING)
+    assert without_common_mode([cell("a", 1.2), cell("b", 1.2), unknown])[0].verdict is REGRESSED
+    found = without_common_mode([cell("a", 1.2), unknown, cell("b", 1.2), cell("c", 1.2)])
+    assert [cell.verdict for cell in found] == [Verdict.MACHINE, Verdict.MISSING, Verdict.MACHINE, Verdict.MACHINE]
+
+
+def test_of_history_s_metrics_time_is_the_machine_s_and_memory_the_framework_s():
+    def rows(factor):
+        return {name: row(name, {metric: [1e9 * factor] * 3 for metric in METRICS}) for name in "abc"}
+
+    today, back = rows(1.5), Lookback(dict.fromkeys("abc"))
+    back.windows = {name: [rows(1.0)[name]] * 8 for name in "abc"}
+    defaults = {name: metric.history for name, metric in METRICS.items()}
+    found = by_history.judge_session(today, lambda name: defaults, back, 8)
+    said = {metric: {cell.verdict for cell in found if cell.metric == metric} for metric in (*METRICS, ACCURACY)}
+    assert said == {
+        "epoch_seconds": {Verdict.MACHINE},
+        "first_epoch_seconds": {Verdict.MACHINE},
+        "peak_memory_bytes": {REGRESSED},
+        ACCURACY: {CLEAN},
+    }
+
+
+# Accuracy
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "verdict"), [(0.9312, 0.9312, CLEAN), (0.9312, 0.9310, CLEAN), (0.9312, 0.92, REGRESSED)]
+)
+def test_accuracy_is_judged_by_the_parity_rule(was, now, verdict):
+    values = dict.fromkeys(METRICS, (1.0,))
+    pair = row("torch", values, values, accuracy=now)
+    pair["against"]["accuracy"] = was
+    back = Lookback({"torch": None})
+    back.windows["torch"] = [dict(pair["against"])]
+    margins = {name: metric.history for name, metric in METRICS.items()}
+    for cells in (
+        by_pairs.judge_session({"torch": pair}, lambda name: margins, 16, 1),
+        by_history.judge_session({"torch": pair}, lambda name: margins, back, 8),
+    ):
+        (found,) = [cell for cell in cells if cell.metric == ACCURACY]
+        assert (found.verdict, found.was, found.now) == (verdict, was, now)
+
+
+# Margins
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "share", "absolute"),
+    [
+        ("5%", "s", 0.05, 1e-3),
+        ("0.5%", "s", 0.005, 1e-3),
+        ("2ms", "s", 0.02, 2e-3),
+        ("0.5s", "s", 0.02, 0.5),
+        ("3%,1s", "s", 0.03, 1.0),
+        (" 3 % , 1 s ", "s", 0.03, 1.0),
+        ("1s,3%", "s", 0.03, 1.0),
+        ("2MiB", "B", 0.02, 2 * 2**20),
+        ("1GiB", "B", 0.02, 2**30),
+        ("0%,0s", "s", 0.0, 0.0),
+    ],
+)
+def test_a_margin_is_read_and_what_it_leaves_out_is_the_default_s(text, unit, share, absolute):
+    assert parse_margin(text, Margin(0.02, 1e-3), unit) == Margin(pytest.approx(share), pytest.approx(absolute))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "5", "%", "-5%", "5%%", "5 percent", "1e3s", "5%;1ms", "5%,", "nan%", "1MB", "1 h"]
+)
+def test_what_is_no_margin_is_refused_by_name(text):
+    with pytest.raises(ValueError, match="is no margin such as"):
+        parse_margin(text, Margin(0.02, 1e-3), "s")
+
+
+def test_lines_of_margins_change_the_defaults_that_they_name():
+    defaults = {name: metric.against for name, metric in METRICS.items()}
+    found = read_margins(["epoch_seconds = 3%, 2ms", "peak_memory_bytes=5MiB"], defaults, "--gate-margin")
+    assert found == dict(defaults, epoch_seconds=Margin(0.03, 2e-3), peak_memory_bytes=Margin(0.02, 5 * 2**20))
+    assert defaults["epoch_seconds"] == Margin(0.02, 1e-3)
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("epoch=3%", "'epoch' is none of epoch_seconds, peak_memory_bytes, first_epoch_seconds"),
+        ("accuracy=3%", "'accuracy' is none of"),
+        ("epoch_seconds", "'' is no margin"),
+        ("epoch_seconds=3", "'3' is no margin"),
+    ],
+)
+def test_a_line_that_is_wrong_is_told_with_the_place_where_it_stands(line, why):
+    with pytest.raises(DuetError) as error:
+        read_margins([line], {name: metric.against for name, metric in METRICS.items()}, "--gate-margin")
+    assert str(error.value).startswith(f"--gate-margin '{line}': ")
+    assert why in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "why"), [("epoch_seconds=5%,1GiB", "5%, 1ms or 0.5s"), ("peak_memory_bytes=1ms", "5% or 2MiB")]
+)
+def test_seconds_are_no_memory_and_bytes_no_time(line, why):
+    with pytest.raises(DuetError, match=why):
+        read_margins([line], {name: metric.against for name, metric in METRICS.items()}, "--gate-margin")
+
+
+def test_relative_or_absolute_whichever_is_more():
+    margin = Margin(0.05, 1e-3)
+    assert margin.ratio(10.0) == 1.05
+    assert margin.ratio(0.02) == pytest.approx(1.05)
+    assert margin.ratio(0.01) == pytest.approx(1.10)
+    assert margin.ratio(0.001) == pytest.approx(2.0)
+    assert Margin(0.0, 0.0).ratio(1.0) == 1.0
+
+
+def test_the_metrics_shares_of_the_error_add_up_to_all_of_it():
+    assert sum(metric.error_share for metric in METRICS.values()) == 1

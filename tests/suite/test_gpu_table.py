@@ -1,0 +1,130 @@
+"""The table of GPU memory and energy shows what the JSON holds, and each figure's source."""
+
+import re
+
+import pytest
+
+from benchmarks.report import framework_table as terminal
+from benchmarks.report import gpu_table
+
+MIB = 2**20
+MEMORY = {
+    "context_floor_bytes": 430 * MIB,
+    "context_floor_source": "nvml_process",
+    "host_peak_rss_bytes": 2000 * MIB,
+    "allocator_peak_bytes": 31 * MIB,
+    "allocator_reserved_bytes": 64 * MIB,
+    "nvml_process_peak_bytes": 612 * MIB,
+    "nvml_device_delta_peak_bytes": 640 * MIB,
+}
+HIDDEN = "NVML lists no process, as in a container that hides them"
+
+
+class Reporter:
+    hasmarkup = False
+
+    def __init__(self):
+        self.text = ""
+
+    def write(self, text):
+        self.text += text
+
+    def ensure_newline(self):
+        pass
+
+    def section(self, title, sep):
+        self.text += f"{sep} {title} {sep}\n"
+
+
+def row(framework="torch", device="gpu:Fake", memory=(), **changed):
+    whole = {
+        "framework": framework,
+        "device": device,
+        "memory": {**MEMORY, **dict(memory)},
+        "gpu_energy_joules": 123.45,
+        "gpu_idle_watts": 71.6,
+        "nvml_process_hidden": None,
+        "device_busy_share": 0.432,
+        "device_time_missing": None,
+        "preallocate": False,
+    }
+    return {**whole, **changed}
+
+
+def shown(*rows):
+    """Return what is written, and the table's cells by framework and heading."""
+    reporter = Reporter()
+    gpu_table.show(reporter, rows)
+    lines = [line for line in reporter.text.splitlines() if line]
+    cells = [re.split("  +", line.strip()) for line in lines[3 : 3 + len(rows)]]
+    return reporter.text, {line[0]: line for line in cells if len(line) == len(gpu_table.HEADINGS)}
+
+
+def test_every_figure_stands_in_its_column():
+    text, cells = shown(row())
+    assert "- GPU memory and energy -" in text
+    assert cells == {"torch": ["torch", "430 MiB", "31 MiB", "64 MiB", "612 MiB", "640 MiB", "123.5 J", "72 W", "43%"]}
+    assert "missing" not in text
+
+
+def test_unknown_is_a_dash_never_0():
+    unknown = row(memory=dict.fromkeys(MEMORY), gpu_energy_joules=None, gpu_idle_watts=None, device_busy_share=None)
+    _, cells = shown(unknown)
+    assert cells["torch"] == ["torch"] + ["-"] * 8
+
+
+def test_a_profiler_that_failed_is_told_of():
+    text, _ = shown(row(), row("jax", device_busy_share=None, device_time_missing="RuntimeError: no CUPTI"))
+    assert "jax: the time that the device was busy is missing: RuntimeError: no CUPTI." in " ".join(text.split())
+    assert "torch: the time" not in text
+
+
+def test_the_device_s_increase_is_labelled_and_explained():
+    memory = {"nvml_process_peak_bytes": None, "context_floor_source": "nvml_device_delta"}
+    text, cells = shown(row(), row("jax", memory=memory, nvml_process_hidden=HIDDEN))
+    assert cells["jax"][1] == "430 MiB, device delta"
+    assert cells["jax"][4] == "-"
+    assert f"jax: NVML's figure for the process is missing: {HIDDEN}." in " ".join(text.split())
+    assert "torch: NVML's" not in text
+
+
+def test_preallocating_is_said():
+    _, cells = shown(row(preallocate=True))
+    assert list(cells) == ["torch (preallocating)"]
+
+
+def test_rows_of_the_cpu_are_not_shown_and_without_others_there_is_no_table():
+    _, cells = shown(row(), row("numpy", device="cpu"))
+    assert list(cells) == ["torch"]
+    assert shown(row(device="cpu")) == ("", {})
+
+
+@pytest.mark.parametrize(
+    ("missing", "cell"),
+    [
+        ((), "612 MiB gpu"),
+        (("nvml_process_peak_bytes",), "640 MiB gpu, device delta"),
+        (("nvml_process_peak_bytes", "nvml_device_delta_peak_bytes"), "64 MiB gpu, reserved pool"),
+        ([name for name in MEMORY if not name.startswith("host")], "2,000 MiB host"),
+    ],
+)
+def test_the_main_table_says_which_source_a_figure_is_from(missing, cell):
+    made = {
+        **row(memory=dict.fromkeys(missing)),
+        "contract": {"execution": "eager", "data": "host-fed", "precision": "fp32"},
+        "epoch_seconds": 1.0,
+        "epoch_spread": None,
+        "first_epoch_seconds": 1.0,
+        "whole_epochs": True,
+        "images_per_second": 1.0,
+        "limit_share": None,
+        "accuracy": 0.5,
+        "parity": {"loss": 0.0},
+        "disturbed_trials": 0,
+        "repeated_attempts": 0,
+        "cpu_only": None,
+        "isolation": "process",
+        "dataset": {"name": "mnist"},
+        "trials": [],
+    }
+    assert dict(zip(terminal.HEADINGS, terminal.cells(made)))["memory"] == cell
