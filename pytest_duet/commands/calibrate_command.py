@@ -1,83 +1,101 @@
-"""``python -m benchmarks calibrate``: what the gate can see on this machine."""
+"""``python -m pytest_duet calibrate``: what the gate can see on this machine."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from pytest_duet.commands.history_command import STORAGE
 from pytest_duet.errors import DuetError
-from pytest_duet.judge.verdict import Verdict
+from pytest_duet.record import calibrations
+from pytest_duet.record.comparison import Verdict
 from pytest_duet.record.history import WINDOW
-from pytest_duet.record.metrics import METRICS
 from pytest_duet.record.saved_run import Run
-from pytest_duet.workers.process import ROOT
+
+if TYPE_CHECKING:
+    from pytest_duet.judge.calibration import Calibrated
 
 
-def add_parser(commands):
-    """Declare the command to argparse."""
+def add_parser(commands: Any, always: Iterable[str] = ()) -> None:
+    """Declare the command to argparse.
+
+    :param always: words for pytest that come before whoever calls gives more.
+    """
     what = "hold unchanged code against itself: its variation, false alarms, and the smallest slowdown that is caught"
     parser = commands.add_parser("calibrate", help=what, description=what)
     parser.add_argument("--sessions", type=int, default=10, metavar="N", help="default: 10")
     parser.add_argument("--against", action="store_true", help="calibrate --against, not --gate")
     parser.add_argument("--storage", default=STORAGE, metavar="DIR", help=f"default: {STORAGE}")
-    parser.add_argument("pytest", nargs="*", metavar="-- ARGUMENT", help="for pytest, such as --frameworks=jax,torch")
-    parser.set_defaults(run=run)
+    parser.add_argument("pytest", nargs="*", metavar="-- ARGUMENT", help="for pytest: which benchmarks, and how")
+    parser.set_defaults(run=run, always=tuple(always))
 
 
-def run(chosen):
+def run(chosen: argparse.Namespace) -> int:
     """Run the sessions, print what they show and keep it; return 1 where the gate gave a false alarm in one."""
     from pytest_duet.judge import calibration  # its NumPy is nothing that `history` should wait for
+    from pytest_duet.judge.verdict import Family
 
     if chosen.sessions < calibration.LEAST_SESSIONS:
         raise DuetError(f"--sessions={chosen.sessions}: give {calibration.LEAST_SESSIONS} or more.")
     mode = "against" if chosen.against else "history"
     runs = []
     for number in range(1, chosen.sessions + 1):
-        runs.append(_session(["--against=self"] if chosen.against else [], chosen.pytest))
+        runs.append(_session(["--against=self"] if chosen.against else [], [*chosen.always, *chosen.pytest]))
         print(f"session {number} of {chosen.sessions}: {len(runs[-1].rows)} benchmarks", flush=True)
-    margins = {name: getattr(metric, mode) for name, metric in METRICS.items()}
+    gate = runs[0].gate
+    assert gate and runs[0].fingerprint
+    margins = {name: metric.against if chosen.against else metric.history for name, metric in gate.metrics.items()}
     sessions = [run.rows for run in runs]
+    family = Family(gate.metrics, dict.fromkeys(sessions[0], margins), len(sessions[0]))
     if chosen.against:
-        cells = calibration.by_pairs_sessions(sessions, lambda name: margins, runs[0].data["gate"]["max_trials"])
+        found = calibration.by_pairs_sessions(sessions, family, gate.max_trials or 0)
     else:
-        cells = calibration.by_history_sessions(sessions, lambda name: margins, WINDOW)
+        found = calibration.by_history_sessions(sessions, family, WINDOW)
     about = {"datetime": datetime.now(UTC).isoformat(), "sessions": chosen.sessions, "arguments": chosen.pytest}
-    path = calibration.save(Path(chosen.storage), runs[0].fingerprint, mode, cells, **about)
-    _print(cells, mode, calibration.POWER)
+    kept = [asdict(one) for one in found]
+    path = calibrations.save(Path(chosen.storage), runs[0].fingerprint, mode, kept, **about)
+    _print(found, mode, calibration.POWER)
     print(f"\nwrote {path}")
-    return 1 if any(cell.false_alarms for cell in cells) else 0
+    return 1 if any(one.false_alarms for one in found) else 0
 
 
-def _session(mode, arguments):
-    with tempfile.TemporaryDirectory(prefix="benchmark-calibrate-") as directory:
+def _session(mode: list[str], arguments: list[str]) -> Run:
+    with tempfile.TemporaryDirectory(prefix="duet-calibrate-") as directory:
         json_file = Path(directory) / "run.json"
-        line = [sys.executable, "-m", "pytest", "benchmarks", f"--benchmark-json={json_file}", "--no-limit"]
-        line += ["-p", "no:cacheprovider", f"--benchmark-storage=file://{directory}/storage", *mode, *arguments]
-        done = subprocess.run(line, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        line = [sys.executable, "-m", "pytest", *arguments, *mode, f"--benchmark-json={json_file}"]
+        line += ["-p", "no:cacheprovider", f"--benchmark-storage=file://{directory}/storage"]
+        done = subprocess.run(line, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         if not json_file.exists():
             raise DuetError(f"A session saved nothing; it ended so:\n{done.stdout[-5_000:]}")
-        found = Run("run.json", json.loads(json_file.read_text()))
-    regressed = any(cell["verdict"] == Verdict.REGRESSED for cell in found.cells)
+        found = Run.from_json("run.json", json.loads(json_file.read_text()))
+    regressed = any(one.verdict is Verdict.REGRESSED for one in found.comparisons)
     if done.returncode and not regressed:
         raise DuetError(
             f"A session failed, and only sound ones can be calibrated by; it ended so:\n{done.stdout[-5_000:]}"
         )
+    if not found.rows or found.gate is None:
+        raise DuetError(
+            "A session measured no benchmark that the gate knows: which ones are to be run? Name them after --."
+        )
     return found
 
 
-def _print(cells, mode, power):
+def _print(found: list[Calibrated], mode: str, power: float) -> None:
     what = "new/old from trial to trial" if mode == "against" else "from session to session"
     print(f"\nvariation: standard deviation {what}; catches: slowdowns found in {power:.0%} of sessions")
-    width = max((len(cell.benchmark.partition("::")[2]) for cell in cells), default=0)
+    width = max((len(one.benchmark.partition("::")[2]) for one in found), default=0)
     print(f"{'benchmark':{width}} {'metric':20} {'variation':>9} {'false alarms':>12} {'resolves':>8} {'catches':>8}")
-    for cell in cells:
-        name = cell.benchmark.partition("::")[2]
+    for one in found:
+        name = one.benchmark.partition("::")[2]
         print(
-            f"{name:{width}} {cell.metric:20} {cell.variation:9.2%} {cell.false_alarms:12d} {cell.resolves:8.1%} "
-            f"{cell.smallest_slowdown:8.1%}"
+            f"{name:{width}} {one.metric:20} {one.variation:9.2%} {one.false_alarms:12d} {one.resolves:8.1%} "
+            f"{one.smallest_slowdown:8.1%}"
         )

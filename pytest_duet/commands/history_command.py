@@ -1,12 +1,16 @@
-"""``python -m benchmarks history``: the saved runs, which of them count, and who said so."""
+"""``python -m pytest_duet history``: the saved runs, which of them count, and who said so."""
 
 from __future__ import annotations
 
+import argparse
 import getpass
 import os
 import re
 from collections import defaultdict
+from collections.abc import Callable, Iterable
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from pytest_duet.commands import history_merge
 from pytest_duet.errors import DuetError
@@ -16,7 +20,7 @@ from pytest_duet.record.storage import lock, number
 STORAGE = ".benchmarks"
 
 
-def add_parser(commands):
+def add_parser(commands: Any) -> None:
     """Declare the command to argparse."""
     parser = commands.add_parser("history", help="list, show, accept, reject and prune saved runs; check the storage")
     actions = parser.add_subparsers(required=True, metavar="ACTION")
@@ -41,7 +45,7 @@ def add_parser(commands):
     history_merge.add_action(actions, STORAGE)
 
 
-def list_runs(chosen):
+def list_runs(chosen: argparse.Namespace) -> None:
     """Print a line a run: its name, date, commit, state, and why it is in that state."""
     history = open_history(chosen.storage)
     names = history.names()
@@ -58,30 +62,25 @@ def list_runs(chosen):
         print(f"There is no run in {history.directory} yet.")
 
 
-def show(chosen):
+def show(chosen: argparse.Namespace) -> None:
     """Print what the gate said of each run."""
     history = open_history(chosen.storage)
     for name in find(history, chosen.runs):
         run = history.read(name)
         state, why = history.state(run)
         print(f"{name}: {state}{f', {why}' if why else ''}")
-        for benchmark in (run.data.get("merged") or {}).get("missing", ()):
+        for benchmark in run.merged.missing if run.merged else ():
             print(f"  {benchmark}: missing")
-        for cell in run.cells:
-            change = _pair(cell, "was", "now", " {:.6g} -> {:.6g}")
-            bounds = _pair(cell, "low", "high", ", new/old {:.3f} to {:.3f}")
-            note = f" ({cell['note'].rstrip('.')})" if cell["note"] else ""
-            print(f"  {cell['benchmark']} {cell['metric']}: {cell['verdict']}{change}{bounds}{note}")
-        if not run.cells:
+        for one in run.comparisons:
+            change = "" if None in (one.old, one.new) else f" {one.old:.6g} → {one.new:.6g}"
+            bounds = "" if None in (one.low, one.high) else f", interval {one.low:.3f} to {one.high:.3f}"
+            note = f" ({one.note.rstrip('.')})" if one.note else ""
+            print(f"  {one.benchmark} {one.metric}: {one.verdict}{change}{bounds}{note}")
+        if not run.comparisons:
             print("  The gate was not asked about this run.")
 
 
-def _pair(cell, first, second, form):
-    found = cell.get(first), cell.get(second)
-    return "" if None in found else form.format(*found)
-
-
-def accept(chosen):
+def accept(chosen: argparse.Namespace) -> None:
     """Let runs count. What changed in one of them, metric by metric, is judged from the first of them on."""
     history = open_history(chosen.storage)
     runs = sorted(map(history.read, find(history, chosen.runs)), key=lambda run: run.when)
@@ -93,7 +92,7 @@ def accept(chosen):
         print(f"a new window starts with {names[0]} for {restart}")
 
 
-def reject(chosen):
+def reject(chosen: argparse.Namespace) -> None:
     """Let runs not count."""
     history = open_history(chosen.storage)
     names = find(history, chosen.runs)
@@ -101,18 +100,18 @@ def reject(chosen):
     print(f"rejected: {', '.join(names)}")
 
 
-def _who():
+def _who() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError, ImportError):
         return ""  # a container's nameless user
 
 
-def _one_line(text):
+def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def prune(chosen):
+def prune(chosen: argparse.Namespace) -> None:
     """Delete the runs of each folder that are older than its newest ones; their decisions stay in the journal."""
     if chosen.keep < 1:
         raise DuetError(f"--keep={chosen.keep}: give 1 or more.")
@@ -130,7 +129,7 @@ def prune(chosen):
         print("Nothing was deleted; --yes deletes.")
 
 
-def doctor(chosen):
+def doctor(chosen: argparse.Namespace) -> int:
     """Say what is damaged or left over; return 1 if anything is damaged."""
     history = open_history(chosen.storage)
     runs = list(history.newest_first())
@@ -144,7 +143,7 @@ def doctor(chosen):
         hints += [
             f"{name}: there is another run with this number." for name, n in zip(names, numbers) if numbers.count(n) > 1
         ]
-    hints += [f"{run.name}: none of its benchmarks is this suite's." for run in runs if not run.rows]
+    hints += [f"{run.name}: none of its benchmarks has a row of pytest-duet's." for run in runs if not run.rows]
     known = set(history.names())
     hints += [
         f"{name}: there is a decision about it, and no such run any more."
@@ -153,12 +152,12 @@ def doctor(chosen):
     for line in damage + hints:
         print(line)
     states = [history.state(run)[0] for run in runs]
-    counts = ", ".join(f"{states.count(state)} {state}" for state in ("accepted", "held", "rejected"))
+    counts = ", ".join(f"{states.count(state)} {state}" for state in ("accepted", "pending", "rejected"))
     print(f"{len(known)} runs: {counts}, {len(history.damaged)} damaged.")
     return 1 if damage else 0
 
 
-def open_history(directory):
+def open_history(directory: str) -> History:
     """Return the :class:`History` in a storage folder.
 
     :param directory: also as pytest-benchmark takes it, ``file://DIR``.
@@ -170,16 +169,17 @@ def open_history(directory):
     return History(folder)
 
 
-def find(history, texts):
+def find(history: History, texts: Iterable[str]) -> list[str]:
     """Return the names of the runs that somebody means, in the order of the history.
 
     :param texts: numbers, ``"3..7"``, ``"latest"``, or names of files, with or without their folders.
     :raises DuetError: where a text means no run, or more than one.
     """
-    found, names = set(), history.names()
+    found: set[str] = set()
+    names = history.names()
     for text in texts:
         if text == "latest":
-            matches = [next((run.name for run in history.newest_first()), None)]
+            matches = [run.name for run in islice(history.newest_first(), 1)]
         elif bounds := re.fullmatch(r"([0-9]{1,9})(?:\.\.([0-9]{1,9}))?", text):
             low, high = int(bounds[1]), int(bounds[2] or bounds[1])
             matches = [name for name in names if low <= number(Path(name)) <= high]
@@ -192,13 +192,13 @@ def find(history, texts):
                 if text in (name, Path(name).name, Path(name).stem) or there == os.path.join(storage, name)
             ]
             _refuse_two(text, matches, key=lambda name: text)
-        if not matches or None in matches:
+        if not matches:
             raise DuetError(f"There is no run {text} in {history.directory}; `history list` names them.")
         found.update(matches)
     return [name for name in names if name in found]
 
 
-def _refuse_two(text, matches, key):
+def _refuse_two(text: str, matches: list[str], key: Callable[[str], object]) -> None:
     """Raise where two runs are what should be one: a number or a name that two folders have."""
     groups = defaultdict(list)
     for name in matches:

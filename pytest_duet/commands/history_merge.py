@@ -1,26 +1,26 @@
-"""``python -m benchmarks history merge``: the shards of a run become a run; runs from elsewhere join the history."""
+"""``python -m pytest_duet history merge``: the shards of a run become a run; runs from elsewhere join the history."""
 
 from __future__ import annotations
 
-import logging
+import argparse
 import re
+from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from pytest_duet.errors import DuetError
-from pytest_duet.record.merging import Source, alike, ambiguous, join
+from pytest_duet.record.merging import Joined, Source, alike, ambiguous, join
 from pytest_duet.record.saved_run import Run, read_run
 from pytest_duet.record.shard import FOLDER, RUN_ID, check_run_id
-from pytest_duet.record.storage import NUMBERED, SafeStorage, as_bytes, platform_folder
+from pytest_duet.record.storage import NUMBERED, as_bytes, platform_folder, save_once
 
 # pytest-benchmark's name for a system and its Python; it becomes a folder.
 PLATFORM = re.compile(r"\w+-\w+-\d+\.\d+-\d+bit")
-
-
 MOST_SHARDS = 10**6
 
 
-def add_action(actions, storage):
+def add_action(actions: Any, storage: str) -> None:
     """Declare the action to argparse.
 
     :param storage: the default folder.
@@ -35,7 +35,7 @@ def add_action(actions, storage):
     action.set_defaults(run=merge)
 
 
-def merge(chosen):
+def merge(chosen: argparse.Namespace) -> int:
     """Merge, and print what came from where; return 1 if anything is missing or damaged.
 
     :raises DuetError: where there is nothing to merge.
@@ -47,7 +47,7 @@ def merge(chosen):
     places = [Path(source.removeprefix("file://")) for source in chosen.sources] or [own]
     shards, whole, damaged = _read(places, chosen.run_id)
     unclear = ambiguous(shards)
-    shards = [source for source in shards if source.shard["run"] not in unclear]
+    shards = [source for source in shards if source.shard.run not in unclear]
     damaged += unclear.values()
     for line in damaged:
         print(line)
@@ -58,22 +58,22 @@ def merge(chosen):
     for run in joined:
         _keep_joined(run, storage)
     for _, source, folder in sorted(whole):
-        path, new = _open(storage, folder).save_once(source.read_bytes(), _name(source.name))
+        path, new = save_once(storage / folder, source.read_bytes(), _name(source.name))
         print(f"{source.name}: {'copied to' if new else 'is there already,'} {_below(storage, path)}")
     return 1 if damaged or any(run.missing for run in joined) else 0
 
 
-def _keep_joined(run, storage):
+def _keep_joined(run: Joined, storage: Path) -> None:
     """Save a run of shards, and say what it has and has not."""
-    less = []  # the same run, merged before some of its shards were there
+    less: list[Path] = []  # the same run, merged before some of its shards were there
 
-    def has_all(path):
+    def has_all(path: Path) -> bool:
         missing = _missing_there(path, run)
         less.extend([path] if missing else [])
-        return missing == []
+        return missing == ()
 
-    path, new = _open(storage, run.folder).save_once(as_bytes(run.data), run.run, has_all)
-    numbers = {source.shard["number"] for source in run.sources}
+    path, new = save_once(storage / run.folder, as_bytes(run.data), run.run, has_all)
+    numbers = {source.shard.number for source in run.sources}
     hosts, count = ", ".join(run.data["merged"]["nodes"]), len(run.data["benchmarks"])
     name = _below(storage, path)
     state = f"merged to {name}" if new else f"is there already, {name}"
@@ -85,7 +85,7 @@ def _keep_joined(run, storage):
         print(f"  missing: {benchmark}, of shard {number}/{run.of}")
 
 
-def _missing_there(path, run):
+def _missing_there(path: Path, run: Joined) -> tuple[str, ...] | None:
     """Return what a file that holds the same run misses; None where it holds another.
 
     One that is complete stays the only one: a shard that comes late must not make the run count twice.
@@ -96,49 +96,49 @@ def _missing_there(path, run):
         there = Source(read_run(path.parent, path.name), run.folder)
     except DuetError:
         return None
-    merged = there.run.data.get("merged")
-    same = merged and merged["run"] == run.run and alike(there, Source(Run("", run.data), run.folder))
-    return merged["missing"] if same else None
+    merged = there.run.merged
+    if merged and merged.run == run.run and alike(there, Source(Run.from_json("", run.data), run.folder)):
+        return merged.missing
+    return None
 
 
-def _late(path, run):
+def _late(path: Path, run: Joined) -> list[str]:
     """Return a sentence for each shard that a run which is there already was merged without."""
-    there = read_run(path.parent, path.name).data["merged"]["shards"]
-    late = [source.run.name for source in run.sources if source.run.name not in there]
+    there = read_run(path.parent, path.name).merged
+    late = [source.run.name for source in run.sources if there and source.run.name not in there.shards]
     return [f"{name} came when the run was complete, and is left out; a new run has a new run id." for name in late]
 
 
-def _open(storage, folder):
-    return SafeStorage(storage, logging.getLogger(__name__), folder)
+def _below(storage: Path, path: Path) -> Path:
+    return path.resolve().relative_to(storage.resolve())
 
 
-def _below(storage, path):
-    return path.relative_to(storage.resolve())
-
-
-def _name(file):
+def _name(file: str) -> str:
     """Return what a run was saved as, without its number."""
     stem = file.removesuffix(".json")
     return stem.partition("_")[2] if NUMBERED.fullmatch(file) else stem
 
 
-def _read(places, run_id):
+def _read(places: Iterable[Path], run_id: str | None) -> tuple[list[Source], list[tuple[str, Path, str]], list[str]]:
     """Return what the files hold, each content once: shards, whole runs, and a line for each that cannot be read.
 
     Of whole runs, ``[(date, path, folder), ...]``: there may be thousands.
 
     :param run_id: whose shards to take, and nothing else; None for all.
     """
-    shards, whole, damaged, seen = [], [], [], set()
+    shards: list[Source] = []
+    whole: list[tuple[str, Path, str]] = []
+    damaged: list[str] = []
+    seen: set[bytes] = set()
     for path in _files(places):
         try:
             digest = sha256(path.read_bytes()).digest()
             if digest not in seen:
                 seen.add(digest)
                 source = _source(path)
-                if not source.run.data.get("shard"):
+                if not source.run.shard:
                     whole += [(source.run.when, path, source.folder)] if run_id is None else []
-                elif run_id in (None, source.shard["run"]):
+                elif run_id in (None, source.shard.run):
                     shards.append(source)
         except DuetError as error:
             damaged.append(str(error))
@@ -147,12 +147,12 @@ def _read(places, run_id):
     return shards, whole, damaged
 
 
-def _files(places):
+def _files(places: Iterable[Path]) -> list[Path]:
     """Return the paths of the runs in files and folders, in order.
 
     :raises DuetError: for a place that is not there.
     """
-    files = []
+    files: list[Path] = []
     for place in places:
         if place.is_dir():
             files += sorted(path for path in place.rglob("*.json") if NUMBERED.fullmatch(path.name))
@@ -162,22 +162,22 @@ def _files(places):
             others = sorted(path.name for path in place.parent.glob("*/") if place.parent.name == FOLDER)
             there = f" Run ids there: {', '.join(others)}." if others else ""
             raise DuetError(f"{place}: there is no such file or folder of saved runs.{there}")
-    return dict.fromkeys(path.absolute() for path in files)
+    return list(dict.fromkeys(path.absolute() for path in files))
 
 
-def _source(path):
+def _source(path: Path) -> Source:
     """Return the :class:`Source` in a file.
 
     :raises DuetError: where it is none.
     """
     run = read_run(path.parent, path.name)
-    shard = run.data.get("shard")
-    if shard and not (RUN_ID.fullmatch(shard["run"]) and 1 <= shard["number"] <= shard["of"] < MOST_SHARDS):
-        raise DuetError(f"{path} is damaged: shard {shard['number']}/{shard['of']} of run {shard['run']!r:.120}.")
+    shard = run.shard
+    if shard and not (RUN_ID.fullmatch(shard.run) and 1 <= shard.number <= shard.of < MOST_SHARDS):
+        raise DuetError(f"{path} is damaged: shard {shard.number}/{shard.of} of run {shard.run!r:.120}.")
     return Source(run, _folder(path, run.data.get("machine_info") or {}))
 
 
-def _folder(path, machine):
+def _folder(path: Path, machine: dict[str, Any]) -> str:
     """Return the name of the folder that a run belongs into: its own, or what pytest-benchmark would call it."""
     if PLATFORM.fullmatch(path.parent.name):
         return path.parent.name

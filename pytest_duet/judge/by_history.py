@@ -1,87 +1,91 @@
-"""The gate against history: today's trials, and the accepted runs before them, become cells."""
+"""The gate against history: today's trials, and the accepted runs before them, become comparisons."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 from math import exp, log
 from statistics import fmean, geometric_mean
 
-from benchmarks.proof import parity
 from pytest_duet.judge.prediction import predict
-from pytest_duet.judge.verdict import FAMILY_ERROR, Cell, Verdict, classify, holm, without_common_mode
-from pytest_duet.record.metrics import ACCURACY, METRICS, memory_source, values
+from pytest_duet.judge.verdict import Family, classify, exactly, holm, without_common_mode
+from pytest_duet.record.comparison import Comparison, Verdict
+from pytest_duet.record.lookback import Lookback
+from pytest_duet.record.metrics import MEMORY, Margin, Metric
+from pytest_duet.record.row import Row, memory_source
 
 
-def judge_session(rows, margins, back, min_runs, share=1.0):
-    """Return the cells of a session's rows, a list of :class:`Cell`.
+def judge_session(rows: Mapping[str, Row], family: Family, back: Lookback, min_runs: int) -> list[Comparison]:
+    """Return the comparisons of a session's rows.
 
-    :param rows: ``extra_info`` by benchmark.
-    :param margins: ``margins(benchmark)`` gives its :class:`pytest_duet.record.metrics.Margin` by metric.
-    :param back: :class:`pytest_duet.record.lookback.Lookback`.
     :param min_runs: how many earlier runs a verdict takes.
-    :param share: of the run's probability of a false alarm, that these rows may use up: a shard has its part of it.
     """
-    cells = [_accuracy(name, row, back.window(name, ACCURACY)) for name, row in rows.items()]
-    for metric, kind in METRICS.items():
+    found = [
+        _exact(name, row, metric, back.window(name, metric.name))
+        for metric in family.exact
+        for name, row in rows.items()
+    ]
+    for metric in family.judged:
         judges = [
-            partial(judge, name, row, metric, margins(name)[metric], back.window(name, metric), min_runs)
+            partial(
+                judge, name, row, metric, family.margins[name][metric.name], back.window(name, metric.name), min_runs
+            )
             for name, row in rows.items()
         ]
-        judged = holm(judges, FAMILY_ERROR * kind.error_share * share)
-        cells += without_common_mode(judged) if kind.unit == "s" else judged
-    return cells
+        judged = holm(judges, family.alpha(metric, len(rows)))
+        found += without_common_mode(judged) if metric.unit == "s" else judged
+    return found
 
 
-def judge(benchmark, row, metric, margin, window, min_runs, alpha):
-    """Return the :class:`Cell` of one metric of one row.
+def judge(
+    benchmark: str, row: Row, metric: Metric, margin: Margin, window: Sequence[Row], min_runs: int, alpha: float
+) -> Comparison:
+    """Return the comparison of one metric of one row.
 
-    :param margin: :class:`pytest_duet.record.metrics.Margin`.
     :param window: the earlier rows, newest first.
-    :param alpha: of this cell, on each side.
+    :param alpha: of this comparison, on each side.
     """
-    cell = Cell(benchmark, row["framework"], metric, Verdict.MISSING, trials=len(row["trials"]), alpha=alpha)
-    source = memory_source(row) if metric == "peak_memory_bytes" else None
-    today = values(row, metric, source)
+    one = Comparison(benchmark, row.subject, metric.name, Verdict.MISSING, trials=len(row.trials), alpha=alpha)
+    source = memory_source(row) if metric.name == MEMORY else ""
+    today = row.values(metric.name, source)
     runs = [found for found in (evidence(earlier, metric, source) for earlier in window) if found]
-    cell = cell.but(runs=len(runs))
+    one = one.but(runs=len(runs))
     if not today:
-        return cell.but(note="not every trial has it.")
+        return one.but(note="not every trial has it.")
     if not runs:
-        return cell.but(now=geometric_mean(today), note=f"no verdict yet (0 of {min_runs} runs).")
+        return one.but(new=geometric_mean(today), note=f"no verdict yet (0 of {min_runs} runs).")
     logs = [[log(value) for value in run] for run in runs]
-    was = exp(fmean(map(fmean, logs)))
-    cell = cell.but(was=was, now=geometric_mean(today), margin=margin.ratio(was))
+    old = exp(fmean(map(fmean, logs)))
+    one = one.but(old=old, new=geometric_mean(today), margin=margin.ratio(old))
     if len(runs) < min_runs:
-        return cell.but(note=f"no verdict yet ({len(runs)} of {min_runs} runs).")
-    low, high = map(exp, predict([log(value) for value in today], logs).interval(alpha))
-    cell = cell.but(low=low, high=high, verdict=classify(low, high, cell.margin), note=_versions(row, window[0]))
-    disturbed = row.get("disturbed_trials")
-    if disturbed and METRICS[metric].unit == "s" and cell.verdict is Verdict.REGRESSED:
-        note = f"others used the machine beside {disturbed} of {cell.trials} trials; run it again when it is quiet."
-        return cell.but(verdict=Verdict.INCONCLUSIVE, note=note)
-    return cell
+        return one.but(note=f"no verdict yet ({len(runs)} of {min_runs} runs).")
+    low, high = predict([log(value) for value in today], logs).interval(alpha)
+    if metric.better == "higher":
+        low, high = -high, -low
+    verdict = classify(exp(low), exp(high), margin.ratio(old))
+    one = one.but(low=exp(low), high=exp(high), verdict=verdict, note=_versions(row, window[0]))
+    if row.disturbed_trials and metric.unit == "s" and verdict is Verdict.REGRESSED:
+        note = f"others used the machine beside {row.disturbed_trials} of {one.trials} trials; run it when it is quiet."
+        return one.but(verdict=Verdict.INCONCLUSIVE, note=note)
+    return one
 
 
-def evidence(row, metric, source=None):
+def evidence(row: Row, metric: Metric, source: str = "") -> list[float] | None:
     """Return an earlier row's values of a metric; None where one is missing, and for times where it was disturbed.
 
     :param source: of the memory.
     """
-    disturbed = METRICS[metric].unit == "s" and row.get("disturbed_trials")
-    return None if disturbed else values(row, metric, source)
+    return None if metric.unit == "s" and row.disturbed_trials else row.values(metric.name, source)
 
 
-def _accuracy(benchmark, row, window):
-    cell = Cell(benchmark, row["framework"], ACCURACY, Verdict.MISSING, now=row["accuracy"], trials=len(row["trials"]))
-    if not window:
-        return cell.but(runs=0, note="no earlier run.")
-    was = window[0]["accuracy"]
-    agrees = parity.accuracies_agree(row["accuracy"], was)
-    return cell.but(runs=len(window), was=was, verdict=Verdict.CLEAN if agrees else Verdict.REGRESSED)
+def _exact(benchmark: str, row: Row, metric: Metric, window: Sequence[Row]) -> Comparison:
+    new = row.typical(metric.name)
+    one = exactly(benchmark, row.subject, metric, new, window[0].typical(metric.name) if window else None)
+    return one.but(trials=len(row.trials), runs=len(window), note="" if window else "no earlier run.")
 
 
-def _versions(row, newest):
+def _versions(row: Row, newest: Row) -> str:
     """Return which versions changed since the newest earlier run; ``""`` if none did."""
-    then, now = (dict(r.get("versions") or {}, python=r.get("python")) for r in (newest, row))
+    then, now = (dict(r.versions, python=r.python) for r in (newest, row))
     changed = [f"{name} {then.get(name)} -> {version}" for name, version in now.items() if then.get(name) != version]
     return f"since the last run: {', '.join(changed)}." if changed else ""

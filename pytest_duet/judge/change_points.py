@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from math import log
 from statistics import geometric_mean, median
@@ -10,7 +11,7 @@ LEAST_RUNS = 5  # on either side of a change; fewer may be a slow hour of the ma
 PENALTY = 4  # in units of the noise's variance times log(n); a simulation in the tests says what comes of it
 
 
-def level_changes(values):
+def level_changes(values: Sequence[float]) -> list[tuple[int, float]]:
     """Return ``[(index, new/old), ...]``: where a new level begins, and its ratio to the one before.
 
     A level is the geometric mean of its values.
@@ -23,7 +24,7 @@ def level_changes(values):
     return [(at, after / before) for at, (before, after) in zip(starts, pairwise(levels))]
 
 
-def change_points(values):
+def change_points(values: Sequence[float]) -> list[int]:
     """Return the indices at which a new level begins, found by PELT (Killick and others, JASA 107, 2012).
 
     The noise is taken from the differences of neighbours, which a change of level hardly moves. Levels are means of

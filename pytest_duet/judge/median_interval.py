@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import comb
 
@@ -21,7 +22,7 @@ class MedianInterval:
     confidence: float
 
 
-def median_interval(values):
+def median_interval(values: Sequence[float]) -> MedianInterval | None:
     """Return the shortest :class:`MedianInterval` between two of the values that is ``CONFIDENCE`` sure, symmetrically.
 
     With five values or fewer none is: then it is the lowest to the highest, and says how sure that is, such as 75 % for
@@ -37,5 +38,5 @@ def median_interval(values):
     return MedianInterval(ordered[drop], ordered[-1 - drop], _confidence(n, drop))
 
 
-def _confidence(n, drop):
+def _confidence(n: int, drop: int) -> float:
     return 1 - 2 * sum(comb(n, below) for below in range(drop + 1)) / 2**n

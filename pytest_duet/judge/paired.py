@@ -16,6 +16,7 @@ needs. (Spending greedily, as much as alpha * n / max_trials allows at each tria
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate
@@ -31,7 +32,7 @@ class Look:
 
 
 @cache
-def plan_looks(alpha, max_trials):
+def plan_looks(alpha: float, max_trials: int) -> tuple[Look, ...]:
     """Return the looks, a tuple of :class:`Look`, whose total probability of a false answer on one side is <= alpha.
 
     It is empty where ``max_trials`` are too few for any answer at this error rate.
@@ -46,8 +47,8 @@ def plan_looks(alpha, max_trials):
     return _looks(needs, levels[affordable - 1]) if affordable else ()
 
 
-def _looks(needs, level):
-    looks = []
+def _looks(needs: list[list[float]], level: float) -> tuple[Look, ...]:
+    looks: list[Look] = []
     for trials, needed in enumerate(needs, start=1):
         drop = len(looks)  # a look that drops no more than the last one sees nothing new
         if needed[drop] <= level:
@@ -55,7 +56,7 @@ def _looks(needs, level):
     return tuple(looks)
 
 
-def _spent(looks):
+def _spent(looks: tuple[Look, ...]) -> float:
     """Return the probability that at any of the looks no more trials than it drops lie below the median."""
     spent, trials = 0.0, 0
     paths = [1.0]  # paths[i]: probability that i of the trials so far lie below it, and no look was crossed
@@ -68,13 +69,13 @@ def _spent(looks):
     return spent
 
 
-def interval(values, drop):
+def interval(values: Sequence[float], drop: int) -> tuple[float, float]:
     """Return the lowest and the highest value but for ``drop`` on either side."""
     ordered = sorted(values)
     return ordered[drop], ordered[-1 - drop]
 
 
-def intervals(values, alpha, max_trials):
+def intervals(values: Sequence[float], alpha: float, max_trials: int) -> Iterator[tuple[float, float]]:
     """Yield the interval of each look that these values, in the order of their trials, are enough for."""
     for look in plan_looks(alpha, max_trials):
         if look.trials <= len(values):

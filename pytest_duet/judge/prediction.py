@@ -20,6 +20,7 @@ it. At the margin itself heavy tails, slow modes and a drift break it, too.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
 from statistics import fmean, harmonic_mean, stdev
@@ -38,7 +39,7 @@ class Prediction:
     deviation: float
     degrees: int
 
-    def interval(self, alpha):
+    def interval(self, alpha: float) -> tuple[float, float]:
         """Return the bounds of the shift; on each side it is missed with probability ``alpha``."""
         from scipy.stats import t  # 0.3 s that only a gate has to wait for
 
@@ -46,7 +47,7 @@ class Prediction:
         return self.shift - reach, self.shift + reach
 
 
-def expect(runs, trials, alpha):
+def expect(runs: Sequence[Sequence[float]], trials: int, alpha: float) -> tuple[float, float]:
     """Return the bounds between which another run's mean is expected, as a logarithm; each is missed with ``alpha``.
 
     :param runs: as :func:`predict` takes them.
@@ -56,7 +57,7 @@ def expect(runs, trials, alpha):
     return -high, -low
 
 
-def predict(today, runs):
+def predict(today: Sequence[float], runs: Sequence[Sequence[float]]) -> Prediction:
     """Return the :class:`Prediction` of today's trials by those of earlier runs.
 
     A run is the unit: its mean scatters by what differs between runs and by its share of what differs between trials,

@@ -1,71 +1,54 @@
-"""What a cell of the gate can say, and how many cells may say it by mistake.
+"""What a comparison can say, and how many comparisons may say it by mistake.
 
-A cell is one metric of one benchmark. A whole run's false alarms are held to ``FAMILY_ERROR``: it is split over the
-metrics by their ``error_share`` (Bonferroni), and within a metric over its benchmarks by Holm's step-down procedure
+A comparison is one metric of one benchmark. A whole run's false alarms are held to ``FAMILY_ERROR``: it is split over
+the metrics by their weights (Bonferroni), and within a metric over its benchmarks by Holm's step-down procedure
 (Holm, Scandinavian Journal of Statistics 6, 1979). A shard of a run has the part of it that its benchmarks are of the
 run's (Bonferroni).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from enum import StrEnum
-from math import exp, log
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import exp, log, sqrt
 from statistics import median
 
-from pytest_duet.record.metrics import ACCURACY
+from pytest_duet.record.comparison import Comparison, Verdict
+from pytest_duet.record.metrics import Margin, Metric, error_share
 
 FAMILY_ERROR = 0.05
-
-
-class Verdict(StrEnum):
-    REGRESSED = "regressed"  # the whole interval lies beyond the margin
-    IMPROVED = "improved"  # beyond it on the other side
-    CLEAN = "clean"  # the whole interval lies within the margin
-    INCONCLUSIVE = "inconclusive"  # neither
-    MACHINE = "the machine"  # every framework slowed by the same factor
-    MISSING = "no baseline"  # nothing to judge by
-    VOID = "void"  # the benchmark itself failed, so its figures mean nothing
+Judge = Callable[[float], Comparison]
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One metric of one benchmark, judged.
+class Family:
+    """The comparisons that share the probability of a false alarm.
 
-    :param benchmark: pytest-benchmark's ``fullname``.
-    :param metric: a key of :data:`pytest_duet.record.metrics.METRICS`, or ``"accuracy"``.
-    :param verdict: :class:`Verdict`.
-    :param was: the old value: seconds, bytes or a share; None if unknown, as are all that follow.
-    :param now: the new one.
-    :param low: lower bound of new/old.
-    :param high: upper bound of new/old.
-    :param margin: the largest new/old that does not matter.
-    :param alpha: the probability that either bound misses.
-    :param trials: how many of the new side.
-    :param runs: how many earlier ones make the baseline; None against another environment.
-    :param note: what else there is to say, in a sentence or more.
+    :param metrics: by name, those that have to stay the same included.
+    :param margins: by benchmark and metric.
+    :param benchmarks: how many share it; those without a row, or of other shards, included.
     """
 
-    benchmark: str
-    framework: str
-    metric: str
-    verdict: Verdict
-    was: float | None = None
-    now: float | None = None
-    low: float | None = None
-    high: float | None = None
-    margin: float | None = None
-    alpha: float | None = None
-    trials: int | None = None
-    runs: int | None = None
-    note: str = ""
+    metrics: Mapping[str, Metric]
+    margins: Mapping[str, Mapping[str, Margin]]
+    benchmarks: int
 
-    def but(self, **changes):
-        return replace(self, **changes)
+    @property
+    def judged(self) -> list[Metric]:
+        """The metrics that have an interval and a share of the error."""
+        return [metric for metric in self.metrics.values() if not metric.exact]
+
+    @property
+    def exact(self) -> list[Metric]:
+        return [metric for metric in self.metrics.values() if metric.exact]
+
+    def alpha(self, metric: Metric, count: int = 1) -> float:
+        """Return the probability of a false alarm that ``count`` comparisons of a metric may have together."""
+        return FAMILY_ERROR * error_share(metric, self.metrics) * count / self.benchmarks
 
 
-def classify(low, high, margin):
-    """Return the verdict on a ratio new/old between ``low`` and ``high`` where up to ``margin`` does not matter."""
+def classify(low: float, high: float, margin: float) -> Verdict:
+    """Return the verdict on a ratio between ``low`` and ``high`` where up to ``margin`` does not matter."""
     if low > margin:
         return Verdict.REGRESSED
     if high < 1 / margin:
@@ -75,56 +58,78 @@ def classify(low, high, margin):
     return Verdict.INCONCLUSIVE
 
 
-def holm(judges, alpha):
-    """Return the cells of one family, judged so that any false alarm among them has probability ``alpha`` at most.
+def holm(judges: Sequence[Judge], alpha: float) -> list[Comparison]:
+    """Return the comparisons of one family, so that any false alarm among them has probability ``alpha`` at most.
 
-    The m cells are judged at alpha / m; those that regressed drop out, and the others are judged again at alpha over
-    their number, until no more drops out.
+    The m comparisons are judged at alpha / m; those that regressed drop out, and the others are judged again at alpha
+    over their number, until no more drops out.
 
-    :param judges: a function for each, that gives its :class:`Cell` at an alpha, and at a larger one no fewer
-        regressions.
-    :returns: a list of :class:`Cell`, in the order of ``judges``.
+    :param judges: a function for each, that judges it at an alpha; its findings must be monotone in alpha.
+    :returns: in the order of ``judges``.
     """
-    found = {}
+    found: dict[int, Comparison] = {}
     while len(found) < len(judges):
-        open_ones = [number for number in range(len(judges)) if number not in found]
-        judged = {number: judges[number](alpha / len(open_ones)) for number in open_ones}
-        regressed = {number: cell for number, cell in judged.items() if cell.verdict is Verdict.REGRESSED}
+        pending = [number for number in range(len(judges)) if number not in found]
+        judged = {number: judges[number](alpha / len(pending)) for number in pending}
+        regressed = {number: one for number, one in judged.items() if one.verdict is Verdict.REGRESSED}
         found.update(regressed or judged)
     return [found[number] for number in range(len(judges))]
 
 
-def void_where_accuracy_changed(cells):
-    """Return cells with "void" for every other metric of a benchmark whose accuracy is not what it was."""
-    wrong = {cell.benchmark for cell in cells if cell.metric == ACCURACY and cell.verdict is Verdict.REGRESSED}
-    note = "its accuracy is not the old one, so it trains something else."
+def exactly(benchmark: str, subject: str, metric: Metric, new: float | None, old: float | None) -> Comparison:
+    """Return the comparison of a metric that has to stay the same."""
+    one = Comparison(benchmark, subject, metric.name, Verdict.MISSING, old, new)
+    if new is None or old is None:
+        return one
+    return one.but(verdict=Verdict.CLEAN if metric.agree(new, old) else Verdict.REGRESSED)
+
+
+def void_where_exact_changed(comparisons: Sequence[Comparison], metrics: Mapping[str, Metric]) -> list[Comparison]:
+    """Return the comparisons with "void" for the others of a benchmark whose work is not what it was."""
+    wrong = {
+        one.benchmark: metrics[one.metric]
+        for one in comparisons
+        if metrics[one.metric].exact and one.verdict is Verdict.REGRESSED
+    }
     return [
-        cell.but(verdict=Verdict.VOID, note=note) if cell.benchmark in wrong and cell.metric != ACCURACY else cell
-        for cell in cells
+        one.but(
+            verdict=Verdict.VOID,
+            note=f"its {wrong[one.benchmark].title} is not the old one, so it does other work.",
+        )
+        if one.benchmark in wrong and not metrics[one.metric].exact
+        else one
+        for one in comparisons
     ]
 
 
-def without_common_mode(cells):
-    """Return one metric's cells with "the machine" in place of "regressed" where all slowed by the same factor.
+def without_common_mode(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """Return one metric's comparisons with "the machine" for "regressed" where all slowed by the same factor.
 
     That is so where there are three benchmarks or more, each slowed for sure (the whole interval lies above 1, and
     not within the margin), and each by the median factor, give or take its margin.
     """
-    known = [cell for cell in cells if cell.low is not None]
-    said = {cell.verdict for cell in known}
-    if len(known) < 3 or Verdict.REGRESSED not in said or said & {Verdict.CLEAN, Verdict.IMPROVED}:
-        return cells
-    common = median(log(cell.now / cell.was) for cell in known)
-    if any(cell.low <= 1 or abs(log(cell.now / cell.was) - common) > log(cell.margin) for cell in known):
-        return cells
-    note = f"all {len(known)} benchmarks slowed by the same factor, {exp(common):.3f}: look at the machine first."
-    return [cell.but(verdict=Verdict.MACHINE, note=note) if cell in known else cell for cell in cells]
+    shifts = {
+        number: (log(one.new / one.old), one.low, one.margin)
+        for number, one in enumerate(comparisons)
+        if one.low is not None and one.margin is not None and one.old and one.new
+    }
+    said = {comparisons[number].verdict for number in shifts}
+    if len(shifts) < 3 or Verdict.REGRESSED not in said or said & {Verdict.CLEAN, Verdict.IMPROVED}:
+        return list(comparisons)
+    common = median(shift for shift, _, _ in shifts.values())
+    if any(low <= 1 or abs(shift - common) > log(margin) for shift, low, margin in shifts.values()):
+        return list(comparisons)
+    note = f"all {len(shifts)} benchmarks slowed by the same factor, {exp(common):.3f}: look at the machine first."
+    return [
+        one.but(verdict=Verdict.MACHINE, note=note) if number in shifts else one
+        for number, one in enumerate(comparisons)
+    ]
 
 
-def smallest_visible(low, high, margin):
-    """Return the smallest new/old that would have been called a regression, had the noise been what it was.
+def smallest_visible(low: float, high: float, margin: float) -> float:
+    """Return the smallest ratio that would have been called a regression, had the noise been what it was.
 
     An interval from ``low`` to ``high`` reaches the square root of their ratio to either side of its middle, and the
     whole of it must lie beyond the margin.
     """
-    return margin * (high / low) ** 0.5
+    return margin * sqrt(high / low)

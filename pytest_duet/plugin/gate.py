@@ -17,8 +17,8 @@ from pytest_benchmark.utils import get_tag
 from benchmarks.frameworks import REGISTRY
 from pytest_duet.errors import DuetError
 from pytest_duet.judge.verdict import Cell, Verdict, void_where_accuracy_changed
+from pytest_duet.plugin.storages import SafeStorage
 from pytest_duet.record.metrics import ACCURACY, METRICS, read_margins
-from pytest_duet.record.storage import SafeStorage
 
 FAILS_ON = {Verdict.INCONCLUSIVE: "inconclusive", Verdict.MACHINE: "inconclusive", Verdict.MISSING: "missing"}
 

@@ -15,7 +15,8 @@ from pytest_benchmark.utils import get_tag
 
 from pytest_duet.plugin.gate import is_benchmark
 from pytest_duet.plugin.session_report import unsaved_json
-from pytest_duet.record.shard import ShardStorage, read_shard
+from pytest_duet.plugin.storages import ShardStorage
+from pytest_duet.record.shard import read_shard
 
 
 def add_options(parser):

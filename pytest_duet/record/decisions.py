@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
-from pytest_duet.record.shape import check
+import msgspec
+
 from pytest_duet.record.storage import lock
 
 STATES = {"accept": "accepted", "reject": "rejected"}
-LINE = {"action": str, "runs": [str], "restarts": [str], "when": str, "who": str, "why": str}
 
 
 @dataclass(frozen=True)
@@ -27,18 +29,18 @@ class Decision:
     """
 
     action: str
-    runs: tuple
-    restarts: tuple = ()
+    runs: tuple[str, ...]
+    restarts: tuple[str, ...] = ()
     when: str = ""
     who: str = ""
     why: str = ""
 
     @property
-    def state(self):
+    def state(self) -> str:
         return STATES[self.action]
 
     @property
-    def text(self):
+    def text(self) -> str:
         return " ".join(filter(None, [f"by {self.who}" if self.who else "", self.when[:10], self.why]))
 
 
@@ -48,28 +50,28 @@ class Journal:
     :param path: the file, which may not exist yet.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self.damaged = []
+        self.damaged: list[str] = []
         self.decisions = list(self._read())
 
-    def _read(self):
+    def _read(self) -> Iterator[Decision]:
         try:
             lines = self.path.read_bytes().splitlines()
         except FileNotFoundError:
             return
         for number, line in enumerate(lines, start=1):
             try:
-                found = json.loads(line)
-                check(found, LINE, "the line")
-                decision = Decision(**dict(found, runs=tuple(found["runs"]), restarts=tuple(found["restarts"])))
+                decision = msgspec.json.decode(line, type=Decision)
                 decision.state  # noqa: B018 - an unknown action is damage, too
                 yield decision
-            except (ValueError, TypeError, KeyError, RecursionError):
+            except (ValueError, KeyError, RecursionError):
                 text = line[:80].decode(errors="replace")
                 self.damaged.append(f"{self.path}, line {number}, is no decision: {text!r}.")
 
-    def add(self, action, runs, restarts=(), who="", why=""):
+    def add(
+        self, action: str, runs: Iterable[str], restarts: Iterable[str] = (), who: str = "", why: str = ""
+    ) -> Decision:
         """Add a decision and return it; the last one about a run counts."""
         decision = Decision(action, tuple(runs), tuple(restarts), datetime.now(UTC).isoformat(), who, why)
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -84,18 +86,19 @@ class Journal:
         self.decisions.append(decision)
         return decision
 
-    def decision(self, run):
+    def decision(self, run: str) -> Decision | None:
         """Return the last :class:`Decision` about a run; None if there is none."""
         return next((decision for decision in reversed(self.decisions) if run in decision.runs), None)
 
-    def restarts(self, run):
+    def restarts(self, run: str) -> list[tuple[str, str]]:
         """Return the pairs of benchmark and metric whose window starts with this run."""
-        together = self.together(run)
-        if not together or together[0] != run:
+        decision = self.decision(run)
+        if not decision or self.together(run)[:1] != [run]:
             return []
-        return [tuple(restart.rsplit(" ", 1)) for restart in self.decision(run).restarts if " " in restart]
+        pairs = [restart.rsplit(" ", 1) for restart in decision.restarts if " " in restart]
+        return [(name, metric) for name, metric in pairs]
 
-    def together(self, run):
+    def together(self, run: str) -> list[str]:
         """Return the runs that were accepted together with this one, itself included, and were not decided on since."""
         last = self.decision(run)
         if not last or last.action != "accept":

@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
-from pytest_duet.record.shape import NUMBER
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+from pytest_duet.record.row import Row
 
 MEMORY_SHARE = 0.01  # a kernel's update moves the memory that it reports by less
+Difference = tuple[str, Any, Any]  # a field, then, now
 
 
 class Lookback:
-    """What history has to say about a session.
+    """What history has to say about a session's rows.
 
-    ``windows``: the earlier rows of each benchmark, newest first; ``runs``: the names of the runs that these are from;
-    ``otherwise``: for benchmarks with rows that were measured under other conditions, the newest such run and what
-    differs; ``elsewhere``: the same for whole runs, whose machine was another; ``known``: the benchmarks of the newest
-    accepted runs, with a row of each; ``seen``: how many runs those are; ``acknowledged``: whether somebody accepted
-    one of them, and with it what older ones had and it has not; ``damaged``: what could not be read, in words.
+    :ivar windows: the earlier rows of each benchmark, newest first.
+    :ivar runs: the names of the runs that these are from.
+    :ivar otherwise: for benchmarks with rows under other conditions, the newest such run and what differs.
+    :ivar elsewhere: the same for whole runs, whose machine was another.
+    :ivar known: the benchmarks of the newest accepted runs, with a row of each.
+    :ivar seen: how many runs those are.
+    :ivar acknowledged: whether somebody accepted one of them, and thereby the removal of benchmarks it lacks.
+    :ivar damaged: what could not be read, in words.
     """
 
-    def __init__(self, rows):
+    def __init__(self, rows: Mapping[str, Row]) -> None:
         self.rows = rows
-        self.windows = {name: [] for name in rows}
-        self.runs = {name: [] for name in rows}
-        self.otherwise, self.elsewhere, self.known, self.damaged = {}, None, {}, []
+        self.windows: dict[str, list[Row]] = {name: [] for name in rows}
+        self.runs: dict[str, list[str]] = {name: [] for name in rows}
+        self.otherwise: dict[str, tuple[str, list[Difference]]] = {}
+        self.elsewhere: tuple[str, list[Difference]] | None = None
+        self.known: dict[str, Row] = {}
+        self.damaged: list[str] = []
         self.seen, self.acknowledged = 0, False
-        self._ends = {}  # how much of a window counts, by benchmark and metric, where a change was acknowledged
+        self._ends: dict[tuple[str, str], int] = {}  # how much of a window counts, where a change was acknowledged
 
-    def take(self, run, rows, size):
+    def take(self, run: str, rows: Mapping[str, Row], size: int) -> None:
         """Take a run's rows into the windows that are not full yet."""
         if self.seen < size:
             self.seen += 1
@@ -34,43 +44,37 @@ class Lookback:
         for name, row in rows.items():
             if name not in self.rows or len(self.windows[name]) == size:
                 continue
-            differs = differences(conditions(row), conditions(self.rows[name]))
+            differs = differences(row.conditions, self.rows[name].conditions)
             if differs:
                 self.otherwise.setdefault(name, (run, differs))
             else:
                 self.windows[name].append(row)
                 self.runs[name].append(run)
 
-    def end_window(self, name, metric):
+    def end_window(self, name: str, metric: str) -> None:
         """Let the window of one metric of one benchmark end with the rows taken so far."""
         self._ends.setdefault((name, metric), len(self.windows.get(name, ())))
 
-    def full(self, size):
+    def full(self, size: int) -> bool:
         """Tell whether older runs can add nothing."""
         return self.seen >= size and all(len(window) == size for window in self.windows.values())
 
-    def window(self, name, metric):
+    def window(self, name: str, metric: str) -> list[Row]:
         """Return the earlier rows that one metric of one benchmark is to be judged by, newest first."""
         return self.windows[name][: self._ends.get((name, metric))]
 
-    def findings(self, was_asked, chosen):
+    def findings(self, was_asked: Callable[[str], bool], chosen: Collection[str]) -> list[str]:
         """Return, a sentence each, what is missing between then and now.
 
-        :param was_asked: tells of a framework whether this session was asked for it; if not, it has not vanished.
+        :param was_asked: tells of a subject whether this session was asked for it; if not, it has not vanished.
         :param chosen: the names of this session's benchmarks, those that failed or were skipped included.
         """
         found = [f"Left out: {why}" for why in self.damaged]
         for name, row in self.known.items():
-            alike = [today for today, other in self.rows.items() if other["workload"] == row["workload"]]
-            if name in chosen or not alike or not was_asked(row["framework"]):
+            alike = [today for today, other in self.rows.items() if other.workload == row.workload]
+            if name in chosen or not alike or not was_asked(row.subject):
                 continue
-            new = [today for today in alike if today not in self.known and self._framework(today) == row["framework"]]
-            text = f"Vanished: {name} was in the last {self.seen} accepted runs and is not in this one. "
-            if new:
-                text += f"Renamed? Then put into pytest.ini, under gate_aliases: {name} -> {new[0]}"
-            else:
-                text += "Removed on purpose? Then accept this run: python -m benchmarks history accept latest"
-            found.append(text)
+            found.append(self._vanished(name, row, alike))
         if self.elsewhere and not self.seen:
             run, differs = self.elsewhere
             found.append(f"Another fingerprint: no accepted run is from this machine. Since {run}: {_spell(differs)}.")
@@ -79,24 +83,16 @@ class Lookback:
                 found.append(f"Other conditions: {name}, since {run}: {_spell(differs)}.")
         return found
 
-    def _framework(self, name):
-        return self.rows[name]["framework"]
+    def _vanished(self, name: str, row: Row, alike: list[str]) -> str:
+        new = [today for today in alike if today not in self.known and self.rows[today].subject == row.subject]
+        text = f"Vanished: {name} was in the last {self.seen} accepted runs and is not in this one. "
+        if new:
+            return text + f"Renamed? Then put into pytest.ini, under gate_aliases: {name} -> {new[0]}"
+        return text + "Removed on purpose? Then accept this run: python -m pytest_duet history accept latest"
 
 
-def conditions(row):
-    """Return what must be equal, beside the machine and the name, before two rows may be compared."""
-    return {
-        "device": row["device"],
-        "contract": row["contract"],
-        "threads": (row.get("threads") or {}).get("asked"),
-        "scheduling": row.get("scheduling"),
-        "digest of the data": row["dataset"]["digest"],
-        "workload": row["workload"],
-    }
-
-
-def differences(then, now, prefix=""):
-    """Return ``[(field, then, now), ...]`` where two fingerprints differ, nested fields by dotted names."""
+def differences(then: Any, now: Any, prefix: str = "") -> list[Difference]:
+    """Return where two fingerprints or conditions differ, nested fields by dotted names."""
     if not isinstance(then, dict) or not isinstance(now, dict):
         return [] if then == now or _same_memory(prefix, then, now) else [(prefix or "all", then, now)]
     names = [*then, *(name for name in now if name not in then)]
@@ -107,11 +103,11 @@ def differences(then, now, prefix=""):
     ]
 
 
-def _same_memory(name, then, now):
-    if name != "memory_bytes" or not (isinstance(then, NUMBER) and isinstance(now, NUMBER)):
+def _same_memory(name: str, then: Any, now: Any) -> bool:
+    if name != "memory_bytes" or not (isinstance(then, (int, float)) and isinstance(now, (int, float))):
         return False
     return abs(then - now) <= MEMORY_SHARE * max(then, now)
 
 
-def _spell(differs):
+def _spell(differs: list[Difference]) -> str:
     return ", ".join(f"{name} from {then!r} to {now!r}" for name, then, now in differs)

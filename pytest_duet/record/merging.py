@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 from pytest_duet.record.lookback import differences
-from pytest_duet.record.saved_run import Run
+from pytest_duet.record.saved_run import GateRecord, Run, ShardRecord
 
 UNLIKE = ("another Python or system", "another commit", "another machine", "judged otherwise")
 
@@ -16,7 +18,7 @@ UNLIKE = ("another Python or system", "another commit", "another machine", "judg
 class Source:
     """A shard somewhere, or a run of them.
 
-    :param run: :class:`pytest_duet.record.saved_run.Run`, by its file's name.
+    :param run: by its file's name.
     :param folder: the name of a storage's folder that it belongs into, such as ``Linux-CPython-3.11-64bit``.
     """
 
@@ -24,26 +26,24 @@ class Source:
     folder: str
 
     @property
-    def shard(self):
-        return self.run.data["shard"]
+    def shard(self) -> ShardRecord:
+        assert self.run.shard
+        return self.run.shard
 
     @property
-    def node(self):
-        node = self.shard.get("node") or "an unnamed host"
+    def node(self) -> str:
+        node = self.shard.node or "an unnamed host"
         return "".join(letter if letter.isprintable() else "?" for letter in node)  # another host chose it
 
     @property
-    def gate(self):
-        return self.run.data.get("gate") or {}
-
-    @property
-    def conditions(self):
+    def conditions(self) -> tuple[str, ...]:
         """What must be equal before shards make one run; in the order of ``UNLIKE``."""
-        judged = [bool(self.gate), self.gate.get("mode"), self.gate.get("against")]
+        gate = self.run.gate
+        judged = [gate is not None, gate and gate.mode, gate and gate.against]
         return tuple(json.dumps(part, sort_keys=True) for part in (self.folder, self.run.commit, self._machine, judged))
 
     @property
-    def _machine(self):
+    def _machine(self) -> dict[str, Any]:
         # The kernel's updates move the memory that it reports, and differences() knows by how much.
         return {name: value for name, value in (self.run.fingerprint or {}).items() if name != "memory_bytes"}
 
@@ -53,7 +53,7 @@ class Joined:
     """A run made of shards.
 
     :param data: its JSON.
-    :param sources: the :class:`Source` of every shard that it has something of.
+    :param sources: every shard that it has something of.
     :param missing: its benchmarks that no shard measured, skipped or failed: the shard's number by name.
     :param remarks: what else there is to say, a sentence each.
     """
@@ -61,28 +61,25 @@ class Joined:
     run: str
     of: int
     folder: str
-    data: dict = field(repr=False)
-    sources: list
-    missing: dict
-    remarks: list
+    data: dict[str, Any] = field(repr=False)
+    sources: list[Source]
+    missing: dict[str, int]
+    remarks: list[str]
 
 
-def join(shards):
-    """Return a list of :class:`Joined`: a run for each run id, and where the hosts were unlike, for each kind of host.
-
-    :param shards: a list of :class:`Source`.
-    """
+def join(shards: Iterable[Source]) -> list[Joined]:
+    """Return a run for each run id, and where the hosts were unlike, for each kind of host."""
     runs = defaultdict(list)
-    for source in sorted(shards, key=lambda source: (source.run.when, source.shard["number"], source.run.name)):
-        runs[source.shard["run"], source.shard["of"]].append(source)
+    for source in sorted(shards, key=lambda source: (source.run.when, source.shard.number, source.run.name)):
+        runs[source.shard.run, source.shard.of].append(source)
     return [joined for key in sorted(runs) for joined in _join_run(runs[key])]
 
 
-def ambiguous(shards):
+def ambiguous(shards: Iterable[Source]) -> dict[str, str]:
     """Return a sentence for each run id that is of two runs, by id: their shards are of different numbers."""
     counts = defaultdict(set)
     for source in shards:
-        counts[source.shard["run"]].add(source.shard["of"])
+        counts[source.shard.run].add(source.shard.of)
     return {
         run: f"{run}: there are shards of {' and of '.join(map(str, sorted(of)))} with this run id. Every run needs "
         "one of its own; give the folders or files of one."
@@ -91,8 +88,8 @@ def ambiguous(shards):
     }
 
 
-def _join_run(shards):
-    parts = []
+def _join_run(shards: list[Source]) -> list[Joined]:
+    parts: list[list[Source]] = []
     for source in shards:
         part = next((part for part in parts if alike(part[0], source)), None)
         if part is None:
@@ -104,12 +101,12 @@ def _join_run(shards):
     return [_join_part(part, _missing(shards, part), unlike) for part in parts]
 
 
-def alike(one, other):
-    """Tell whether two of :class:`Source` can be parts of one run."""
+def alike(one: Source, other: Source) -> bool:
+    """Tell whether two sources can be parts of one run."""
     return one.conditions == other.conditions and not differences(one.run.fingerprint, other.run.fingerprint)
 
 
-def _unlike(first, other):
+def _unlike(first: Source, other: Source) -> str:
     """Say in what way the host of one part is not like that of the first."""
     found = [what for what, a, b in zip(UNLIKE, first.conditions, other.conditions) if a != b]
     fields = [name for name, _, _ in differences(first.run.fingerprint, other.run.fingerprint)]
@@ -117,19 +114,19 @@ def _unlike(first, other):
     return f"{other.node} is not like {first.node}: {what}; so each kind of host has a run of its own."
 
 
-def _missing(shards, part):
+def _missing(shards: list[Source], part: list[Source]) -> dict[str, int]:
     """Return what the shards were to measure and a part of them has no outcome of, the number of its shard by name."""
-    done = {name for source in part for name in source.shard["outcomes"]}
+    done = {name for source in part for name in source.shard.outcomes}
     numbers = {
-        name: place % source.shard["of"] + 1 for source in shards for place, name in enumerate(source.shard["planned"])
+        name: place % source.shard.of + 1 for source in shards for place, name in enumerate(source.shard.planned)
     }
     return {name: numbers[name] for name in sorted(numbers) if name not in done}
 
 
-def _join_part(shards, missing, unlike):
-    """Return the :class:`Joined` of shards that are alike, the oldest first."""
-    latest = {source.shard["number"]: source for source in shards}
-    owners, remarks = {}, list(unlike)
+def _join_part(shards: list[Source], missing: dict[str, int], unlike: list[str]) -> Joined:
+    """Return the run of shards that are alike, the oldest first."""
+    owners: dict[str, tuple[Source, dict[str, Any]]] = {}
+    remarks = list(unlike)
     for source in shards:
         for bench in source.run.data["benchmarks"]:
             before = owners.get(bench["fullname"])
@@ -138,46 +135,56 @@ def _join_part(shards, missing, unlike):
                     f"{bench['fullname']} is in {before[0].run.name} and, later, in {source.run.name}: that one counts."
                 )
             owners[bench["fullname"]] = source, bench
-    owning = [source for source in shards if any(source is owner for owner, _ in owners.values())]
-    counted = {source.shard["number"] for source in owning}
-    # A later attempt that was ended at once takes nothing from the rows of an earlier one.
-    used = [
-        source
-        for source in shards
-        if source in owning or (source is latest[source.shard["number"]] and source.shard["number"] not in counted)
-    ]
+    used = _used(shards, [source for source, _ in owners.values()])
     shard = used[0].shard
     data = {name: value for name, value in used[0].run.data.items() if name != "shard"}
     data["benchmarks"] = [owners[name][1] for name in sorted(owners)]
-    if used[0].gate:
-        data["gate"] = _join_gates(used, {name: owner for name, (owner, _) in owners.items()}, missing, shard["of"])
+    if used[0].run.gate:
+        data["gate"] = _join_gates(used, {name: owner for name, (owner, _) in owners.items()}, missing, shard.of)
     data["merged"] = {
-        "run": shard["run"],
-        "of": shard["of"],
+        "run": shard.run,
+        "of": shard.of,
         "shards": [source.run.name for source in used],
         "missing": list(missing),
         "nodes": sorted({source.node for source in used}),
     }
-    return Joined(shard["run"], shard["of"], used[0].folder, data, used, missing, remarks)
+    return Joined(shard.run, shard.of, used[0].folder, data, used, missing, remarks)
 
 
-def _join_gates(shards, owners, missing, of):
-    """Return what the gates of shards said, together; a benchmark's cells come from where its row comes from."""
-    cells = {}
-    for source in shards:
-        for cell in source.gate["cells"]:
-            if owners.get(cell["benchmark"], source) is source:
-                cells[cell["benchmark"], cell["metric"]] = cell
-    lost = [f"Missing: {name}; shard {number}/{of} did not measure it." for name, number in missing.items()]
-    return {
-        **shards[0].gate,
-        "failed_tests": sum(source.gate["failed_tests"] for source in shards),
-        "interrupted": bool(missing) or any(source.gate.get("interrupted") for source in shards),
-        "cells": list(cells.values()),
-        "findings": _once(shards, "findings") + lost,
-        "cautions": _once(shards, "cautions"),
+def _used(shards: list[Source], owners: list[Source]) -> list[Source]:
+    """Return the shards that a run is made of: those that own a row, and the latest of each that has none."""
+    latest = {source.shard.number: source for source in shards}
+    owning = [source for source in shards if any(source is owner for owner in owners)]
+    counted = {source.shard.number for source in owning}
+    # A later attempt that was ended at once takes nothing from the rows of an earlier one.
+    return [
+        source
+        for source in shards
+        if source in owning or (source is latest[source.shard.number] and source.shard.number not in counted)
+    ]
+
+
+def _join_gates(shards: list[Source], owners: dict[str, Source], missing: dict[str, int], of: int) -> dict[str, Any]:
+    """Return what the gates of shards said, together; a benchmark's comparisons come from where its row comes from."""
+    gates = [(source, source.run.gate) for source in shards if source.run.gate]
+    comparisons = {
+        (one.benchmark, one.metric): one
+        for source, gate in gates
+        for one in gate.comparisons
+        if owners.get(one.benchmark, source) is source
     }
+    lost = [f"Missing: {name}; shard {number}/{of} did not measure it." for name, number in missing.items()]
+    found: list[GateRecord] = [gate for _, gate in gates]
+    joined = replace(
+        found[0],
+        failed_tests=sum(gate.failed_tests for gate in found),
+        interrupted=bool(missing) or any(gate.interrupted for gate in found),
+        comparisons=tuple(comparisons.values()),
+        findings=(*_once(text for gate in found for text in gate.findings), *lost),
+        cautions=_once(text for gate in found for text in gate.cautions),
+    )
+    return asdict(joined)
 
 
-def _once(shards, what):
-    return list(dict.fromkeys(text for source in shards for text in source.gate.get(what) or ()))
+def _once(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(texts))

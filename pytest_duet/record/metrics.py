@@ -1,109 +1,135 @@
-"""What the gate judges: each metric, where a row keeps it, and by how much it may differ."""
+"""What is compared: each metric, its unit, which way is better, and by how much it may differ."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from math import inf
+from typing import Any, Literal
 
 from pytest_duet.errors import DuetError
 
-UNITS = {"s": {"ms": 1e-3, "s": 1.0}, "B": {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30}}
-# Device memory by the framework's own account before NVML's, which also books what an allocator keeps for later.
-DEVICE_SOURCES = (
-    "allocator_peak_bytes",
-    "nvml_process_peak_bytes",
-    "allocator_reserved_bytes",
-    "nvml_device_delta_peak_bytes",
-)
+UNITS = {"s": {"ms": 1e-3, "s": 1.0}, "B": {"KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30}}
+EXAMPLES = {"s": "5%, 1ms or 0.5s", "B": "5% or 2MiB"}
+MEMORY = "peak_memory_bytes"  # whose values are the ledger's, by the source that all rows have
 
 
 @dataclass(frozen=True)
 class Margin:
     """A difference that does not matter: up to this share of the old value, or up to this absolute one, if more."""
 
-    share: float
-    absolute: float
+    share: float = 0.05
+    absolute: float = 0.0
 
-    def ratio(self, was):
+    def ratio(self, old: float) -> float:
         """Return the largest new/old that lies within."""
-        return 1 + max(self.share, self.absolute / was)
+        return 1 + max(self.share, self.absolute / old)
 
 
 @dataclass(frozen=True)
 class Metric:
-    """One quantity of a trial; more of it is worse.
+    """One quantity that every trial has a value of.
 
     :param title: for people.
-    :param unit: ``"s"`` or ``"B"``.
-    :param error_share: its part of the whole run's family-wise error; they add up to 1.
-    :param history: the default :class:`Margin` against history.
-    :param against: the default :class:`Margin` against another environment in the same session.
+    :param unit: ``"s"``, ``"B"`` (bytes), or the metric's own; ``""`` for a share.
+    :param better: which way is better; ``"same"`` for what may not differ at all, but for ``tolerance``: such a metric
+        says whether both sides did the same work, and where they did not, the others mean nothing.
+    :param tolerance: absolute, of a metric that has to stay the same.
+    :param weight: its part of the run's probability of a false alarm, against the other metrics' weights.
+    :param history: the default margin against history.
+    :param against: the default margin against another environment in the same session.
+    :param turns: whether it is the time that both sides take turns for.
+    """
+
+    name: str
+    title: str
+    unit: str
+    better: Literal["lower", "higher", "same"] = "lower"
+    tolerance: float = 0.0
+    weight: float = 1.0
+    history: Margin = Margin()
+    against: Margin = Margin()
+    turns: bool = False
+
+    @property
+    def exact(self) -> bool:
+        """Whether it has to stay the same: no margin, no interval, no error to spend."""
+        return self.better == "same"
+
+    def agree(self, new: float, old: float) -> bool:
+        """Tell whether two values of a metric that has to stay the same are the same, but for the tolerance."""
+        return round(abs(new - old), 9) <= self.tolerance  # 0.7338 - 0.7333 is 0.0005 but for the last bit
+
+    def worse(self, new: float, old: float) -> float:
+        """Return the ratio that is above 1 where the new value is worse."""
+        return old / new if self.better == "higher" else new / old
+
+    def text(self, value: float | None) -> str:
+        """Return a value with its unit."""
+        if value is None:
+            return "-"
+        if self.unit == "s":
+            return f"{value:.3f} s" if value >= 0.1 else f"{value * 1e3:.3f} ms"
+        return f"{value / 2**20:,.1f} MiB" if self.unit == "B" else f"{value:.4f} {self.unit}".rstrip()
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a row keeps of a metric, so that whoever reads it needs to know nothing else.
+
+    :param values: one for each trial; None where it is unknown.
+    :param source: of the memory, a key of the ledger (:class:`pytest_duet.trials.trial.Memory`).
     """
 
     title: str
-    unit: str
-    error_share: float
-    history: Margin
-    against: Margin
+    unit: str = ""
+    better: Literal["lower", "higher", "same"] = "lower"
+    values: tuple[float | None, ...] = field(default=())
+    source: str = ""
+
+    @classmethod
+    def of(cls, metric: Metric, values: Iterable[float | None], source: str = "") -> Measured:
+        return cls(metric.title, metric.unit, metric.better, tuple(values), source)
+
+    @property
+    def known(self) -> list[float] | None:
+        """The values; None where one is missing, or is no positive number."""
+        found = [value for value in self.values if value is not None and 0 < value < inf]
+        return found if found and len(found) == len(self.values) else None
+
+    def as_json(self) -> dict[str, Any]:
+        return dict(asdict(self), values=list(self.values))
 
 
-METRICS = {
-    "epoch_seconds": Metric("epoch time", "s", 0.5, Margin(0.05, 1e-3), Margin(0.02, 1e-3)),
-    "peak_memory_bytes": Metric("peak memory", "B", 0.25, Margin(0.02, 2**20), Margin(0.02, 2**20)),
-    "first_epoch_seconds": Metric("first epoch", "s", 0.25, Margin(0.25, 0.5), Margin(0.25, 0.5)),
-}
-ACCURACY = "accuracy"  # judged by the parity rule, exactly: no margin, no interval, no error to spend
+def error_share(metric: Metric, metrics: Mapping[str, Metric]) -> float:
+    """Return a metric's part of the run's probability of a false alarm; those of all that have one add up to 1."""
+    return metric.weight / sum(other.weight for other in metrics.values() if not other.exact)
 
 
-def values(row, metric, source=None):
-    """Return a metric's value in each trial of a row; None where one of them lacks it.
-
-    :param row: a benchmark's ``extra_info``.
-    :param source: of the memory, from :func:`memory_source`.
-    """
-    if metric == "peak_memory_bytes":
-        found = [trial["memory"].get(source) for trial in row["trials"]]
-    else:
-        found = [trial.get(metric) for trial in row["trials"]]
-    return found if found and all(value is not None and 0 < value < inf for value in found) else None
-
-
-def memory_source(*rows, shared=False):
-    """Return the first source of peak memory that every trial of all rows has; None if there is none.
-
-    :param shared: whether both sides had the device at the same time: then what it holds altogether says nothing.
-    """
-    sources = ("host_peak_rss_bytes",) if rows[0]["device"] == "cpu" else DEVICE_SOURCES
-    for source in sources:
-        if shared and source.startswith("nvml_device"):
-            continue
-        if all(values(row, "peak_memory_bytes", source) for row in rows):
-            return source
-    return None
-
-
-def parse_margin(text, default, unit):
+def parse_margin(text: str, default: Margin, unit: str) -> Margin:
     """Return the :class:`Margin` that ``"5%"``, ``"1ms"`` or ``"5%,1ms"`` means; what is left out is the default's.
 
     :param unit: of the metric; a time in bytes, or the other way round, would make a gate that lets everything pass.
     :raises ValueError: for anything else.
     """
     share, absolute = default.share, default.absolute
+    units = UNITS.get(unit, {"": 1.0})
     for part in text.split(","):
-        found = re.fullmatch(rf"\s*(\d+(?:\.\d+)?)\s*(%|{'|'.join(UNITS[unit])})\s*", part)
+        found = re.fullmatch(rf"\s*(\d+(?:\.\d+)?)\s*(%|{'|'.join(units)})\s*", part)
         if not found:
-            examples = {"s": "5%, 1ms or 0.5s", "B": "5% or 2MiB"}
-            raise ValueError(f"{part.strip()!r} is no margin such as {examples[unit]}")
+            raise ValueError(f"{part.strip()!r} is no margin such as {EXAMPLES.get(unit, '5% or 0.5')}")
         number = float(found[1])
         if found[2] == "%":
             share = number / 100
         else:
-            absolute = number * UNITS[unit][found[2]]
+            absolute = number * units[found[2]]
     return Margin(share, absolute)
 
 
-def read_margins(texts, defaults, where):
+def read_margins(
+    texts: Iterable[str], defaults: Mapping[str, Margin], metrics: Mapping[str, Metric], where: str
+) -> dict[str, Margin]:
     """Return the margins by metric that lines like ``"epoch_seconds=3%,1ms"`` change from the defaults.
 
     :raises DuetError: naming ``where`` the line was given.
@@ -114,7 +140,7 @@ def read_margins(texts, defaults, where):
         if name not in margins:
             raise DuetError(f"{where} {text!r}: {name!r} is none of {', '.join(margins)}.")
         try:
-            margins[name] = parse_margin(margin, margins[name], METRICS[name].unit)
+            margins[name] = parse_margin(margin, margins[name], metrics[name].unit)
         except ValueError as error:
             raise DuetError(f"{where} {text!r}: {error}.") from None
     return margins

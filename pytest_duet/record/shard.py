@@ -7,12 +7,9 @@ one of a run's shards, so they stand where no history looks, in a folder of thei
 from __future__ import annotations
 
 import re
-import secrets
 from dataclasses import dataclass
 
-from pytest_duet.atomic import atomic_write
 from pytest_duet.errors import DuetError
-from pytest_duet.record.storage import SafeStorage, as_bytes
 
 FOLDER = "shards"  # below the storage; pytest-benchmark and History look no deeper than one folder
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")  # it names a folder and files
@@ -31,15 +28,15 @@ class Shard:
     number: int
     of: int
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.number}/{self.of}"
 
-    def share(self, planned):
+    def share(self, planned: list[str]) -> list[str]:
         """Return this shard's benchmarks of those of the whole run, a sorted list of names."""
         return planned[self.number - 1 :: self.of]
 
 
-def read_shard(text, run):
+def read_shard(text: str | None, run: str | None) -> Shard | None:
     """Return the :class:`Shard` that ``--shard`` and ``--run-id`` mean; None where both are None.
 
     :raises DuetError: for what makes no sense, naming the option.
@@ -56,7 +53,7 @@ def read_shard(text, run):
     return Shard(run, int(found[1]), int(found[2]))
 
 
-def check_run_id(run):
+def check_run_id(run: str) -> None:
     """Return nothing if a run id can name a folder.
 
     :raises DuetError: naming the option, where it cannot.
@@ -65,26 +62,3 @@ def check_run_id(run):
         raise DuetError(
             f"--run-id={run}: give a letter or a digit, then up to 99 letters, digits, dots, dashes and underscores."
         )
-
-
-class ShardStorage(SafeStorage):
-    """A storage whose runs are read as ever, while this session's shard is saved in its run's own folder.
-
-    There are no numbers to give out, and so no lock to hold, which not every shared file system has: a file is numbered
-    as its shard is, and a shard that was started again writes another one.
-
-    :param storage: the :class:`FileStorage` that it stands for.
-    :param shard: :class:`Shard`.
-    """
-
-    def __init__(self, storage, shard):
-        super().__init__(storage.path, storage.logger, storage.default_machine_id)
-        self.shard = shard
-
-    def save(self, output_json, save):
-        """Write the shard."""
-        folder = self.path / FOLDER / self.shard.run / self.default_machine_id
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{self.shard.number:04}_{save}-{secrets.token_hex(4)}.json"
-        atomic_write(path, as_bytes(output_json))
-        self.logger.info(f"Saved benchmark data in: {path}")

@@ -1,17 +1,17 @@
-"""pytest-benchmark's file storage, for sessions that end at the same moment, or in the middle of saving.
+"""How runs are saved, by sessions that end at the same moment, or in the middle of saving.
 
-pytest-benchmark's own counts files and then writes: two sessions take the same number, a killed one leaves half a file,
-and after run 9999 its pattern for numbers no longer matches.
+pytest-benchmark's own storage counts files and then writes: two sessions take the same number, a killed one leaves half
+a file, and after run 9999 its pattern for numbers no longer matches.
 """
 
 from __future__ import annotations
 
-import os
+import json
 import re
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-
-from pytest_benchmark.storage.file import FileStorage
-from pytest_benchmark.utils import safe_dumps
+from pathlib import Path
+from typing import Any
 
 from pytest_duet.atomic import atomic_write
 from pytest_duet.errors import DuetError
@@ -20,55 +20,40 @@ LOCK_SECONDS = 60
 NUMBERED = re.compile(r"(\d{4,})_.*\.json")
 
 
-class SafeStorage(FileStorage):
-    """The same folder, files and names; numbers are given out once, files appear whole, and there is a run 10000."""
-
-    def save(self, output_json, save):
-        """Write a run under the next number."""
-        with lock(self.get("")):
-            path = self._write(as_bytes(output_json), save)
-        self.logger.info(f"Saved benchmark data in: {path}")
-
-    def save_once(self, data, save, will_do=lambda path: False):
-        """Write a run's bytes under the next number unless they are there; return the path and whether it is new.
-
-        :param will_do: tells of the path of a run whether it makes this one needless; asked while nobody else can save.
-        """
-        with lock(self.get("")):
-            for path in sorted(self.get("").glob("*.json")):
-                same = path.stat().st_size == len(data) and path.read_bytes() == data
-                if number(path) and (same or will_do(path)):
-                    return path, False
-            return self._write(data, save), True
-
-    def _write(self, data, save):
-        path = self.get(f"{self._next_num}_{save}.json")
-        atomic_write(path, data)
-        return path
-
-    @property
-    def _next_num(self):
-        return f"{max(map(number, self.get('').glob('*.json')), default=0) + 1:04}"
-
-    @property
-    def location(self):
-        return os.path.relpath(self.path)  # pytest-benchmark's own fails for a folder outside the working directory
-
-    def query(self, *globs_or_files):
-        """Return the files that match, in the order of their numbers."""
-        return sorted(super().query(*globs_or_files), key=lambda path: (number(path), path.name, path.parent))
-
-    def load(self, *globs_or_files):
-        """Yield the runs that match; all of them by default, those after 9999 included."""
-        return super().load(*(globs_or_files or ("[0-9][0-9][0-9][0-9]",)))
+def save_run(folder: Path, data: bytes, name: str) -> Path:
+    """Write a run under the folder's next number, and return its path."""
+    with lock(folder):
+        return _write(folder, data, name)
 
 
-def as_bytes(output_json):
-    """Return a run as pytest-benchmark writes it."""
-    return safe_dumps(output_json, ensure_ascii=True, indent=4).encode()
+def save_once(
+    folder: Path, data: bytes, name: str, already_held: Callable[[Path], bool] = lambda path: False
+) -> tuple[Path, bool]:
+    """Write a run's bytes under the next number unless they are there; return the path and whether it is new.
+
+    :param already_held: does this file already hold the run? Asked while nobody else can save.
+    """
+    with lock(folder):
+        for path in sorted(folder.glob("*.json")):
+            same = path.stat().st_size == len(data) and path.read_bytes() == data
+            if number(path) and (same or already_held(path)):
+                return path, False
+        return _write(folder, data, name), True
 
 
-def platform_folder(machine):
+def _write(folder: Path, data: bytes, name: str) -> Path:
+    last = max(map(number, folder.glob("*.json")), default=0)
+    path = folder / f"{last + 1:04}_{name}.json"
+    atomic_write(path, data)
+    return path
+
+
+def as_bytes(run: Any) -> bytes:
+    """Return a run as pytest-benchmark writes it; what JSON does not know is written as its ``repr``."""
+    return json.dumps(run, default=repr, ensure_ascii=True, indent=4).encode()
+
+
+def platform_folder(machine: Mapping[str, Any]) -> str:
     """Return the name of the folder that pytest-benchmark keeps a machine's runs in.
 
     :param machine: what it saves of the machine, ``machine_info``.
@@ -78,20 +63,21 @@ def platform_folder(machine):
     return f"{machine.get('system')}-{machine.get('python_implementation')}-{python}-{bits}bit"
 
 
-def number(path):
+def number(path: Path) -> int:
     """Return a saved run's number; 0 for a file that has none."""
     found = NUMBERED.fullmatch(path.name)
     return int(found[1]) if found else 0
 
 
 @contextmanager
-def lock(folder):
-    """Hold a storage folder for oneself while something is written there.
+def lock(folder: Path) -> Iterator[None]:
+    """Hold a storage folder, which is made if need be, for oneself while something is written there.
 
     :raises DuetError: where somebody else holds it for a minute.
     """
     from filelock import FileLock, Timeout
 
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / ".lock"
     try:
         with FileLock(path, timeout=LOCK_SECONDS):

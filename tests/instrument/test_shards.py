@@ -23,9 +23,10 @@ from pytest_duet.judge.verdict import FAMILY_ERROR
 from pytest_duet.plugin.gate import Gate
 from pytest_duet.plugin.gate_options import MAX_TRIALS
 from pytest_duet.plugin.shard_session import ShardSession
+from pytest_duet.plugin.storages import ShardStorage
 from pytest_duet.record.history import History
 from pytest_duet.record.metrics import METRICS
-from pytest_duet.record.shard import Shard, ShardStorage
+from pytest_duet.record.shard import Shard
 
 QUICK = ("--gate", "--epochs=2")
 TWO_TRIALS = (*QUICK, "--trials=2")

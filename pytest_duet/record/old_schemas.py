@@ -1,0 +1,160 @@
+"""Saved files of before, read as if they were of today.
+
+Rows of schema 1 and 2 were those of the one suite that there was then, flat in ``extra_info``: its words (framework,
+epoch, accuracy, contract) are known here and nowhere else in this package. A file is never changed on disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from math import inf
+from typing import Any
+
+from pytest_duet.record.metrics import MEMORY, Margin, Metric
+
+TODAY = 3
+LEDGER = (
+    ("host_peak_rss_bytes",),
+    (
+        "allocator_peak_bytes",
+        "nvml_process_peak_bytes",
+        "allocator_reserved_bytes",
+        "nvml_device_delta_peak_bytes",
+    ),
+)
+METRICS = {
+    metric.name: metric
+    for metric in (
+        Metric("accuracy", "accuracy", "", "same", tolerance=0.001),
+        Metric(
+            "epoch_seconds",
+            "epoch time",
+            "s",
+            weight=2,
+            history=Margin(0.05, 1e-3),
+            against=Margin(0.02, 1e-3),
+            turns=True,
+        ),
+        Metric(MEMORY, "peak memory", "B", history=Margin(0.02, 2**20), against=Margin(0.02, 2**20)),
+        Metric("first_epoch_seconds", "first epoch", "s", history=Margin(0.25, 0.5), against=Margin(0.25, 0.5)),
+    )
+}
+ROUND = {"epoch": "number"}  # what a field is called today
+COMPARISON = {"framework": "subject", "was": "old", "now": "new"}
+
+
+def upgraded_row(extra_info: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return a row in today's form, not checked yet; None where there is none.
+
+    :raises ValueError: for a row of a schema to come, or one whose fields are missing.
+    """
+    today = extra_info.get("duet")
+    if today is not None:
+        if not isinstance(today, dict) or today.get("schema") != TODAY:
+            raise ValueError("its schema is not known here: a newer pytest-duet wrote it")
+        return today
+    if "schema" not in extra_info or "trials" not in extra_info:
+        return None
+    try:
+        return _row(extra_info)
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from error
+
+
+def _row(old: Mapping[str, Any]) -> dict[str, Any]:
+    trials, contract, dataset = old["trials"], old["contract"], old.get("dataset") or {}
+    row = {
+        "schema": TODAY,
+        "subject": old["framework"],
+        "device": old["device"],
+        "labels": contract,
+        "work": _work(old, dataset),
+        "conditions": {
+            "device": old["device"],
+            "contract": contract,
+            "threads": (old.get("threads") or {}).get("asked"),
+            "scheduling": old.get("scheduling"),
+            "digest of the data": dataset["digest"],
+            "workload": old["workload"],
+        },
+        "workload": old["workload"],
+        "versions": dict(old.get("versions") or {}),
+        "python": old.get("python") or "",
+        "metrics": _metrics(old, trials),
+        "trials": [_trial(trial) for trial in trials],
+        "disturbed_trials": old.get("disturbed_trials") or 0,
+        "repeated_attempts": old.get("repeated_attempts") or 0,
+    }
+    if old.get("against"):
+        other = old["against"]
+        row["against"] = {
+            "name": other.get("name") or "",
+            "row": _row(other),
+            "ratios": other["epoch_ratios"],
+            "turns": other.get("turns") or (),
+        }
+    return row
+
+
+def _work(old: Mapping[str, Any], dataset: Mapping[str, Any]) -> str:
+    workload, steps = old["workload"], old.get("steps_per_epoch")
+    sizes, batch = workload.get("layer_sizes"), workload.get("batch_size")
+    return "; ".join(
+        filter(
+            None,
+            [
+                "-".join(map(str, sizes)) if sizes else "",
+                f"batch {batch}" if batch else "",
+                dataset["name"] if dataset.get("name", "mnist") != "mnist" else "",
+                f"{steps} steps" if old.get("whole_epochs") is False and steps else "",
+            ],
+        )
+    )
+
+
+def _metrics(old: Mapping[str, Any], trials: list[dict[str, Any]]) -> dict[str, Any]:
+    sources = LEDGER[old["device"] != "cpu"]
+    held = {source: [trial["memory"].get(source) for trial in trials] for source in sources}
+    source = next((source for source in sources if all(map(_known, held[source]))), "")
+    values = {
+        "accuracy": [old["accuracy"]] * len(trials),
+        "epoch_seconds": [trial.get("epoch_seconds") for trial in trials],
+        MEMORY: held.get(source, []),
+        "first_epoch_seconds": [trial.get("first_epoch_seconds") for trial in trials],
+    }
+    return {
+        name: {
+            "title": metric.title,
+            "unit": metric.unit,
+            "better": metric.better,
+            "values": values[name],
+            "source": source if name == MEMORY else "",
+        }
+        for name, metric in METRICS.items()
+    }
+
+
+def _known(value: Any) -> bool:
+    return isinstance(value, (int, float)) and 0 < value < inf
+
+
+def _trial(old: dict[str, Any]) -> dict[str, Any]:
+    names = {"epoch_seconds": "seconds", "first_epoch_seconds": "first_seconds", "epochs": "rounds"}
+    trial = {names.get(name, name): value for name, value in old.items()}
+    trial["rounds"] = [_round(epoch) for epoch in old.get("epochs") or ()]
+    return trial
+
+
+def _round(old: dict[str, Any]) -> dict[str, Any]:
+    found = {ROUND.get(name, name): value for name, value in old.items() if name not in ("loss", "accuracy")}
+    return dict(found, metrics={name: old[name] for name in ("loss", "accuracy") if old.get(name) is not None})
+
+
+def upgraded_gate(gate: dict[str, Any]) -> dict[str, Any]:
+    """Return what the gate left in a run in today's form, not checked yet."""
+    if "cells" not in gate:
+        return gate
+    comparisons = [{COMPARISON.get(name, name): value for name, value in cell.items()} for cell in gate["cells"]]
+    metrics = {name: asdict(metric) for name, metric in METRICS.items()}
+    return {**gate, "schema": 2, "comparisons": comparisons, "metrics": metrics}

@@ -1,0 +1,147 @@
+"""One benchmark of one session: the record that ``extra_info["duet"]`` of pytest-benchmark's JSON holds.
+
+Around it, ``extra_info`` is whoever's the benchmark is. Times are seconds, memory is bytes; None (``null``) is unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from statistics import median
+from typing import Any
+
+from pytest_duet.record.metrics import MEMORY, Measured, Metric
+from pytest_duet.trials.trial import Memory, Trial
+
+SCHEMA = 3
+HOST_SOURCES = ("host_peak_rss_bytes",)
+# Device memory by the framework's own account before NVML's, which also books what an allocator keeps for later.
+DEVICE_SOURCES = (
+    "allocator_peak_bytes",
+    "nvml_process_peak_bytes",
+    "allocator_reserved_bytes",
+    "nvml_device_delta_peak_bytes",
+)
+
+
+@dataclass(frozen=True)
+class Against:
+    """The other side of paired trials.
+
+    :param name: as ``--against`` named it.
+    :param ratios: new/old of the time that both took turns for, trial by trial.
+    :param turns: seconds of new and old, turn by turn, of each trial.
+    """
+
+    name: str
+    row: Row
+    ratios: tuple[float, ...]
+    turns: tuple[tuple[tuple[float, float], ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a session measured of one benchmark.
+
+    :param subject: its name in tables.
+    :param device: ``cpu``, or ``gpu:`` and the GPU's name.
+    :param labels: what sets it apart from others in tables, by name: only like ones compare.
+    :param work: what it did, in words: likewise.
+    :param conditions: what must be equal, beside the machine and the name, before two rows may be compared.
+    :param workload: what tells that a benchmark of another name did the same, after it was renamed.
+    :param metrics: by name.
+    :param disturbed_trials: trials that stayed disturbed after every repetition.
+    :param repeated_attempts: attempts that were thrown away.
+    """
+
+    subject: str
+    device: str
+    metrics: dict[str, Measured]
+    trials: tuple[Trial, ...]
+    labels: dict[str, str] = field(default_factory=dict)
+    work: str = ""
+    conditions: dict[str, Any] = field(default_factory=dict)
+    workload: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    python: str = ""
+    disturbed_trials: int = 0
+    repeated_attempts: int = 0
+    against: Against | None = None
+    schema: int = SCHEMA
+
+    @classmethod
+    def from_json(cls, extra_info: Mapping[str, Any]) -> Row | None:
+        """Return the row in a benchmark's ``extra_info``; None where it has none.
+
+        :raises ValueError: where it is damaged, naming the field.
+        """
+        import msgspec  # whoever only measures does not need it
+
+        from pytest_duet.record.old_schemas import upgraded_row
+
+        plain = upgraded_row(extra_info)
+        if plain is None:
+            return None
+        try:
+            return msgspec.convert(plain, cls)
+        except msgspec.ValidationError as error:
+            raise ValueError(str(error)) from error
+
+    def as_json(self) -> dict[str, Any]:
+        plain = asdict(self)
+        plain["trials"] = [trial.as_json() for trial in self.trials]
+        plain["metrics"] = {name: metric.as_json() for name, metric in self.metrics.items()}
+        if self.against:
+            plain["against"] = dict(
+                name=self.against.name,
+                row=self.against.row.as_json(),
+                ratios=list(self.against.ratios),
+                turns=[[list(turn) for turn in turns] for turns in self.against.turns],
+            )
+        return plain
+
+    def values(self, metric: str, source: str = "") -> list[float] | None:
+        """Return a metric's value in each trial; None where one of them lacks it.
+
+        :param source: of the memory, from :func:`memory_source`; it is the row's own by default.
+        """
+        if metric == MEMORY and source:
+            return Measured("", values=tuple(_held(trial, source) for trial in self.trials)).known
+        found = self.metrics.get(metric)
+        return found.known if found else None
+
+    def typical(self, metric: str) -> float | None:
+        """Return the median over the trials; None where it is not known of all."""
+        found = self.metrics.get(metric)
+        values = [value for value in found.values if value is not None] if found else []
+        return median(values) if values and found and len(values) == len(found.values) else None
+
+
+def _held(trial: Trial, source: str) -> float | None:
+    value: float | None = getattr(trial.memory, source)
+    return value
+
+
+def memory_source(*rows: Row, shared: bool = False) -> str:
+    """Return the first source of peak memory that every trial of all rows has; ``""`` if there is none.
+
+    :param shared: whether both sides had the device at the same time: then what it holds altogether says nothing.
+    """
+    for source in HOST_SOURCES if rows[0].device == "cpu" else DEVICE_SOURCES:
+        if shared and source.startswith("nvml_device"):
+            continue
+        if all(row.values(MEMORY, source) for row in rows):
+            return source
+    return ""
+
+
+def worst(records: Iterable[Memory]) -> Memory:
+    """Return the ledger with the highest of each figure."""
+    plain = [asdict(record) for record in records]
+    known = {name: [record[name] for record in plain if record[name] is not None] for name in plain[0]}
+    return Memory(**{name: max(values, default=None) for name, values in known.items()})
+
+
+def measured(metrics: Iterable[Metric], values: Mapping[str, Iterable[float | None]]) -> dict[str, Measured]:
+    """Return what a row keeps of its metrics; those without values are left out."""
+    return {metric.name: Measured.of(metric, values[metric.name]) for metric in metrics if metric.name in values}
