@@ -11,12 +11,12 @@ SCHEMA = 2
 def describe(runner, dataset, built, trials, errors, limit):
     """Return one benchmark's ``extra_info``: everything that RESULTS.md documents.
 
-    :param runner: :class:`pytest_duet.trials.runner.Runner`, that of the trials.
+    :param runner: :class:`benchmarks.trainer_runner.TrainerRunner`, that of the trials.
     :param dataset: :class:`benchmarks.workload.dataset.Dataset`.
-    :param built: what the worker said of itself, :meth:`benchmarks.host.Host.build`.
+    :param built: what the worker said of itself, :meth:`benchmarks.trainer_runner.TrainerRunner.take_steps`.
     :param trials: list of :class:`pytest_duet.trials.trial.Trial`.
     :param errors: list of :class:`benchmarks.proof.parity.Errors`, one for each trial.
-    :param limit: the device's, :class:`benchmarks.peak.measured_peak.MachineLimits`.
+    :param limit: the device's, :class:`benchmarks.peak.measured_peak.MeasuredPeaks`.
     """
     workload, train_images = runner.workload, len(dataset.train_labels)
     images = workload.images_per_epoch(train_images)
@@ -46,7 +46,7 @@ def describe(runner, dataset, built, trials, errors, limit):
         "limit": limit,
         "preallocate": runner.preallocate,
         **summarize(trials, errors, steps, images, whole, flops, moved, limit, built["context_floor"]),
-        **device_fields(built, epoch_seconds=median(trial.epoch_seconds for trial in trials), steps=steps),
+        **device_fields(built, epoch_seconds=median(trial.round_seconds for trial in trials), steps=steps),
         "trials": [trial.as_dict() for trial in trials],
     }
 
@@ -62,22 +62,22 @@ def summarize(trials, errors, steps, images, whole, flops, moved_bytes, limit, c
     :param limit: the device's; its fields are None where it was not measured.
     :param context_floor: ``context_floor_bytes`` and ``context_floor_source``, found before the trials.
     """
-    medians = [trial.epoch_seconds for trial in trials]
+    medians = [trial.round_seconds for trial in trials]
     epoch_seconds = median(medians)
     rate = flops / epoch_seconds
     return {
         "epoch_seconds": epoch_seconds if whole else None,
         "epoch_seconds_of_trials": medians if whole else None,
         "epoch_spread": (max(medians) - min(medians)) / epoch_seconds if len(medians) > 1 else None,
-        "first_epoch_seconds": median(trial.first_epoch_seconds for trial in trials),
+        "first_epoch_seconds": median(trial.first_round_seconds for trial in trials),
         "import_seconds": median(trial.import_seconds for trial in trials),
-        "cpu_seconds": median(epoch.cpu_seconds for trial in trials for epoch in trial.rounds),
+        "cpu_seconds": median(epoch.cpu_seconds for trial in trials for epoch in trial.steady),
         "steps_per_second": steps / epoch_seconds,
         "images_per_second": images / epoch_seconds,
         "flops_per_second": rate,
         "limit_share": _limit_share(rate, limit["flops_per_second"]),
         "copy_share": _limit_share(moved_bytes / epoch_seconds, limit["copy_bytes_per_second"]),
-        "accuracy": median(trial.epochs[-1].accuracy for trial in trials),
+        "accuracy": median(trial.rounds[-1].metrics["accuracy"] for trial in trials),
         "memory": {**context_floor, **_worst(asdict(trial.memory) for trial in trials)},
         "gpu_energy_joules": _median_known(trial.gpu_energy_joules for trial in trials),
         "gpu_idle_watts": _median_known(trial.gpu_idle_watts for trial in trials),
@@ -91,7 +91,7 @@ def summarize(trials, errors, steps, images, whole, flops, moved_bytes, limit, c
 def device_fields(built, epoch_seconds, steps):
     """Return how long the GPU was busy in the profiled steps, and what share of a timed epoch as many take of it.
 
-    :param built: what :meth:`pytest_duet.trials.runner.Runner.take_steps` gave.
+    :param built: what :meth:`benchmarks.trainer_runner.TrainerRunner.take_steps` gave.
     :param steps: of the timed epoch.
     """
     found = built["device_time"]
