@@ -118,17 +118,17 @@ def oracle(mnist, progress):
 
 @pytest.fixture(scope="session")
 def machine_limit(options, progress):
-    """Gives, for a row's device, its measured limit, :class:`benchmarks.peak.measured_peak.MachineLimits`."""
+    """Gives, for a row's device, its measured limit, :class:`benchmarks.peak.measured_peak.MeasuredPeaks`."""
     from benchmarks.frameworks import LIMIT_SETTERS, REGISTRY
-    from benchmarks.peak.measured_peak import MachineLimits
+    from benchmarks.peak.measured_peak import MeasuredPeaks
 
     setters = LIMIT_SETTERS if options.measure_limit else ()
-    return MachineLimits([options.runner(REGISTRY[name]) for name in setters], progress, options.limit_again)
+    return MeasuredPeaks([options.runner(REGISTRY[name]) for name in setters], progress, options.limit_again)
 
 
 @pytest.fixture
 def trainer(framework, options, data_directory, progress):
-    """Runs trials of the framework under test, :class:`pytest_duet.trials.runner.Runner`."""
+    """Runs trials of the framework under test, :class:`benchmarks.trainer_runner.TrainerRunner`."""
     yield options.runner(options.entries[framework], data_directory, progress)
     progress.clear()
 
@@ -196,7 +196,7 @@ def turns(pytestconfig, mnist):
     from pytest_duet.trials.pairs import cut_into_turns
 
     seconds, images = pytestconfig.stash[GATE].options.part_seconds, len(mnist.train_labels)
-    return lambda workload, step_seconds: cut_into_turns(workload, images, seconds, step_seconds)
+    return lambda workload, step_seconds: cut_into_turns(workload.steps_per_epoch(images), seconds, step_seconds)
 
 
 @pytest.fixture
@@ -228,15 +228,15 @@ def pytest_runtest_setup(item):
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem):
     """Tell a benchmark's failure in one paragraph: its traceback would show this suite's code, not the cause."""
-    from pytest_duet.workers.process import FrameworkMissing, HardwareMissing
+    from pytest_duet.workers.protocol import NotInstalled, WrongHardware
 
     if "trainer" not in pyfuncitem.fixturenames:
         return (yield)
     try:
         return (yield)
-    except HardwareMissing as error:
+    except WrongHardware as error:
         raise pytest.skip.Exception(str(error)) from None
-    except FrameworkMissing as error:
+    except NotInstalled as error:
         options = pyfuncitem.config.stash[OPTIONS]
         environments = options.entries[pyfuncitem.callspec.params["framework"]].environments(options.on_gpu())
         text = f"{error}; `tox run --notest -e {environments[0]}` installs it" if environments else str(error)

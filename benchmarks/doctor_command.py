@@ -67,8 +67,8 @@ def _examine(chosen):
     from benchmarks.doctor.examine import WORKLOAD, examine
     from benchmarks.frameworks.interpreters import find_interpreter
     from benchmarks.options import named_python
+    from benchmarks.trainer_runner import TrainerRunner
     from pytest_duet.sensors.gpu import find_gpu
-    from pytest_duet.trials.runner import Runner
 
     gpu = None if chosen.device == "cpu" else find_gpu()
     seen = gpu and gpu.fingerprint()
@@ -77,7 +77,7 @@ def _examine(chosen):
     findings, rows = [], []
     for entry in entries:
         python, environment = find_interpreter(entry, pythons, chosen.envs or str(ROOT / ".tox"), gpu is not None)
-        runner = Runner(
+        runner = TrainerRunner(
             entry,
             WORKLOAD,
             device=chosen.device,

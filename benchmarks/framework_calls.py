@@ -1,4 +1,4 @@
-"""What a worker is asked of a framework without a trainer; :class:`benchmarks.host.Host` adds the rest."""
+"""What a worker is asked of a framework without a trainer; :class:`benchmarks.host.TrainerHost` adds the rest."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import numpy as np
 
 from benchmarks.frameworks.loading import check_installed, load_trainer
-from benchmarks.peak import products as limits
+from benchmarks.peak import products
 from benchmarks.workload.spec import Workload
 
 
@@ -20,25 +20,25 @@ class FrameworkCalls:
     def open_device(self, location, requires, variables, device):
         """Make the framework ready on a device, with an array of one element there; return whether it is.
 
-        To come before :meth:`benchmarks.host.Host.build`, whose parameters these are; untimed. Where it fails,
-        ``build`` meets the same again and tells of it.
+        To come before :meth:`benchmarks.host.TrainerHost.open`, whose parameters these are; untimed. Where it fails,
+        ``open`` meets the same again and tells of it.
 
-        :raises NotInstalled: as ``build``.
+        :raises NotInstalled: as ``open``.
         """
         check_installed(requires)
         os.environ.update(variables)
         try:
             trainer_class = self._load(location)
-            products = trainer_class.matrix_product(device, trainer_class.contract.precision)
-            if products is None or trainer_class.cpu_only:
+            how = trainer_class.matrix_product(device, trainer_class.contract.precision)
+            if how is None or trainer_class.cpu_only:
                 return False
-            place, _ = products
+            place, _ = how
             place(np.ones((1, 1), np.float32))
         except Exception:
             return False
         return True
 
-    def matrix_limit(self, workload, location, requires, seconds, device="cpu", precision="fp32", variables=()):
+    def product_rate(self, workload, location, requires, seconds, device="cpu", precision="fp32", variables=()):
         """Return the rate of a framework's matrix products at a workload's shapes, in FLOP a second.
 
         ``variables`` are as in :class:`benchmarks.frameworks.Entry`.
@@ -46,11 +46,11 @@ class FrameworkCalls:
         """
         check_installed(requires)
         os.environ.update(variables)
-        products = self._load(location).matrix_product(device, precision)
-        at_once = limits.GPU_AT_ONCE if device == "gpu" else 1
-        return {"rate": products and limits.matrix_product_rate(Workload(**workload), *products, seconds, at_once)}
+        how = self._load(location).matrix_product(device, precision)
+        at_once = products.GPU_AT_ONCE if device == "gpu" else 1
+        return {"rate": how and products.matrix_product_rate(Workload(**workload), *how, seconds, at_once)}
 
-    def copy_limit(self, location, requires, seconds, device="cpu", variables=()):
+    def copy_rate(self, location, requires, seconds, device="cpu", variables=()):
         """Return at which rate a framework copies within a device's memory, in bytes a second.
 
         Read and written bytes both count. ``rate`` is None where the framework does not tell how it copies.
@@ -58,7 +58,7 @@ class FrameworkCalls:
         check_installed(requires)
         os.environ.update(variables)
         how = self._load(location).device_copy(device)
-        return {"rate": how and limits.copy_rate(*how, limits.copy_bytes(), seconds)}
+        return {"rate": how and products.copy_rate(*how, products.copy_bytes(), seconds)}
 
     def probe(self, part, **arguments):
         """Return what one part of the doctor's examination found, :mod:`benchmarks.doctor.probe`."""

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from benchmarks.frameworks import DEFAULT, REGISTRY, entries_of_file, select
 from benchmarks.frameworks.interpreters import find_interpreter
+from benchmarks.trainer_runner import TrainerRunner
 from benchmarks.workload.spec import Workload
 from pytest_duet.errors import DuetError
 from pytest_duet.sensors.cpu import usable_cores
 from pytest_duet.sensors.gpu import find_gpu
 from pytest_duet.sensors.sampler import INTERVAL_SECONDS
-from pytest_duet.trials.runner import MAX_FOREIGN_CORES, Runner
+from pytest_duet.trials.runner import MAX_FOREIGN_CORES
 from pytest_duet.workers.slots import Slot
 
 
@@ -62,9 +63,9 @@ class Options:
         return self.device == "gpu" or (self.device == "auto" and find_gpu() is not None)
 
     def runner(self, entry, data_directory=None, progress=lambda text: None):
-        """Return the :class:`Runner` of one framework's trials."""
+        """Return the :class:`TrainerRunner` of one framework's trials."""
         python, environment = find_interpreter(entry, self.pythons, self.environments, self.on_gpu())
-        return Runner(
+        return TrainerRunner(
             entry=entry,
             python=python,
             environment=environment,

@@ -1,117 +1,163 @@
-"""From trials to one row: what ``extra_info`` holds and the tables show."""
+"""From trials to one row: what is kept of a framework's training, and shown."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Iterable
+from dataclasses import asdict, replace
 from statistics import mean, median, stdev
+from typing import Any
 
-SCHEMA = 2
+from benchmarks.metrics import ACCURACY, EPOCH, FIRST_EPOCH, METRICS, PEAK_MEMORY
+from benchmarks.training_row import DeviceTime, Parity, Peak, Threads, TrainedData, TrainingRow
+from pytest_duet.record.metrics import Measured
+from pytest_duet.record.row import Against, Row, memory_source, worst
 
 
-def describe(runner, dataset, built, trials, errors, limit):
-    """Return one benchmark's ``extra_info``: everything that RESULTS.md documents.
+def describe(runner, dataset, built, trials, errors, peak):
+    """Return one benchmark's :class:`Row` and :class:`TrainingRow`, which RESULTS.md documents.
 
-    :param runner: :class:`pytest_duet.trials.runner.Runner`, that of the trials.
+    :param runner: :class:`benchmarks.trainer_runner.TrainerRunner`, that of the trials.
     :param dataset: :class:`benchmarks.workload.dataset.Dataset`.
-    :param built: what the worker said of itself, :meth:`benchmarks.host.Host.build`.
+    :param built: what the worker said of itself, :meth:`benchmarks.trainer_runner.TrainerRunner.take_steps`.
     :param trials: list of :class:`pytest_duet.trials.trial.Trial`.
     :param errors: list of :class:`benchmarks.proof.parity.Errors`, one for each trial.
-    :param limit: the device's, :class:`benchmarks.peak.measured_peak.MachineLimits`.
+    :param peak: the device's, :class:`benchmarks.peak.measured_peak.MeasuredPeaks`.
     """
     workload, train_images = runner.workload, len(dataset.train_labels)
-    images = workload.images_per_epoch(train_images)
-    whole = images == train_images
     steps = workload.steps_per_epoch(train_images)
-    flops, moved = workload.flops_per_epoch(images), workload.bytes_per_epoch(images)
-    return {
-        "schema": SCHEMA,
-        "framework": runner.entry.name,
-        "contract": built["contract"],
-        "device": built["device"],
-        "versions": built["versions"],
-        "python": built["python"],
-        "scheduling": built["scheduling"],
-        "environment": runner.environment,
-        "threads": built["threads"],
-        "cpu_only": built["cpu_only"],
-        "calls_per_step": built["calls_per_step"],
-        "isolation": runner.isolation,
-        "workers": runner.slot.workers if runner.slot else 1,
-        "workload": workload.as_dict(),
-        "dataset": {"name": dataset.name, "digest": dataset.digest, "train_images": train_images},
-        "steps_per_epoch": steps,
-        "whole_epochs": whole,
-        "flops_per_epoch": flops,
-        "bytes_per_epoch": moved,
-        "limit": limit,
-        "preallocate": runner.preallocate,
-        **summarize(trials, errors, steps, images, whole, flops, moved, limit, built["context_floor"]),
-        **device_fields(built, epoch_seconds=median(trial.epoch_seconds for trial in trials), steps=steps),
-        "trials": [trial.as_dict() for trial in trials],
+    images = workload.images_per_epoch(train_images)
+    training = TrainingRow(
+        workload=workload.as_dict(),
+        dataset=TrainedData(dataset.name, dataset.digest, train_images),
+        environment=runner.environment,
+        threads=Threads(**built["threads"]),
+        cpu_only=built["cpu_only"],
+        calls_per_step=built["calls_per_step"],
+        isolation=runner.isolation,
+        workers=runner.slot.workers if runner.slot else 1,
+        scheduling=built["scheduling"],
+        preallocate=runner.preallocate,
+        steps_per_epoch=steps,
+        whole_epochs=images == train_images,
+        flops_per_epoch=workload.flops_per_epoch(images),
+        bytes_per_epoch=workload.bytes_per_epoch(images),
+        measured_peak=Peak(**peak),
+        context_overhead_bytes=built["context_overhead_bytes"],
+        context_overhead_source=built["context_overhead_source"],
+    )
+    training = _with_figures(training, trials, images)
+    training = replace(training, parity=Parity(**_highest(map(asdict, errors))), **_device_fields(built, trials, steps))
+    return _row(runner, dataset, built, trials, training), training
+
+
+def _row(runner, dataset, built, trials, training):
+    contract = built["contract"]
+    row = Row(
+        subject=runner.entry.name,
+        device=built["device"],
+        metrics={},
+        trials=tuple(trials),
+        labels=contract,
+        work=in_words(training),
+        conditions={
+            "device": built["device"],
+            "contract": contract,
+            "threads": training.threads.asked,
+            "scheduling": training.scheduling,
+            "digest of the data": dataset.digest,
+            "workload": training.workload,
+        },
+        workload=training.workload,
+        versions=built["versions"],
+        python=built["python"],
+        disturbed_trials=sum(trial.disturbed for trial in trials),
+        repeated_attempts=sum(trial.attempt - 1 for trial in trials),
+    )
+    source = memory_source(row)
+    values = {
+        ACCURACY.name: [trial.rounds[-1].metrics["accuracy"] for trial in trials],
+        EPOCH.name: [trial.seconds for trial in trials],
+        PEAK_MEMORY.name: [getattr(trial.memory, source) for trial in trials] if source else [],
+        FIRST_EPOCH.name: [trial.first_seconds for trial in trials],
     }
+    kept = {each.name: Measured.of(each, values[each.name], source if each is PEAK_MEMORY else "") for each in METRICS}
+    return replace(row, metrics=kept)
 
 
-def summarize(trials, errors, steps, images, whole, flops, moved_bytes, limit, context_floor):
-    """Return the figures of one framework's trials, each trial counting once; the CPU time is a median over rounds.
+def beside(row: Row, other: Row, name: str, pairs: Iterable[Any]) -> Row:
+    """Return a row with the other side of its paired trials.
 
-    :param steps: how many an epoch has.
-    :param images: how many training images it has.
-    :param whole: whether those are all; the time of a part is no epoch's, and only its rates are told.
-    :param flops: of an epoch.
-    :param moved_bytes: those that an epoch must move at the least.
-    :param limit: the device's; its fields are None where it was not measured.
-    :param context_floor: ``context_floor_bytes`` and ``context_floor_source``, found before the trials.
+    :param name: as ``--against`` named it.
+    :param pairs: :class:`pytest_duet.trials.pairs.Pair` of each trial.
     """
-    medians = [trial.epoch_seconds for trial in trials]
-    epoch_seconds = median(medians)
-    rate = flops / epoch_seconds
-    return {
-        "epoch_seconds": epoch_seconds if whole else None,
-        "epoch_seconds_of_trials": medians if whole else None,
-        "epoch_spread": (max(medians) - min(medians)) / epoch_seconds if len(medians) > 1 else None,
-        "first_epoch_seconds": median(trial.first_epoch_seconds for trial in trials),
-        "import_seconds": median(trial.import_seconds for trial in trials),
-        "cpu_seconds": median(epoch.cpu_seconds for trial in trials for epoch in trial.rounds),
-        "steps_per_second": steps / epoch_seconds,
-        "images_per_second": images / epoch_seconds,
-        "flops_per_second": rate,
-        "limit_share": _limit_share(rate, limit["flops_per_second"]),
-        "copy_share": _limit_share(moved_bytes / epoch_seconds, limit["copy_bytes_per_second"]),
-        "accuracy": median(trial.epochs[-1].accuracy for trial in trials),
-        "memory": {**context_floor, **_worst(asdict(trial.memory) for trial in trials)},
-        "gpu_energy_joules": _median_known(trial.gpu_energy_joules for trial in trials),
-        "gpu_idle_watts": _median_known(trial.gpu_idle_watts for trial in trials),
-        "nvml_process_hidden": next((trial.nvml_process_hidden for trial in trials if trial.nvml_process_hidden), None),
-        "parity": _worst(asdict(error) for error in errors),
-        "disturbed_trials": sum(trial.disturbed for trial in trials),
-        "repeated_attempts": sum(trial.attempt - 1 for trial in trials),
-    }
+    pairs = list(pairs)
+    return replace(row, against=Against(name, other, tuple(p.ratio for p in pairs), tuple(p.turns for p in pairs)))
 
 
-def device_fields(built, epoch_seconds, steps):
-    """Return how long the GPU was busy in the profiled steps, and what share of a timed epoch as many take of it.
+def in_words(training: TrainingRow) -> str:
+    """Return what was trained, in words; what is MNIST, and whole, goes without saying."""
+    sizes, batch = training.workload.get("layer_sizes"), training.workload.get("batch_size")
+    return "; ".join(
+        filter(
+            None,
+            [
+                "-".join(map(str, sizes)) if sizes else "",
+                f"batch {batch}" if batch else "",
+                training.dataset.name if training.dataset.name != "mnist" else "",
+                "" if training.whole_epochs else f"{training.steps_per_epoch} steps",
+            ],
+        )
+    )
 
-    :param built: what :meth:`pytest_duet.trials.runner.Runner.take_steps` gave.
-    :param steps: of the timed epoch.
+
+def _with_figures(training, trials, images):
+    """Return the training with the figures of its trials, each counting once; the CPU time is a median over rounds.
+
+    The time of a part of an epoch is no epoch's: only its rates are told.
     """
-    found = built["device_time"]
+    medians = [trial.seconds for trial in trials]
+    seconds, peak = median(medians), training.measured_peak
+    rate = training.flops_per_epoch / seconds
+    return replace(
+        training,
+        epoch_seconds=seconds if training.whole_epochs else None,
+        epoch_seconds_of_trials=tuple(medians) if training.whole_epochs else None,
+        epoch_spread=(max(medians) - min(medians)) / seconds if len(medians) > 1 else None,
+        first_epoch_seconds=median(trial.first_seconds for trial in trials),
+        import_seconds=median(trial.import_seconds for trial in trials),
+        cpu_seconds=median(epoch.cpu_seconds for trial in trials for epoch in trial.steady),
+        steps_per_second=training.steps_per_epoch / seconds,
+        images_per_second=images / seconds,
+        flops_per_second=rate,
+        peak_share=_share(rate, peak.flops_per_second),
+        copy_share=_share(training.bytes_per_epoch / seconds, peak.copy_bytes_per_second),
+        accuracy=median(trial.rounds[-1].metrics["accuracy"] for trial in trials),
+        gpu_energy_joules=_median_known(trial.gpu_energy_joules for trial in trials),
+        gpu_idle_watts=_median_known(trial.gpu_idle_watts for trial in trials),
+        nvml_process_hidden=next((trial.nvml_process_hidden for trial in trials if trial.nvml_process_hidden), None),
+    )
+
+
+def _device_fields(built, trials, steps):
+    """Return how long the GPU was busy in the profiled steps, and what share of a timed epoch as many take of it."""
+    found = built["device_time"] and DeviceTime(**built["device_time"])
+    seconds = median(trial.seconds for trial in trials)
     return {
         "device_time": found,
         "device_time_missing": built["device_time_missing"],
-        "device_busy_share": found
-        and busy_seconds_of_an_epoch(found["busy_seconds"], found["steps"], steps) / epoch_seconds,
+        "device_busy_share": found and busy_seconds_of_an_epoch(found, steps) / seconds,
     }
 
 
-def busy_seconds_of_an_epoch(busy_seconds, profiled_steps, steps):
+def busy_seconds_of_an_epoch(found: DeviceTime, steps: int) -> float:
     """Return for how long a GPU that was busy in the profiled steps is busy in an epoch of ``steps``, in seconds."""
-    return busy_seconds / profiled_steps * steps
+    return found.busy_seconds / found.steps * steps
 
 
-def _limit_share(rate, limit):
-    if limit is None or rate > limit:  # nothing beats a limit: one that was beaten was measured while disturbed
+def _share(rate, peak):
+    if peak is None or rate > peak:  # nothing beats a peak: one that was beaten was measured while disturbed
         return None
-    return rate / limit
+    return rate / peak
 
 
 def _median_known(values):
@@ -125,9 +171,11 @@ def mean_and_deviation(values):
     return (mean(known) if known else None, stdev(known) if len(known) > 1 else None)
 
 
-def _worst(records):
-    """Return, field by field, the highest value of several dictionaries; None where none has one."""
+def _highest(records):
     records = list(records)
-    return {
-        name: max((record[name] for record in records if record[name] is not None), default=None) for name in records[0]
-    }
+    return {name: max(record[name] for record in records) for name in records[0]}
+
+
+def ledger(row: Row) -> dict[str, float | None]:
+    """Return the ledger of a row: the highest of each source over its trials."""
+    return asdict(worst(trial.memory for trial in row.trials))

@@ -39,11 +39,11 @@ def test_training_against(
         row["against"] = dict(
             olds,
             name=other.name,
-            epoch_ratios=[pair.epoch_ratio for pair in pairs],
+            epoch_ratios=[pair.ratio for pair in pairs],
             turns=[pair.turns for pair in pairs],
         )
 
     benchmark.group = f"training, taking turns with {other.name}"
     benchmark.extra_info.update(row)
     publish(benchmark.extra_info)
-    clock.replay(benchmark, [epoch.seconds for pair in pairs for epoch in pair.new.rounds])
+    clock.replay(benchmark, [epoch.seconds for pair in pairs for epoch in pair.new.steady])

@@ -34,4 +34,4 @@ def test_training_epoch(
     benchmark.group = "training epoch" if trainer.workload.steps is None else "training, part of an epoch"
     benchmark.extra_info.update(describe(trainer, mnist, built, trials, errors, limit))
     publish(benchmark.extra_info)
-    clock.replay(benchmark, [epoch.seconds for trial in trials for epoch in trial.rounds])
+    clock.replay(benchmark, [epoch.seconds for trial in trials for epoch in trial.steady])

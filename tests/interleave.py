@@ -15,12 +15,12 @@ from functools import partial
 from statistics import median
 
 from benchmarks.frameworks import DEFAULT, REGISTRY
+from benchmarks.trainer_runner import TrainerRunner
 from benchmarks.workload import mnist
 from benchmarks.workload.dataset import synthetic
 from benchmarks.workload.spec import Workload
 from pytest_duet.sensors.sampler import INTERVAL_SECONDS, MemorySampler
-from pytest_duet.trials.runner import Runner
-from pytest_duet.workers.process import ROOT, Worker
+from pytest_duet.workers.process import ROOT
 from pytest_duet.workers.serve import run_as_batch_job
 from tests.ratios import median_ratio
 
@@ -36,10 +36,10 @@ def bare(kind, framework, directory):
 
         epoch = LOOPS[framework](workload, mnist.load(directory) if directory else synthetic())
     else:
-        from benchmarks.host import Host
+        from benchmarks.host import TrainerHost
 
-        host = Host()
-        host.build(**build_arguments(framework, directory))
+        host = TrainerHost()
+        host.open(**runner(framework, directory).open_arguments())
         order = workload.order(1, len(host.dataset.train_labels))
 
         def epoch():
@@ -47,7 +47,7 @@ def bare(kind, framework, directory):
 
     for line in sys.stdin:
         if line.strip() == "hosted":
-            seconds = host.train_epoch(1)["seconds"]
+            seconds = host.round(1).seconds
         else:
             start = time.perf_counter()
             epoch()
@@ -55,8 +55,8 @@ def bare(kind, framework, directory):
         print(f"seconds {seconds}", flush=True)
 
 
-def build_arguments(framework, directory):
-    return Runner(REGISTRY[framework], Workload(), directory or None).build_arguments()
+def runner(framework, directory):
+    return TrainerRunner(REGISTRY[framework], Workload(), directory or None)
 
 
 class Script:
@@ -89,14 +89,14 @@ class Suite:
     """The suite's worker, with or without the sampler's thread beside it."""
 
     def __init__(self, framework, directory):
-        self.worker = Worker(framework)
-        self.worker.call("build", **build_arguments(framework, directory))
+        self.worker = runner(framework, directory).worker()
+        self.worker.open(**runner(framework, directory).open_arguments())
         self.number = 0
 
     def epoch(self, sampled):
         self.number += 1
         with MemorySampler(interval_seconds=INTERVAL_SECONDS if sampled else 0).watch(self.worker.pid):
-            return self.worker.call("train_epoch", epoch=self.number)["seconds"]
+            return self.worker.round(self.number).seconds
 
 
 def compare(framework, directory, kinds, epochs):

@@ -12,9 +12,9 @@ from statistics import median
 
 from benchmarks.frameworks import REGISTRY
 from benchmarks.frameworks.interpreters import find_interpreter
+from benchmarks.trainer_runner import TrainerRunner
 from benchmarks.workload import mnist
 from benchmarks.workload.spec import Workload
-from pytest_duet.trials.runner import Runner
 from pytest_duet.workers.process import ROOT
 from tests.ratios import median_ratio
 
@@ -22,15 +22,15 @@ from tests.ratios import median_ratio
 def warm_worker(runner):
     """Return a worker that has trained an epoch."""
     worker = runner.worker()
-    worker.call("build", **runner.build_arguments())
-    worker.call("train_epoch", epoch=1)
+    worker.open(**runner.open_arguments())
+    worker.round(1)
     return worker
 
 
 def find_runner(name, environments, workload):
-    """Return the :class:`Runner` of an entry, under the interpreter that has its framework."""
+    """Return the :class:`TrainerRunner` of an entry, under the interpreter that has its framework."""
     entry = REGISTRY[name]
-    return Runner(entry, workload, str(mnist.find()), python=find_interpreter(entry, {}, environments)[0])
+    return TrainerRunner(entry, workload, str(mnist.find()), python=find_interpreter(entry, {}, environments)[0])
 
 
 def compare(over, under, environments, workload, turns):
@@ -41,7 +41,7 @@ def compare(over, under, environments, workload, turns):
         seconds = {over: [], under: []}
         for turn in range(turns):
             for name in (over, under) if turn % 2 else (under, over):
-                seconds[name].append(workers[name].call("train_epoch", epoch=turn + 2)["seconds"])
+                seconds[name].append(workers[name].round(turn + 2).seconds)
     ratio, error = median_ratio(seconds[over], seconds[under])
     print(
         f"{over}/{under} {ratio:.3f} ± {error:.3f} ({turns} turns; {over} {median(seconds[over]):.3f} s, "

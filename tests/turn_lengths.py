@@ -22,7 +22,7 @@ def trial(runner, number, turns_of_longest):
     with ExitStack() as stack:
         pair = [stack.enter_context(warm_worker(runner)) for _ in range(2)]
         for worker, steps in product(pair, STEPS):
-            worker.call("train_epoch", epoch=2, first=0, stop=steps)
+            worker.round(2, 0, steps)
         if number % 2:
             pair.reverse()  # who started first takes the other part
         ratios = {}
@@ -32,8 +32,7 @@ def trial(runner, number, turns_of_longest):
                 first = turn * steps % STEPS[-1]
                 seconds = [0.0, 0.0]
                 for side in (0, 1) if (turn + number // 2) % 2 else (1, 0):
-                    reply = pair[side].call("train_epoch", epoch=3, first=first, stop=first + steps)
-                    seconds[side] = reply["seconds"]
+                    seconds[side] = pair[side].round(3, first, first + steps).seconds
                 found.append(log(seconds[0] / seconds[1]))
             ratios[steps] = median(found)
     return ratios

@@ -10,7 +10,7 @@ from benchmarks.proof import parity
 from benchmarks.workload.spec import Workload
 from pytest_duet.errors import DuetError
 from pytest_duet.sensors.gpu_holders import Holders
-from pytest_duet.workers.process import FrameworkMissing, HardwareMissing
+from pytest_duet.workers.protocol import NotInstalled, WrongHardware
 
 # Two steps of a small network: enough to see that it trains, and that a step does what the oracle's does.
 WORKLOAD = Workload(dataset="synthetic", layer_sizes=(784, 32, 10), epochs=2, steps=2)
@@ -70,7 +70,7 @@ class Findings:
 def examine(runner, gpu=None):
     """Return the :class:`Findings` of one framework.
 
-    :param runner: :class:`pytest_duet.trials.runner.Runner`; its workload is to be ``WORKLOAD``.
+    :param runner: :class:`benchmarks.trainer_runner.TrainerRunner`; its workload is to be ``WORKLOAD``.
     :param gpu: the :class:`pytest_duet.sensors.gpu.Gpu` that it would train on, or None.
     """
     entry, found, part = runner.entry, {}, None
@@ -92,7 +92,7 @@ def examine(runner, gpu=None):
 
 
 def _import(worker, runner, holders, found):
-    arguments = {name: runner.build_arguments()[name] for name in ("requires", "variables")}
+    arguments = {name: runner.open_arguments()[name] for name in ("requires", "variables")}
     return {"imported": worker.call("probe", part="import_framework", **arguments)}
 
 
@@ -104,16 +104,16 @@ def _train(worker, runner, holders, found):
     from benchmarks.workload.dataset import synthetic
 
     dataset = synthetic()
-    built = worker.call("build", **runner.build_arguments())
+    opened = worker.open(**runner.open_arguments())
     batches = parity.parity_batches(runner.workload, len(dataset.train_labels))
     steps = worker.call("take_steps", batches=[batch.tolist() for batch in batches])
     differs = None
     try:
-        parity.check_steps(runner.entry.name, {**built, **steps}, runner.workload, dataset)
+        parity.check_steps(runner.entry.name, {**opened.declared, **steps}, runner.workload, dataset)
     except parity.ParityError as error:
         differs = str(error)
-    held = holders.look(worker.pid) if holders and built["device"] != "cpu" else None
-    return {"device": built["device"], "parity": differs, "held": held}
+    held = holders.look(worker.pid) if holders and opened.device != "cpu" else None
+    return {"device": opened.device, "parity": differs, "held": held}
 
 
 def _product(worker, runner, holders, found):
@@ -133,9 +133,9 @@ PARTS = {"import": _import, "about": _about, "train": _train, "product": _produc
 
 
 def _failure(name, part, error):
-    kinds = {FrameworkMissing: "missing", HardwareMissing: "hardware"}
+    kinds = {NotInstalled: "missing", WrongHardware: "hardware"}
     first, _, rest = str(error).removeprefix(f"{name}: ").removeprefix("the worker ").partition("\n")
-    calls = "(?:probe|build|take_steps)"
+    calls = "(?:probe|open|take_steps)"
     doing = DOING.get(part, "")
     text = re.sub(rf" (?:during|in) {calls}\b", f" {doing}", first)
     text = re.sub(rf"\banswer {calls} (within [0-9.e+]+ s)", rf"answer \1 {doing}", text)

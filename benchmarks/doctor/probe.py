@@ -1,4 +1,4 @@
-"""What the doctor asks of a framework, in the framework's worker: each part one call of :meth:`Host.probe`."""
+"""What the doctor asks of a framework, in the framework's worker: each part one call of :meth:`TrainerHost.probe`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ import time
 import numpy as np
 
 from benchmarks.frameworks.engines.nvidia import cuda_text, cudnn_text
-from benchmarks.frameworks.loading import TrainerError, check_installed, load_trainer, version_of
+from benchmarks.frameworks.loading import check_installed, load_trainer, version_of
+from pytest_duet.workers.protocol import SubjectError
 
 MAPS = "/proc/self/maps"
 PRODUCT_SIZES = (256, 512, 384)  # rows, inner, columns
@@ -69,7 +70,7 @@ def product(location, device):
     got = np.asarray(_to_host(multiply(place(left), place(right))), np.float64)
     expected = left.astype(np.float64) @ right.astype(np.float64)
     if got.shape != expected.shape:
-        raise TrainerError(f"matrix_product() gave a product of the shape {got.shape}, not {expected.shape}")
+        raise SubjectError(f"matrix_product() gave a product of the shape {got.shape}, not {expected.shape}")
     error = float(np.linalg.norm(got - expected) / np.linalg.norm(expected))
     return {"relative_error": error if math.isfinite(error) else None}
 

@@ -1,17 +1,16 @@
 """Which interpreter a framework's workers run under: this one, a named one, or that of an environment of its own.
 
 Frameworks that cannot be installed together each have an environment, made by tox; here they meet in one session. On a
-GPU machine that may be any: their builds stand on different versions of CUDA.
+GPU machine that may be any: their builds stand on different versions of CUDA. The session asks; no worker runs this.
 """
 
 from __future__ import annotations
 
-import importlib.machinery
-import importlib.util
-import sys
 from pathlib import Path
 
 from benchmarks.frameworks.gpu_builds import built_for_cpus
+from benchmarks.frameworks.loading import missing
+from pytest_duet.trials.other_side import interpreter_of
 
 
 def find_interpreter(entry, named, directory, on_gpu=False):
@@ -46,22 +45,3 @@ def _can_train_here(entry, on_gpu):
     if missing(entry.requires):
         return False
     return not (on_gpu and entry.gpu_environments and built_for_cpus(entry.requires))
-
-
-def interpreter_of(environment):
-    """Return the path at which a virtual environment keeps its interpreter."""
-    return environment / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
-
-
-def missing(modules):
-    """Return those modules that this interpreter does not have, without importing any."""
-    return [name for name in modules if not _found(name)]
-
-
-def _found(name):
-    package, _, module = name.partition(".")
-    spec = importlib.util.find_spec(package)
-    if spec is None or not module:
-        return spec is not None
-    # Not importlib.util.find_spec, which would import the package that a module is in, and with it the framework.
-    return importlib.machinery.PathFinder.find_spec(name, spec.submodule_search_locations) is not None

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import importlib.machinery
 import importlib.metadata
 import importlib.util
 import sys
 from pathlib import Path
 
-from benchmarks.frameworks.interpreters import missing
-
-
-class NotInstalled(Exception):
-    """A module that the trainer stands on is missing; the benchmark is skipped with this reason."""
-
-
-class TrainerError(Exception):
-    """The trainer broke its interface; the text says how."""
+from pytest_duet.workers.protocol import NotInstalled, SubjectError
 
 
 def check_installed(requires):
@@ -27,6 +20,20 @@ def check_installed(requires):
     absent = missing(requires)
     if absent:
         raise NotInstalled(f"{', '.join(absent)} not installed in {sys.executable}")
+
+
+def missing(modules):
+    """Return those modules that this interpreter does not have, without importing any."""
+    return [name for name in modules if not _found(name)]
+
+
+def _found(name):
+    package, _, module = name.partition(".")
+    spec = importlib.util.find_spec(package)
+    if spec is None or not module:
+        return spec is not None
+    # Not importlib.util.find_spec, which would import the package that a module is in, and with it the framework.
+    return importlib.machinery.PathFinder.find_spec(name, spec.submodule_search_locations) is not None
 
 
 def load_trainer(location):
@@ -40,7 +47,7 @@ def load_trainer(location):
     else:
         module = importlib.import_module(place)
     if not hasattr(module, class_name):
-        raise TrainerError(f"{place} defines no {class_name}")
+        raise SubjectError(f"{place} defines no {class_name}")
     return getattr(module, class_name)
 
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from pytest_duet.workers.protocol import WrongHardware
+
+__all__ = ["Contract", "NoGpu", "Trainer", "WrongHardware", "threads_asked"]
+
 EXECUTIONS = ("eager", "compiled", "graph", "fused-epoch")
 DATA = ("host-fed", "device-resident")
 PRECISIONS = ("fp32", "tf32", "bf16")
@@ -32,10 +36,6 @@ class Contract:
 
 class NoGpu(Exception):
     """The trainer was asked to use a GPU and its framework sees none."""
-
-
-class WrongHardware(Exception):
-    """The trainer can never run on this machine's hardware; the text says why, and the benchmark is skipped with it."""
 
 
 def threads_asked():
@@ -114,7 +114,7 @@ class Trainer:
         overwritten by the next call.
 
         A framework that may hold the machine's record gives it, for the best of all is the machine's limit; and one
-        that trains on GPUs, for ``place`` finds its context floor (:mod:`benchmarks.context_overhead`).
+        that trains on GPUs, for ``place`` finds its context overhead (:mod:`benchmarks.context_overhead`).
 
         :param device: ``"cpu"``, ``"gpu"``, or ``"auto"``, as for the trainer.
         :param precision: one of ``PRECISIONS``.

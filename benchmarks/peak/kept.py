@@ -1,4 +1,4 @@
-"""Keeps measured limits from session to session, one small JSON file for each key, the key in it in clear."""
+"""Keeps measured peaks from session to session, one small JSON file for each key, the key in it in clear."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SCHEMA = 1
 def load(key):
     """Return what :func:`save` kept under a key; None where there is nothing, or nothing that can be read.
 
-    :param key: a dictionary of JSON values: all that the limit depends on.
+    :param key: a dictionary of JSON values: all that the peak depends on.
     """
     try:
         kept = json.loads(_path(key).read_text())
@@ -25,12 +25,12 @@ def load(key):
         return None
 
 
-def save(key, limit):
-    """Keep a limit, whole or not at all; where it cannot be written, the next session measures again."""
+def save(key, peak):
+    """Keep a peak, whole or not at all; where it cannot be written, the next session measures again."""
     try:
         path = _path(key)
         path.parent.mkdir(parents=True, exist_ok=True)
-        atomic_write(path, json.dumps({"schema": SCHEMA, "key": key, "limit": limit}, indent=1).encode())
+        atomic_write(path, json.dumps({"schema": SCHEMA, "key": key, "limit": peak}, indent=1).encode())
     except (OSError, DuetError):
         pass
 
@@ -48,11 +48,11 @@ def _path(key):
     return cache_directory() / "limits" / f"{digest[:16]}.json"
 
 
-def _sound(limit):
-    """Tell whether a limit has the fields that a session computes with, and numbers in them."""
-    rates = [limit["flops_per_second"], limit["copy_bytes_per_second"], *limit["precisions"].values()]
+def _sound(peak):
+    """Tell whether a peak has the fields that a session computes with, and numbers in them."""
+    rates = [peak["flops_per_second"], peak["copy_bytes_per_second"], *peak["precisions"].values()]
     known = [rate for rate in rates if rate is not None]
-    return limit["flops_per_second"] is not None and all(_is_rate(rate) for rate in known) and "engines" in limit
+    return peak["flops_per_second"] is not None and all(_is_rate(rate) for rate in known) and "engines" in peak
 
 
 def _is_rate(value):

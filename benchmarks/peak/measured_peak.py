@@ -1,4 +1,4 @@
-"""The measured limits of this machine's devices: once a session at the most, and kept for the sessions to come."""
+"""The measured peaks of this machine's devices: once a session at the most, and kept for the sessions to come."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from benchmarks.frameworks import preallocation
 from benchmarks.frameworks.trainer import PRECISIONS
-from benchmarks.peak import kept as limits_cache
+from benchmarks.peak import kept
 from pytest_duet.errors import DuetError
 from pytest_duet.sensors.fingerprint import fingerprint
 from pytest_duet.sensors.gpu import POWER_CAP, find_gpu
@@ -29,10 +28,10 @@ print(json.dumps({found.metadata["Name"]: found.version for found in distributio
 """
 
 
-class MachineLimits:
-    """Call it with a row's ``device`` to have that device's limit, a dictionary, measured if need be.
+class MeasuredPeaks:
+    """Call it with a row's ``device`` to have that device's measured peak, a dictionary, measured if need be.
 
-    :param runners: a :class:`pytest_duet.trials.runner.Runner` for each engine that may hold the record; none to
+    :param runners: a :class:`benchmarks.trainer_runner.TrainerRunner` for each engine that may hold the record; none to
         measure nothing, and read nothing.
     :param progress: called with a line of text before it measures.
     :param again: whether to measure anew what an earlier session measured.
@@ -51,29 +50,29 @@ class MachineLimits:
         return self._found[kind]
 
     def check(self, row):
-        """Forget the limit that a row has beaten, for the sessions to come: something disturbed its measurement.
+        """Forget the peak that a row has beaten, for the sessions to come: something disturbed its measurement.
 
         :param row: a benchmark's ``extra_info``.
         """
-        limit, reached = row["limit"]["flops_per_second"], row["flops_per_second"]
-        if self._runners and limit is not None and reached > limit:
-            limits_cache.drop(self._key(_kind(row["device"])))
+        peak, reached = row["limit"]["flops_per_second"], row["flops_per_second"]
+        if self._runners and peak is not None and reached > peak:
+            kept.drop(self._key(_kind(row["device"])))
 
     def _find(self, kind):
         key = self._key(kind)
-        found = None if self._again else limits_cache.load(key)
+        found = None if self._again else kept.load(key)
         if found is None:
-            self._progress("measuring the machine's limits")
+            self._progress("measuring the machine's peak")
             watch = _Watch(kind)
-            found = measure_limits(self._runners, kind, watch.look)
+            found = measure_peak(self._runners, kind, watch.look)
             if watch.spoilt():
                 return found  # nothing better is to be had now, and a later session may find the GPU by itself
             # Another session, or another worker of this one, may have measured at the same time, and been disturbed.
-            others = None if self._again else limits_cache.load(key)
+            others = None if self._again else kept.load(key)
             if others is not None and others["flops_per_second"] > (found["flops_per_second"] or 0):
                 return others
             if found["flops_per_second"] is not None:
-                limits_cache.save(key, found)
+                kept.save(key, found)
         return found
 
     def _key(self, kind):
@@ -90,7 +89,7 @@ class MachineLimits:
 
 
 def unknown():
-    """Return the limit of a device where nothing was measured; RESULTS.md says what its fields are."""
+    """Return the peak of a device where nothing was measured; RESULTS.md says what its fields are."""
     return {
         "flops_per_second": None,
         "engine": None,
@@ -102,7 +101,7 @@ def unknown():
 
 
 class _Watch:
-    """Tells whether others used the GPU when a limit was measured, or its clocks were down; made before it is.
+    """Tells whether others used the GPU while its peak was measured, or its clocks were down; made before it is.
 
     Whoever comes to the GPU and leaves it meanwhile is not seen.
     """
@@ -127,13 +126,13 @@ class _Watch:
             self._spoilt |= bool(set(self._gpu.holders() or ()) - {os.getpid()})
 
 
-def measure_limits(runners, kind="cpu", look=lambda: None):
+def measure_peak(runners, kind="cpu", look=lambda: None):
     """Return the best rates that any of these frameworks reaches on a kind of device, and which does.
 
     Each has two turns, some seconds apart, since a burst of others' work easily lasts as long as one measurement: seen
-    here was a limit of half the true one, which every framework beat.
+    here was a peak of half the true one, which every framework beat.
 
-    :param runners: a :class:`Runner` each; a framework that is missing, or fails, is passed over, and so is what it
+    :param runners: one each; a framework that is missing, or fails, is passed over, and so is what it
         cannot do.
     :param kind: ``"cpu"`` or ``"gpu"``.
     :param look: called when a rate was just measured.
@@ -164,13 +163,14 @@ class _Engine:
 
     def __init__(self, runner, kind, stack):
         self.name = runner.entry.name
-        self._runner, self._kind, self._stack, self._worker = replace(runner, isolation="process"), kind, stack, None
+        self._runner = replace(runner, isolation="process", preallocate=False)
+        self._kind, self._stack, self._worker = kind, stack, None
 
     def rates(self):
         """Yield a name, a precision or ``"copy"``, and its rate, for all that this framework can do."""
         workload = self._runner.workload.as_dict()
-        products = [(name, "matrix_limit", {"workload": workload, "precision": name}) for name in PRECISIONS]
-        for name, call, arguments in (*products, ("copy", "copy_limit", {})):
+        products = [(name, "product_rate", {"workload": workload, "precision": name}) for name in PRECISIONS]
+        for name, call, arguments in (*products, ("copy", "copy_rate", {})):
             try:
                 rate = self._ask(call, seconds=SECONDS[name], **arguments)
             except DuetError:
@@ -179,12 +179,10 @@ class _Engine:
                 yield name, rate
 
     def _ask(self, call, **arguments):
-        entry = self._runner.entry
         if self._worker is None:
             self._worker = self._stack.enter_context(self._runner.worker())
-        arguments.update(location=entry.location, requires=list(entry.requires), device=self._kind)
-        variables = {**preallocation(False), **dict(entry.variables)}
-        return self._worker.call(call, variables=variables, **arguments)["rate"]
+        where = self._runner.framework_arguments()
+        return self._worker.call(call, device=self._kind, **where, **arguments)["rate"]
 
 
 def _kind(device):

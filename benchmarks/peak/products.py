@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-BURST_SECONDS = 0.002  # a shorter one would measure how it is handed over, and the clock
+BURST_SECONDS = 0.002  # a shorter one would measure the launch and the clock
 MOST_AT_ONCE = 100_000
-GPU_AT_ONCE = 100  # products; fewer are not handed over as densely as a framework can: one by one, not as a graph
+GPU_AT_ONCE = 100  # products; smaller bursts measure launch overhead: they go one by one, not as a graph
 COPY_BYTES = 2**29  # GPUs' caches end at some 128 MB
 CACHES = "/sys/devices/system/cpu/cpu0/cache"
 

@@ -29,7 +29,7 @@ def check_contract(name, built, workload, dataset):
     - ``device-resident``: has been proven before, by losses that were right though the host's images were gone; on a
       GPU, they lie in the device's memory.
 
-    :param built: what :meth:`pytest_duet.trials.runner.Runner.take_steps` gave.
+    :param built: what :meth:`benchmarks.trainer_runner.TrainerRunner.take_steps` gave.
     :raises ContractError: saying what was seen.
     """
     contract, calls = built["contract"], built["calls_per_step"]

@@ -46,7 +46,7 @@ def parity_batches(workload, images):
 def check_steps(name, steps, workload, dataset):
     """Hold a trainer's first steps against the oracle's.
 
-    :param steps: what :meth:`pytest_duet.trials.runner.Runner.take_steps` gave for :func:`parity_batches`.
+    :param steps: what :meth:`benchmarks.trainer_runner.TrainerRunner.take_steps` gave for :func:`parity_batches`.
     :raises ParityError: naming the first step that differs, else the array whose update does.
     """
     batches = parity_batches(workload, len(dataset.train_labels))
@@ -74,31 +74,29 @@ def check_trial(name, trial, trajectory, workload):
     """
     initial = workload.initial_parameters()
     losses, updates, accuracies = [], [], []
-    for epoch in trial.epochs:
-        right = trajectory.epoch_losses[epoch.epoch - 1]
-        loss = _relative(epoch.loss, right)
-        if loss > LOSS_TOLERANCE:
+    for epoch in trial.rounds:
+        number, found, right = epoch.number, epoch.metrics["loss"], trajectory.epoch_losses[epoch.number - 1]
+        losses.append(_relative(found, right))
+        if losses[-1] > LOSS_TOLERANCE:
             raise ParityError(
-                f"{name}: parity fails in epoch {epoch.epoch}: {_loss_text(epoch.loss, right)}. "
-                f"{_epoch_hint(epoch.epoch)}"
+                f"{name}: parity fails in epoch {number}: {_loss_text(found, right)}. {_epoch_hint(number)}"
             )
-        losses.append(loss)
-        if epoch.update is None:
+        if epoch.evidence is None:
             continue
-        expected = trajectory.updates[epoch.epoch - 1]
-        rounding = _rounding(initial, epoch.epoch * len(trajectory.step_losses))
-        updates.append(_check_update(name, f"after epoch {epoch.epoch}", epoch.update, expected, rounding))
-        accuracies.append(abs(epoch.accuracy - trajectory.accuracies[epoch.epoch - 1]))
+        expected = trajectory.updates[number - 1]
+        rounding = _rounding(initial, number * len(trajectory.step_losses))
+        updates.append(_check_update(name, f"after epoch {number}", epoch.evidence["update"], expected, rounding))
+        accuracies.append(abs(epoch.metrics["accuracy"] - trajectory.accuracies[number - 1]))
     _check_lag(name, trial)
     return Errors(max(losses), max(updates), max(accuracies))
 
 
 def wrong_accuracy(name, trial, trajectory):
     """Return what is wrong with the accuracies of a trial, the first of them; ``""`` if nothing is."""
-    for epoch in trial.epochs:
-        right = trajectory.accuracies[epoch.epoch - 1]
-        if epoch.accuracy is not None and not accuracy_agrees(epoch.accuracy, right):
-            return _accuracy_text(name, epoch.accuracy, right)
+    for epoch in trial.rounds:
+        found, right = epoch.metrics.get("accuracy"), trajectory.accuracies[epoch.number - 1]
+        if found is not None and not accuracy_agrees(found, right):
+            return _accuracy_text(name, found, right)
     return ""
 
 
@@ -153,8 +151,8 @@ def lags(trial):
 
 def _lag(trial):
     """The median is what counts: one round's lag may be a scheduler's whim, half of them are the trainer's doing."""
-    lag = median(epoch.lag_seconds for epoch in trial.rounds)
-    return lag, max(LAG_SECONDS, LAG_SHARE * trial.epoch_seconds)
+    lag = median(epoch.lag_seconds for epoch in trial.steady)
+    return lag, max(LAG_SECONDS, LAG_SHARE * trial.seconds)
 
 
 def _check_lag(name, trial):
@@ -162,7 +160,7 @@ def _check_lag(name, trial):
     if lag > allowed:
         raise ParityError(
             f"{name}: train_epoch() returns before the device has finished: the device went on for {lag * 1e3:.1f} ms "
-            f"after an epoch of {trial.epoch_seconds:.3f} s (allowed {allowed * 1e3:.1f} ms). Wait for the device, "
+            f"after an epoch of {trial.seconds:.3f} s (allowed {allowed * 1e3:.1f} ms). Wait for the device, "
             "parameters included, before returning."
         )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from pytest_duet.errors import DuetError
 from pytest_duet.record.history import MIN_RUNS, WINDOW
 from pytest_duet.record.metrics import METRICS, read_margins
-from pytest_duet.trials.pairs import PART_SECONDS, WARM_EPOCHS
+from pytest_duet.trials.pairs import PART_SECONDS, WARM_ROUNDS
 
 MAX_TRIALS = 16
 
@@ -91,9 +91,9 @@ def read_options(config):
         raise DuetError("--gate and --against: choose one; the first judges by history, the second in this session.")
     if against and get("isolation") == "none":
         raise DuetError("--against: it needs two processes, so --isolation=none cannot be.")
-    if against and get("epochs") <= WARM_EPOCHS:
+    if against and get("epochs") <= WARM_ROUNDS:
         raise DuetError(
-            f"--epochs={get('epochs')}: --against warms up for {WARM_EPOCHS}; give {WARM_EPOCHS + 1} or more."
+            f"--epochs={get('epochs')}: --against warms up for {WARM_ROUNDS}; give {WARM_ROUNDS + 1} or more."
         )
     for option, least in (("max_trials", 1), ("gate_window", MIN_RUNS)):
         if get(option) < least:

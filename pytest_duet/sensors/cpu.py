@@ -1,6 +1,6 @@
 """CPU time and context switches: this process's own, and what the rest of the machine took meanwhile.
 
-Two epochs of equal wall time but different CPU time are different results, and so is the reverse; and an epoch beside
+Two rounds of equal wall time but different CPU time are different results, and so is the reverse; and a round beside
 which others used the cores is no result at all. Linux tells all of it; elsewhere the machine's part is None.
 """
 
@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Sequence
 
 try:
     import resource
 except ImportError:  # Windows
-    resource = None
+    resource = None  # type: ignore[assignment]
 
 
 @dataclass(frozen=True)
@@ -22,15 +24,15 @@ class Usage:
     cpu_seconds: float
     involuntary_switches: int | None
 
-    def __sub__(self, earlier):
+    def __sub__(self, earlier: Usage) -> Usage:
         switches = None
-        if self.involuntary_switches is not None:
+        if self.involuntary_switches is not None and earlier.involuntary_switches is not None:
             switches = self.involuntary_switches - earlier.involuntary_switches
         return Usage(self.cpu_seconds - earlier.cpu_seconds, switches)
 
 
-def process_usage():
-    """Return this process's :class:`Usage`."""
+def process_usage() -> Usage:
+    """Return what this process used so far."""
     if resource is None:
         times = os.times()
         return Usage(times.user + times.system, None)
@@ -45,12 +47,12 @@ class MachineUsage:
     busy_seconds: float
     steal_seconds: float
 
-    def __sub__(self, earlier):
+    def __sub__(self, earlier: MachineUsage) -> MachineUsage:
         return MachineUsage(self.busy_seconds - earlier.busy_seconds, self.steal_seconds - earlier.steal_seconds)
 
 
-def machine_usage(stat="/proc/stat", cores=None):
-    """Return the :class:`MachineUsage`, summed over all cores; None where the kernel does not tell.
+def machine_usage(stat: str | Path = "/proc/stat", cores: Sequence[int] | None = None) -> MachineUsage | None:
+    """Return what was used so far, summed over all cores; None where the kernel does not tell.
 
     Resolution: one tick (10 ms) a core. Guest time is already part of user time (proc(5)).
 
@@ -68,7 +70,7 @@ def machine_usage(stat="/proc/stat", cores=None):
     return MachineUsage((user + nice + system + irq + softirq) / second, steal / second)
 
 
-def session_seconds(session, proc="/proc"):
+def session_seconds(session: int, proc: str | Path = "/proc") -> float | None:
     """Return the CPU seconds of a session's processes (setsid(2)) and of those of their children that they waited for.
 
     Its leader's own are left out, for whoever can read them more exactly; its children's are not. What a process used
@@ -94,7 +96,7 @@ def session_seconds(session, proc="/proc"):
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def own_cores():
+def own_cores() -> list[int] | None:
     """Return the numbers of the cores that this process may use, sorted; None where those are all of the machine."""
     try:
         cores = sorted(os.sched_getaffinity(0))
@@ -103,7 +105,7 @@ def own_cores():
     return cores if len(cores) < (os.cpu_count() or 0) else None
 
 
-def scheduling_policy():
+def scheduling_policy() -> str | None:
     """Return the name of this process's scheduling policy on Linux, ``"other"`` by default; elsewhere None."""
     try:
         policy = os.sched_getscheduler(0)
@@ -113,7 +115,7 @@ def scheduling_policy():
     return names.get(policy, str(policy))
 
 
-def hardware_threads(core):
+def hardware_threads(core: int) -> list[int]:
     """Return the numbers of the hardware threads of a core's physical core, itself among them; only it if unknown."""
     try:
         with open(f"/sys/devices/system/cpu/cpu{core}/topology/thread_siblings_list") as file:
@@ -123,7 +125,7 @@ def hardware_threads(core):
         return [core]
 
 
-def usable_cores():
+def usable_cores() -> int:
     """Return how many cores this process may run on."""
     try:
         return len(os.sched_getaffinity(0))

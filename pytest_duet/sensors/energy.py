@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 import time
+from typing import Callable, Sequence
+
+from pytest_duet.sensors.gpu import Gpu
+from pytest_duet.sensors.sampler import Window
 
 IDLE_SECONDS = 1.0
 IDLE_WINDOWS = 10
@@ -11,25 +15,26 @@ SETTLED = 0.98
 PATIENCE_SECONDS = 1.0  # NVML's counter moves some ten times a second
 POLL_SECONDS = 0.002
 POWER_READINGS = 20
-LEAST_TRAINED = 0.5  # of the time that the counter was read over: of a shorter epoch, most of the figure is not its own
+LEAST_WORKED = 0.5  # of the time that the counter was read over: of a shorter round, most of the figure is not its own
 
 
-def idle_watts(gpu, now=time.monotonic, sleep=time.sleep):
+def idle_watts(
+    gpu: Gpu | None, now: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
+) -> float | None:
     """Return what a GPU draws while nobody uses it; None where somebody may be using it, or NVML does not say.
 
     Somebody may where NVML lists one who holds it, refuses to list any, or lists none, as in a container, and tells
     that the GPU was busy meanwhile.
 
     To be measured once a session, before its first worker on the GPU. A card that was just busy keeps its clocks for
-    seconds and its heat for minutes: measured before each trial, a framework would be relieved of more the busier the
-    one before it was. So all rows have the same subtracted, and the card is waited for: second by second, for ten at
-    the most, until it draws no less than in the second before.
+    seconds and its heat for minutes: measured before each trial, the idle figure would depend on the previous subject.
+    So all rows have the same subtracted, and the card is waited for: second by second, for ten at the most, until it
+    draws no less than in the second before.
 
-    :param gpu: :class:`pytest_duet.sensors.gpu.Gpu`, or None.
     :param now: the clock, in seconds; ``sleep`` is to pass them.
     """
     holders = None if gpu is None else gpu.holders()
-    if holders is None or set(holders) - {os.getpid()}:
+    if gpu is None or holders is None or set(holders) - {os.getpid()}:
         return None
     lowest = None
     for _ in range(IDLE_WINDOWS):
@@ -44,25 +49,24 @@ def idle_watts(gpu, now=time.monotonic, sleep=time.sleep):
     return lowest
 
 
-def used_joules(windows, idle, trained_seconds):
+def used_joules(windows: Sequence[Window], idle: float | None, worked_seconds: float) -> float | None:
     """Return the energy that the GPU took in some windows above ``idle`` watts, in joules; None where nobody can tell.
 
     That is where a window's is unknown, where others held the GPU meanwhile or may have, where the counter did not move
-    at all (it is coarse, and an epoch may be shorter than its step), or where most of the windows' time is no training.
+    at all (it is coarse, and a round may be shorter than its step), or where most of the windows' time is no work.
 
-    :param windows: :class:`pytest_duet.sensors.sampler.Window` of each.
-    :param trained_seconds: how long was trained in all of them.
+    :param worked_seconds: how long the subject worked in all of them.
     """
-    found = [window.gpu_energy_joules for window in windows]
-    if idle is None or None in found or not sum(found) > 0:
+    found = [window.gpu_energy_joules for window in windows if window.gpu_energy_joules is not None]
+    if idle is None or len(found) < len(windows) or not sum(found) > 0:
         return None
     if any(window.gpu_others is None or window.gpu_others for window in windows):
         return None
     seconds = sum(window.seconds for window in windows)
-    return None if trained_seconds < LEAST_TRAINED * seconds else sum(found) - idle * seconds
+    return None if worked_seconds < LEAST_WORKED * seconds else sum(found) - idle * seconds
 
 
-def _by_counter(gpu, now, sleep):
+def _by_counter(gpu: Gpu, now: Callable[[], float], sleep: Callable[[float], None]) -> float | None:
     """Return mean watts between two steps of the counter, so that its coarseness does not matter; or None."""
     start = _next_step(gpu, now, sleep)
     if start is None:
@@ -72,7 +76,7 @@ def _by_counter(gpu, now, sleep):
     return None if end is None else (end[0] - start[0]) / (end[1] - start[1])
 
 
-def _next_step(gpu, now, sleep):
+def _next_step(gpu: Gpu, now: Callable[[], float], sleep: Callable[[float], None]) -> tuple[float, float] | None:
     """Return joules and time at which the counter moves next; None where there is none, or it does not."""
     before, deadline = gpu.energy_joules(), now() + PATIENCE_SECONDS
     while before is not None and now() < deadline:
@@ -85,11 +89,12 @@ def _next_step(gpu, now, sleep):
     return None
 
 
-def _by_power(gpu, sleep):
+def _by_power(gpu: Gpu, sleep: Callable[[float], None]) -> float | None:
     readings = []
     for _ in range(POWER_READINGS):
-        readings.append(gpu.power_watts())
-        if readings[-1] is None:
+        watts = gpu.power_watts()
+        if watts is None:
             return None
+        readings.append(watts)
         sleep(IDLE_SECONDS / POWER_READINGS)
     return sum(readings) / len(readings)

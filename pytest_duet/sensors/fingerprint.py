@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import platform
 import re
+from typing import Any
 
 from pytest_duet.sensors.cpu import usable_cores
 from pytest_duet.sensors.gpu import find_gpu
 
 
-def fingerprint():
+def fingerprint() -> dict[str, Any]:
     """Return what this machine is and stays from run to run; nothing that moves by itself, such as clocks, is in it.
 
     Unknown fields are None; ``gpu`` is None where NVML sees none.
@@ -26,19 +27,19 @@ def fingerprint():
     }
 
 
-def _memory_bytes():
+def _memory_bytes() -> int | None:
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):
         return None
 
 
-def _first_match(path, pattern):
+def _first_match(path: str, pattern: str) -> str | None:
     found = re.search(pattern, _read(path) or "", re.MULTILINE)
     return found.group(1).strip() if found else None
 
 
-def _read(path):
+def _read(path: str) -> str | None:
     try:
         with open(path) as file:
             return file.read().strip()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+from typing import Any, Iterator
 
 # NVML's bits for why clocks are down (nvml.h). Idle and clocks set by the user are no throttling.
 THROTTLE_REASONS = {
@@ -16,34 +18,36 @@ NOT_AVAILABLE = 2**64 - 1
 POWER_CAP = THROTTLE_REASONS[0x04]  # part of running flat out at the card's rated power, so no disturbance
 
 
-def find_gpu():
-    """Return the :class:`Gpu` that a framework would take first, or None where NVML or a GPU is missing."""
+def find_gpu() -> Gpu | None:
+    """Return the GPU that CUDA would take first, or None where NVML or a GPU is missing."""
     return next(iter(visible_gpus()), None)
 
 
-def visible_gpus():
-    """Return a :class:`Gpu` for each that a framework would see, in its order; empty where NVML or a GPU is missing."""
+def visible_gpus() -> list[Gpu]:
+    """Return each GPU that CUDA would see, in its order; empty where NVML or a GPU is missing."""
     try:
-        import pynvml
-
-        pynvml.nvmlInit()
-        return [Gpu(pynvml, handle) for handle in _visible(pynvml)]
+        nvml = _nvml()
+        return [Gpu(nvml, handle) for handle in _visible(nvml)]
     except Exception:  # no module, no driver, no device: each has its own exception, and all mean no GPU
         return []
 
 
-def all_gpus():
-    """Return a :class:`Gpu` for each of the machine, hidden ones too, in NVML's order.
+def all_gpus() -> list[Gpu]:
+    """Return each GPU of the machine, hidden ones too, in NVML's order.
 
     :raises Exception: where NVML cannot be used: ImportError without ``pynvml``, else NVML's own, named by its class.
     """
-    import pynvml
-
-    pynvml.nvmlInit()
-    return [Gpu(pynvml, pynvml.nvmlDeviceGetHandleByIndex(i)) for i in range(pynvml.nvmlDeviceGetCount())]
+    nvml = _nvml()
+    return [Gpu(nvml, nvml.nvmlDeviceGetHandleByIndex(i)) for i in range(nvml.nvmlDeviceGetCount())]
 
 
-def _visible(nvml):
+def _nvml() -> Any:
+    nvml = importlib.import_module("pynvml")
+    nvml.nvmlInit()
+    return nvml
+
+
+def _visible(nvml: Any) -> Iterator[Any]:
     """Yield NVML's handle of each GPU that CUDA would see, up to the first name that is none, as CUDA does."""
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
     for name in range(nvml.nvmlDeviceGetCount()) if chosen is None else chosen.split(","):
@@ -54,7 +58,7 @@ def _visible(nvml):
         yield _first_instance(nvml, handle)
 
 
-def _handle(nvml, name):
+def _handle(nvml: Any, name: str) -> Any:
     if not name.startswith(("GPU-", "MIG-")):
         if not name.isdigit():
             raise ValueError(name)
@@ -63,11 +67,11 @@ def _handle(nvml, name):
         return nvml.nvmlDeviceGetHandleByUUID(name)
     except Exception:  # CUDA also takes the beginning of a UUID, where no other GPU's begins like that
         every = map(nvml.nvmlDeviceGetHandleByIndex, range(nvml.nvmlDeviceGetCount()))
-        (handle,) = [handle for handle in every if _text(nvml.nvmlDeviceGetUUID(handle)).startswith(name)]
+        (handle,) = [handle for handle in every if str(_text(nvml.nvmlDeviceGetUUID(handle))).startswith(name)]
         return handle
 
 
-def _first_instance(nvml, handle):
+def _first_instance(nvml: Any, handle: Any) -> Any:
     """Return the first MIG instance of a card that is cut into some, which is what CUDA computes on; else the card."""
     try:
         if not nvml.nvmlDeviceGetMigMode(handle)[0]:
@@ -90,19 +94,19 @@ class Gpu:
     :param handle: NVML's of the device.
     """
 
-    def __init__(self, nvml, handle):
+    def __init__(self, nvml: Any, handle: Any) -> None:
         self._nvml, self._handle = nvml, handle
 
-    def uuid(self):
+    def uuid(self) -> str | None:
         """Return what CUDA_VISIBLE_DEVICES may call it, however many there are; None where NVML does not say."""
         return _text(self._ask("nvmlDeviceGetUUID"))
 
-    def used_bytes(self):
+    def used_bytes(self) -> int | None:
         """Return the device memory in use, by whomever."""
         info = self._ask("nvmlDeviceGetMemoryInfo")
         return None if info is None else int(info.used)
 
-    def holders(self):
+    def holders(self) -> dict[int, int | None] | None:
         """Return the memory of each process that computes here, ``{id: bytes}``; None if NVML refuses to list them.
 
         The ids are the host's where a container does not hide them; the bytes of one that NVML does not tell are None.
@@ -111,13 +115,14 @@ class Gpu:
         processes = self._ask("nvmlDeviceGetComputeRunningProcesses")
         if processes is None:
             return None
-        held = {}
+        held: dict[int, int | None] = {}
         for process in processes:
             size = _known_bytes(process.usedGpuMemory)
-            held[process.pid] = size if held.get(process.pid) is None else held[process.pid] + (size or 0)
+            before = held.get(process.pid)
+            held[process.pid] = size if before is None else before + (size or 0)
         return held
 
-    def energy_joules(self):
+    def energy_joules(self) -> float | None:
         """Return the energy that the card took since its driver was loaded; None where NVML does not say.
 
         NVML counts millijoules, of a whole card: where it is cut into MIG instances, an instance's is unknown.
@@ -125,32 +130,33 @@ class Gpu:
         millijoules = self._ask("nvmlDeviceGetTotalEnergyConsumption")
         return None if millijoules is None or self._is_cut() else millijoules / 1000
 
-    def power_watts(self):
+    def power_watts(self) -> float | None:
         """Return what the card draws now; None where NVML does not say, or it is cut into MIG instances."""
         milliwatts = self._ask("nvmlDeviceGetPowerUsage")
         return None if milliwatts is None or self._is_cut() else milliwatts / 1000
 
-    def busy_percent(self):
+    def busy_percent(self) -> int | None:
         """Return in how much of the last second or less a kernel ran, by whomever; None where NVML does not say."""
         rates = self._ask("nvmlDeviceGetUtilizationRates")
-        return None if rates is None else rates.gpu
+        return None if rates is None else int(rates.gpu)
 
-    def card_uuid(self):
+    def card_uuid(self) -> str | None:
         """Return the UUID of the card that it is or, as a MIG instance, is a part of; None where NVML does not say."""
         card = self._ask("nvmlDeviceGetDeviceHandleFromMigDeviceHandle") if self._is_instance() else None
         return (self if card is None else Gpu(self._nvml, card)).uuid()
 
-    def clock_mhz(self):
+    def clock_mhz(self) -> int | None:
         """Return the clock of the streaming multiprocessors now, in MHz; None where NVML does not say."""
-        return self._ask("nvmlDeviceGetClockInfo", getattr(self._nvml, "NVML_CLOCK_SM", 1))
+        clock: int | None = self._ask("nvmlDeviceGetClockInfo", getattr(self._nvml, "NVML_CLOCK_SM", 1))
+        return clock
 
-    def throttle_reasons(self):
+    def throttle_reasons(self) -> list[str] | None:
         """Return the names of the reasons why its clocks are down now; None where NVML does not say."""
         bits = self._ask("nvmlDeviceGetCurrentClocksThrottleReasons")
         return None if bits is None else [name for bit, name in THROTTLE_REASONS.items() if bits & bit]
 
-    def fingerprint(self):
-        """Return what this GPU is and stays: model, memory, driver, CUDA of the driver, clocks' and power's limits."""
+    def fingerprint(self) -> dict[str, Any]:
+        """Return what this GPU is and stays: model, memory, driver, the driver's CUDA, highest clock, power limit."""
         memory, ecc = self._ask("nvmlDeviceGetMemoryInfo"), self._ask("nvmlDeviceGetEccMode")
         return {
             "name": _text(self._ask("nvmlDeviceGetName")),
@@ -163,7 +169,7 @@ class Gpu:
             "mig": self._is_cut(),
         }
 
-    def health(self):
+    def health(self) -> dict[str, Any]:
         """Return what may have changed since the card was new, or moves by itself; None for what NVML does not say."""
         uncorrected, volatile = 1, 0  # NVML_MEMORY_ERROR_TYPE_UNCORRECTED, NVML_VOLATILE_ECC: since the last reboot
         return {
@@ -172,31 +178,31 @@ class Gpu:
             "uncorrected_memory_errors": self._ask("nvmlDeviceGetTotalEccErrors", uncorrected, volatile),
         }
 
-    def _is_cut(self):
+    def _is_cut(self) -> bool | None:
         """Return whether it is cut into MIG instances, or is one; None where NVML does not say."""
         mig = self._ask("nvmlDeviceGetMigMode")
         return True if self._is_instance() else None if mig is None else bool(mig[0])
 
-    def _is_instance(self):
+    def _is_instance(self) -> bool:
         return bool(self._ask("nvmlDeviceIsMigDeviceHandle"))
 
-    def _ask(self, function, *arguments):
+    def _ask(self, function: str, *arguments: int) -> Any:
         try:
             return getattr(self._nvml, function)(self._handle, *arguments)
         except Exception:  # NVMLError_NotSupported and its kin, or a binding that lacks the call
             return None
 
-    def _ask_system(self, function):
+    def _ask_system(self, function: str) -> Any:
         try:
             return getattr(self._nvml, function)()
         except Exception:
             return None
 
 
-def _known_bytes(value):
+def _known_bytes(value: int | None) -> int | None:
     """Return a number of bytes, or None for NVML_VALUE_NOT_AVAILABLE, all bits set (nvml.h), however it is bound."""
     return None if value is None or not 0 <= value < NOT_AVAILABLE else int(value)
 
 
-def _text(value):
+def _text(value: Any) -> str | None:
     return value.decode() if isinstance(value, bytes) else value

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import Dict, Optional
 
+from pytest_duet.sensors.gpu import Gpu
 from pytest_duet.sensors.memory import id_in_proc
 
 MIB = 2**20
+Holding = Dict[int, Optional[int]]  # bytes by process, as NVML tells them
 NOISE_BYTES = 32 * MIB  # no CUDA context is as small; what a display or a daemon takes meanwhile may be
 
 
@@ -24,10 +27,10 @@ class Held:
     process_bytes: int | None
     device_delta_bytes: int | None
     hidden: str | None
-    others: frozenset | None
+    others: frozenset[int] | None
 
     @property
-    def best(self):
+    def best(self) -> tuple[int | None, str | None]:
         """What the worker holds and by which source; ``(None, None)`` where neither tells."""
         if self.process_bytes is not None:
             return self.process_bytes, "nvml_process"
@@ -42,20 +45,19 @@ class Holders:
     In a container, NVML lists nothing, or counts as the host does: then a process of the worker's number may be any
     other. Whoever was listed before the worker was there cannot be the worker.
 
-    :param gpu: :class:`pytest_duet.sensors.gpu.Gpu`.
     :ivar before: ids of those that computed there when this was made, sorted; None where NVML refuses to list any.
     """
 
-    def __init__(self, gpu):
+    def __init__(self, gpu: Gpu) -> None:
         self._gpu = gpu
         self._used_before = gpu.used_bytes()
         listed = gpu.holders()
-        # This very process trains itself with --isolation=none, and may have done so before.
+        # This very process hosts the subject with --isolation=none, and may have done so before.
         self.before = None if listed is None else sorted(set(listed) - {os.getpid()})
-        self._numbers = {}
+        self._numbers: dict[int, set[int]] = {}
 
-    def look(self, pid):
-        """Return the :class:`Held` of the worker ``pid`` as of now."""
+    def look(self, pid: int) -> Held:
+        """Return what the worker ``pid`` holds now."""
         holders, used = self._gpu.holders(), self._gpu.used_bytes()
         delta = None if used is None or self._used_before is None else used - self._used_before
         worker = self._numbers_of(pid)
@@ -67,20 +69,20 @@ class Holders:
             others=None if holders is None else self._others(worker, holders),
         )
 
-    def _numbers_of(self, pid):
+    def _numbers_of(self, pid: int) -> set[int]:
         """Return the ids under which NVML may list the worker: as we count, and as /proc does, if it is the host's."""
         if pid not in self._numbers:
-            self._numbers[pid] = {pid, id_in_proc(pid)} - {None, *(self.before or ())}
+            self._numbers[pid] = {pid, id_in_proc(pid) or pid} - set(self.before or ())
         return self._numbers[pid]
 
-    def _others(self, worker, holders):
+    def _others(self, worker: set[int], holders: Holding) -> frozenset[int]:
         others = set(holders) - worker - {os.getpid()}
         if not worker.intersection(holders):
             new = others - set(self.before or ())
             others -= new if len(new) == 1 else set()  # the worker, most likely, by a number of the host's
         return frozenset(others)
 
-    def _why(self, pid, worker, holders, delta):
+    def _why(self, pid: int, worker: set[int], holders: Holding | None, delta: int | None) -> str:
         if holders is None:
             why = "NVML does not list this GPU's processes"
         elif pid not in worker:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import re
 import sys
+from pathlib import Path
 
 try:
     import resource
 except ImportError:  # Windows
-    resource = None
+    resource = None  # type: ignore[assignment]
 
 KIB = 1024
 
 
-def peak_rss_bytes(status="/proc/self/status"):
+def peak_rss_bytes(status: str = "/proc/self/status") -> int | None:
     """Return the most physical memory this process ever held, in bytes.
 
     Linux's VmHWM counts from the start of the program. getrusage's ru_maxrss does not: a child inherits what its
@@ -27,7 +28,7 @@ def peak_rss_bytes(status="/proc/self/status"):
     return held
 
 
-def reset_peak_rss(clear_refs="/proc/self/clear_refs"):
+def reset_peak_rss(clear_refs: str | Path = "/proc/self/clear_refs") -> None:
     """Count :func:`peak_rss_bytes` from here on; nothing happens where the kernel knows no such thing (proc(5))."""
     try:
         with open(clear_refs, "w") as file:
@@ -36,7 +37,7 @@ def reset_peak_rss(clear_refs="/proc/self/clear_refs"):
         pass
 
 
-def rss_bytes(pid):
+def rss_bytes(pid: int | None) -> int | None:
     """Return the physical memory that process ``pid`` holds now, in bytes; None where Linux's /proc is missing."""
     try:
         with open(f"/proc/{pid}/statm") as file:  # one short line, for it is read ten times a second
@@ -45,7 +46,7 @@ def rss_bytes(pid):
         return None
 
 
-def id_in_proc(pid, proc="/proc"):
+def id_in_proc(pid: int, proc: str | Path = "/proc") -> int | None:
     """Return the number by which /proc knows this process or a child of it; None where it cannot be found.
 
     It is another than ours where /proc is mounted from an outer namespace of process ids (pid_namespaces(7)): then
@@ -67,17 +68,17 @@ def id_in_proc(pid, proc="/proc"):
     return None
 
 
-def out_of_memory_kills(vmstat="/proc/vmstat"):
+def out_of_memory_kills(vmstat: str | Path = "/proc/vmstat") -> int | None:
     """Return how many processes the kernel has killed for want of memory since it started, or None."""
     return _number_after("oom_kill", vmstat)
 
 
-def _status_bytes(status, field):
+def _status_bytes(status: str, field: str) -> int | None:
     kib = _number_after(f"{field}:", status)
     return None if kib is None else kib * KIB
 
 
-def _number_after(word, path):
+def _number_after(word: str, path: str | Path) -> int | None:
     try:
         with open(path) as file:
             found = re.search(rf"^{word}\s+(\d+)", file.read(), re.MULTILINE)

@@ -1,13 +1,15 @@
-"""Counts what Python does while a trainer works: it tells a step that Python drives from one that it never sees."""
+"""Counts what Python does for some work: it tells work that Python drives from work that it never sees."""
 
 from __future__ import annotations
 
 import gc
 import sys
 import threading
+from types import FrameType
+from typing import Any, Callable
 
 
-def count_python(work):
+def count_python(work: Callable[[], object]) -> dict[str, int]:
     """Run ``work`` twice and return how many calls Python made, and how many lines it executed, in the lesser run.
 
     The lesser, since whatever happens but once (a cache that fills, a module that is imported) is not the work's own.
@@ -20,13 +22,13 @@ def count_python(work):
     return {name: min(first[name], second[name]) for name in first}
 
 
-def _count(work):
+def _count(work: Callable[[], object]) -> dict[str, int]:
     counts = {"calls": 0, "lines": 0}
 
-    def count_call(frame, event, argument):
+    def count_call(frame: FrameType, event: str, argument: Any) -> None:
         counts["calls"] += event in ("call", "c_call")
 
-    def count_line(frame, event, argument):
+    def count_line(frame: FrameType, event: str, argument: Any) -> Any:
         counts["lines"] += event == "line"
         return count_line
 

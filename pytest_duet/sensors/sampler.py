@@ -1,17 +1,18 @@
-"""Samples memory and a GPU's state while a trainer works.
-
-In a thread of pytest's process, so that the trainer's own is left alone.
-"""
+"""Samples memory and a GPU's state while a subject works, in a thread of pytest's process and not in the worker's."""
 
 from __future__ import annotations
 
 import threading
 import time
 from dataclasses import dataclass
+from typing import Callable, Iterable, Optional, Sequence, Tuple, TypeVar
 
-from pytest_duet.sensors.gpu_holders import Holders
+from pytest_duet.sensors.gpu import Gpu
+from pytest_duet.sensors.gpu_holders import Held, Holders
 from pytest_duet.sensors.memory import id_in_proc, rss_bytes
 
+T = TypeVar("T")
+Summary = Tuple[Optional[float], Optional[float]]  # the highest sample and the mean of all
 INTERVAL_SECONDS = 0.1
 GPU_SOURCES = ("nvml_process", "nvml_device_delta")  # the one that says most about a worker first
 
@@ -29,32 +30,33 @@ class Window:
     :param seconds: between the readings of that counter, or between the looks.
     """
 
-    rss: tuple
-    nvml_process: tuple
-    nvml_device_delta: tuple
-    throttle_reasons: frozenset | None
-    clock_mhz: tuple
+    rss: Summary
+    nvml_process: Summary
+    nvml_device_delta: Summary
+    throttle_reasons: frozenset[str] | None
+    clock_mhz: Summary
     hidden: str | None = None
-    gpu_others: frozenset | None = None
+    gpu_others: frozenset[int] | None = None
     gpu_energy_joules: float | None = None
-    seconds: float | None = None
+    seconds: float = 0.0
 
 
-def memory_source(windows, on_gpu):
-    """Return the source of what a trainer holds: the first that every one of its windows has; None without samples.
+def memory_source(windows: Sequence[Window], on_gpu: bool) -> str | None:
+    """Return the source of what a worker holds: the first that every one of its windows has; None without samples.
 
     On a GPU: NVML's for the process, else the device's delta, else the host's RSS; on a CPU the last alone. Windows of
     different sources must not be mixed.
     """
-    for source in (*(GPU_SOURCES if on_gpu else ()), "host_rss"):
+    for source in (*GPU_SOURCES, "host_rss") if on_gpu else ("host_rss",):
         if all(samples_of(window, source)[0] is not None for window in windows):
             return source
     return None
 
 
-def samples_of(window, source):
+def samples_of(window: Window, source: str) -> Summary:
     """Return a window's highest sample and their mean, of a source that :func:`memory_source` gave."""
-    return window.rss if source == "host_rss" else getattr(window, source)
+    summary: Summary = window.rss if source == "host_rss" else getattr(window, source)
+    return summary
 
 
 class MemorySampler:
@@ -63,26 +65,34 @@ class MemorySampler:
     Create it before the worker starts: the GPU's memory in use then is what its delta is counted from. Use it as a
     context manager around the work.
 
-    :param gpu: a :class:`pytest_duet.sensors.gpu.Gpu`, or None.
     :param interval_seconds: between two samples; 0 takes none at all.
     :param idle_watts: what the GPU draws while nobody uses it, :func:`pytest_duet.sensors.energy.idle_watts`.
     :param now: the clock that energy is counted by, in seconds.
     """
 
-    def __init__(self, gpu=None, interval_seconds=INTERVAL_SECONDS, idle_watts=None, now=time.monotonic):
+    def __init__(
+        self,
+        gpu: Gpu | None = None,
+        interval_seconds: float = INTERVAL_SECONDS,
+        idle_watts: float | None = None,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.gpu = gpu
         self.interval_seconds = interval_seconds
         self.idle_watts = idle_watts
         self._now = now
         self._holders = Holders(gpu) if gpu else None
-        self.foreign_gpu_processes = self._holders.before if gpu else None
+        self.foreign_gpu_processes = self._holders.before if self._holders else None
         self._lock = threading.Lock()
         self._stop = threading.Event()
-        self._thread = None
-        self._counted = None, now()
+        self._thread: threading.Thread | None = None
+        self._counted: tuple[float | None, float] = None, now()
+        self._hidden: str | None
+        self._throttle_reasons: frozenset[str] | None
+        self._gpu_others: frozenset[int] | None
         self._clear()
 
-    def watch(self, pid):
+    def watch(self, pid: int) -> MemorySampler:
         """Start sampling process ``pid``; returns the sampler, to be used as a context manager."""
         self._pid, self._proc_pid = pid, id_in_proc(pid)
         self._stop.clear()
@@ -91,17 +101,17 @@ class MemorySampler:
             self._thread.start()
         return self
 
-    def __enter__(self):
+    def __enter__(self) -> MemorySampler:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
             self._thread = None
 
-    def look(self):
-        """Return the :class:`Window` since the last look, with one sample taken now, and begin the next."""
+    def look(self) -> Window:
+        """Return what was seen since the last look, with one sample taken now, and begin the next."""
         energy = self._read_energy()  # before the sample, which takes its time and is no part of the work
         if self.interval_seconds:
             self._sample()
@@ -121,23 +131,23 @@ class MemorySampler:
         self._counted = self._read_energy()
         return window
 
-    def held(self, pid):
-        """Return what a worker holds of the GPU now, as :class:`pytest_duet.sensors.gpu_holders.Held`."""
-        return self._holders.look(pid)
+    def held(self, pid: int) -> Held | None:
+        """Return what a worker holds of the GPU now; None without a GPU."""
+        return self._holders.look(pid) if self._holders else None
 
-    def _read_energy(self):
+    def _read_energy(self) -> tuple[float | None, float]:
         """Return the GPU's counter and the time; no counter where nothing is to be read."""
         joules = self.gpu.energy_joules() if self.gpu and self.interval_seconds else None
         return joules, self._now()
 
-    def _run(self):
+    def _run(self) -> None:
         while not self._stop.wait(self.interval_seconds):
             self._sample()
 
-    def _sample(self):
+    def _sample(self) -> None:
         rss = rss_bytes(self._proc_pid)
         held = reasons = clock = None
-        if self.gpu:
+        if self.gpu and self._holders:
             held = self._holders.look(self._pid)
             reasons, clock = self.gpu.throttle_reasons(), self.gpu.clock_mhz()
         with self._lock:
@@ -150,25 +160,28 @@ class MemorySampler:
                 self._gpu_others = _union(self._gpu_others, held.others)
             self._throttle_reasons = _union(self._throttle_reasons, reasons)
 
-    def _clear(self):
-        self._rss, self._nvml_process, self._nvml_device_delta, self._clock = [], [], [], []
+    def _clear(self) -> None:
+        self._rss: list[float] = []
+        self._nvml_process: list[float] = []
+        self._nvml_device_delta: list[float] = []
+        self._clock: list[float] = []
         self._throttle_reasons = self._hidden = self._gpu_others = None
 
 
-def _append(samples, value):
+def _append(samples: list[float], value: float | None) -> None:
     if value is not None:
         samples.append(value)
 
 
-def _summary(samples):
+def _summary(samples: list[float]) -> Summary:
     return (max(samples), sum(samples) / len(samples)) if samples else (None, None)
 
 
-def _union(known, found):
+def _union(known: frozenset[T] | None, found: Iterable[T] | None) -> frozenset[T] | None:
     """Return both sets as one; None stands for what nobody could tell."""
     return known if found is None else (known or frozenset()).union(found)
 
 
-def _difference(before, after):
+def _difference(before: float | None, after: float | None) -> float | None:
     """Return by how much a counter rose; None where it was not read, or was reset meanwhile."""
     return None if before is None or after is None or after < before else after - before

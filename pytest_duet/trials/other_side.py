@@ -1,21 +1,27 @@
-"""The other side of a comparison: another interpreter, or this suite's own code at another revision."""
+"""The other side of a comparison: another interpreter, or the same code at another revision."""
 
 from __future__ import annotations
 
 import subprocess
+import sys
 import tempfile
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
-from benchmarks.frameworks.interpreters import interpreter_of
 from pytest_duet.errors import DuetError
+from pytest_duet.trials.runner import Runner
+from pytest_duet.workers import protocol
 from pytest_duet.workers.process import ROOT
+
+R = TypeVar("R", bound=Runner)
 
 
 @dataclass(frozen=True)
 class Other:
-    """What the old side's workers run: an interpreter, or a folder with the suite's code, or neither (this very one).
+    """What the old side's workers run: an interpreter, or a folder with the code, or neither (this very one).
 
     :param name: as it was asked for.
     """
@@ -24,30 +30,16 @@ class Other:
     python: str | None = None
     root: str | None = None
 
-    def runner(self, runner):
-        """Return the :class:`pytest_duet.trials.runner.Runner` that does on this side what the given one does."""
+    def runner(self, runner: R) -> R:
+        """Return the runner that does on this side what the given one does."""
         if self.python:
             return replace(runner, python=self.python, environment=self.name)
-        if self.root:
-            return replace(runner, root=self.root, entry=self._entry(runner.entry))
-        return runner
-
-    def _entry(self, entry):
-        """Return the entry with a trainer's file inside the repository taken from this side's copy of it."""
-        place, _, class_name = entry.location.rpartition(":")
-        if place.endswith(".py") and not Path(place).is_relative_to(ROOT):
-            raise DuetError(
-                f"--against={self.name}: {place} is not part of the suite's repository, so both sides would train with "
-                "the same file. Keep it in a fork of the suite, or take turns with another environment."
-            )
-        if Path(place).is_relative_to(ROOT):
-            place = Path(self.root) / Path(place).relative_to(ROOT)
-        return replace(entry, location=f"{place}:{class_name}")
+        return runner.at_root(self.root) if self.root else runner
 
 
 @contextmanager
-def open_other(text):
-    """Give the :class:`Other` that ``--against`` names; a revision's working tree is gone afterwards.
+def open_other(text: str) -> Iterator[Other]:
+    """Give the other side that ``--against`` names; a revision's working tree is gone afterwards.
 
     :param text: a virtual environment, an interpreter, ``"git:"`` and a revision, or ``"self"``.
     :raises DuetError: where there is no such thing.
@@ -59,6 +51,7 @@ def open_other(text):
             tree = Path(directory) / "suite"
             _git("worktree", "add", "--detach", str(tree), text.removeprefix("git:"))
             try:
+                _check_age(text, tree)
                 yield Other(text, root=str(tree))
             finally:
                 _git("worktree", "remove", "--force", str(tree))
@@ -66,7 +59,12 @@ def open_other(text):
         yield Other(text, python=str(_interpreter(Path(text).expanduser().absolute(), text)))
 
 
-def _interpreter(path, text):
+def interpreter_of(environment: Path) -> Path:
+    """Return the path at which a virtual environment keeps its interpreter."""
+    return environment / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+
+
+def _interpreter(path: Path, text: str) -> Path:
     python = interpreter_of(path) if path.is_dir() else path
     if not python.is_file():
         raise DuetError(
@@ -76,7 +74,17 @@ def _interpreter(path, text):
     return python
 
 
-def _git(*arguments):
+def _check_age(text: str, tree: Path) -> None:
+    """Refuse a revision whose workers speak no protocol at all: they would die of the first words."""
+    needed = Path(protocol.__file__).relative_to(ROOT)
+    if not (tree / needed).is_file():
+        raise DuetError(
+            f"--against={text}: that revision is too old to take turns with this one, for it has no {needed}. Choose "
+            "a later one."
+        )
+
+
+def _git(*arguments: str) -> None:
     try:
         subprocess.run(["git", "-C", str(ROOT), *arguments], check=True, capture_output=True, text=True)
     except OSError as error:

@@ -5,9 +5,7 @@ Times are seconds, memory is bytes, shares are 0 to 1. None (``null`` in JSON) m
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from statistics import median
 from typing import Any
 
 
@@ -66,7 +64,7 @@ class Round:
     memory_average_bytes: float | None = None
     memory_source: str | None = None
     gpu_clock_mhz: float | None = None
-    gpu_throttle_reasons: list[str] | None = None
+    gpu_throttle_reasons: tuple[str, ...] | None = None
     gpu_energy_joules: float | None = None
     gpu_energy_window_seconds: float | None = None
 
@@ -129,8 +127,3 @@ class Trial:
         for one in plain["rounds"]:
             del one["evidence"]  # kilobytes that only the check reads
         return plain
-
-
-def steady_seconds(rounds: Sequence[Round]) -> float:
-    """Return the median of all rounds but the first, which warms up."""
-    return median(one.seconds for one in rounds[1:])

@@ -11,29 +11,17 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any, NoReturn, Type
 
-from pytest_duet.errors import DuetError
 from pytest_duet.sensors import memory
 from pytest_duet.sensors.cpu import usable_cores
+from pytest_duet.workers.hosted import Hosted
+from pytest_duet.workers.protocol import WorkerError
 
 ROOT = Path(__file__).parents[2]
 LOG_LINES = 15
 LINES_BEFORE_CRASH = 5
 GOODBYE_SECONDS = 5
-
-
-class WorkerError(DuetError):
-    """A worker crashed, hung, raised or answered nonsense; the text says which, with the tail of its log."""
-
-
-class FrameworkMissing(DuetError):
-    """The framework is not installed where the worker runs."""
-
-
-class HardwareMissing(DuetError):
-    """The trainer can never run on this machine's hardware."""
-
-
 THREAD_VARIABLES = (  # what the thread pools of the field read when they are made
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -42,17 +30,26 @@ THREAD_VARIABLES = (  # what the thread pools of the field read when they are ma
 )
 
 
-class Worker:
-    """One trainer in a process of its own. Use it as a context manager: leaving it leaves no process behind.
+class Worker(Hosted):
+    """One subject in a process of its own. Use it as a context manager: leaving it leaves no process behind.
 
-    :param name: the framework's, for messages.
+    :param name: the subject's, for messages.
+    :param subject: its class, ``"module:Class"``, :class:`pytest_duet.workers.protocol.Subject`.
     :param python: the interpreter to run under; by default this one.
     :param timeout_seconds: how long one reply may take.
     :param threads: how many cores and threads it may compute with; None for all cores.
-    :param root: the folder of the suite's code that the worker is to run; by default this one.
+    :param root: the folder of the code that the worker is to run; by default this one's.
     """
 
-    def __init__(self, name, python=None, timeout_seconds=600, threads=None, root=None):
+    def __init__(
+        self,
+        name: str,
+        subject: str,
+        python: str | None = None,
+        timeout_seconds: float = 600,
+        threads: int | None = None,
+        root: str | None = None,
+    ) -> None:
         self.name = name
         self.timeout_seconds = timeout_seconds
         self._timeout_advice = " (--worker-timeout sets the limit)"
@@ -60,22 +57,23 @@ class Worker:
         self._started_kills = memory.out_of_memory_kills()
         self._scratch = tempfile.TemporaryDirectory(prefix="benchmark-worker-", ignore_cleanup_errors=True)
         self._log = Path(self._scratch.name) / "log"
-        theirs_in, self._requests = os.pipe()
-        self._replies, theirs_out = os.pipe()
-        theirs_alive, self._lifeline = os.pipe()
+        theirs_in, requests = os.pipe()
+        replies, theirs_out = os.pipe()
+        theirs_alive, lifeline = os.pipe()
         theirs = (theirs_in, theirs_out, theirs_alive)
+        self._pipes = {"requests": requests, "replies": replies, "lifeline": lifeline}
         threads = threads or usable_cores()
         python = python or sys.executable
         try:
             with open(self._log, "wb") as log:
                 self.process = subprocess.Popen(
-                    [python, "-m", "pytest_duet.workers.serve", *map(str, theirs), str(threads)],
+                    [python, "-m", "pytest_duet.workers.serve", subject, *map(str, theirs), str(threads)],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
                     pass_fds=theirs,
-                    env=_environment(self._scratch.name, threads, root or ROOT),
-                    cwd=self._scratch.name,  # what a framework drops into its working directory goes with it
+                    env=_environment(self._scratch.name, threads, root or str(ROOT)),
+                    cwd=self._scratch.name,  # what a subject drops into its working directory goes with it
                     start_new_session=True,  # a group of its own: killed whole, and deaf to the terminal's Ctrl-C
                 )
         except OSError as error:
@@ -85,50 +83,36 @@ class Worker:
         finally:
             for descriptor in theirs:
                 os.close(descriptor)
+        self.pid = self.process.pid
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, error, *_):
+    def __exit__(self, error: Type[BaseException] | None, *_: object) -> None:
         self.close(patience_seconds=0 if error else GOODBYE_SECONDS)
 
-    @property
-    def pid(self):
-        return self.process.pid
-
-    def call(self, call, **arguments):
-        """Ask the worker for one call of :class:`benchmarks.host.Host` and return its result.
-
-        :raises FrameworkMissing: where the framework is not installed.
-        :raises WorkerError: for everything else that can go wrong.
-        """
+    def call(self, call: str, **arguments: Any) -> Any:
         try:
-            os.write(self._requests, json.dumps(dict(arguments, call=call)).encode() + b"\n")
+            os.write(self._pipes["requests"], json.dumps(dict(arguments, call=call)).encode() + b"\n")
         except BrokenPipeError:
-            self._raise_death(call)
+            self._fail_dead(call)
         line = self._read_line(call)
         try:
             reply = json.loads(line)
             if "error" not in reply:
                 return reply["result"]
         except (ValueError, TypeError, KeyError):
-            self._raise(f"answered {call} with nonsense: {line[:200]!r}")
-        if reply.get("kind") == "NotInstalled":
-            raise FrameworkMissing(f"{self.name}: {reply['error']}")
-        if reply.get("kind") == "WrongHardware":
-            raise HardwareMissing(f"{self.name}: {reply['error']}")
-        self._raise_error(call, reply)
+            self._fail(f"answered {call} with nonsense: {line[:200]!r}")
+        self._on_purpose(reply["kind"], reply["error"])
+        last = "\n".join(reply.get("traceback", "").strip().splitlines()[-LOG_LINES:])
+        self._fail(f"raised {reply['kind']} in {call}: {reply['error']}\n{last}")
 
-    def hurry(self, seconds):
-        """Let each reply from now on take so long at the most, however much longer the worker was given."""
+    def hurry(self, seconds: float) -> None:
         if seconds < self.timeout_seconds:
             self.timeout_seconds, self._timeout_advice = seconds, ""
 
-    def close(self, patience_seconds=GOODBYE_SECONDS):
+    def close(self, patience_seconds: float = GOODBYE_SECONDS) -> None:
         """End the worker: let it finish on its own for a while, then kill it and whatever it started."""
-        if self._scratch is None:
+        if not self._pipes:
             return
-        self._close_pipe("_requests")
+        os.close(self._pipes.pop("requests"))
         try:
             self.process.wait(patience_seconds)
         except subprocess.TimeoutExpired:
@@ -136,41 +120,34 @@ class Worker:
         self._kill()
         self._close_pipes()
         self._scratch.cleanup()
-        self._scratch = None
 
-    def _read_line(self, call):
+    def _read_line(self, call: str) -> bytes:
         """Return the next reply; sleeps in the kernel until it is there, so that nothing runs beside the worker."""
         deadline = time.monotonic() + self.timeout_seconds
         while b"\n" not in self._answered:
             left = deadline - time.monotonic()
             if left <= 0:
                 self._kill()
-                self._raise(
+                self._fail(
                     f"did not answer {call} within {self.timeout_seconds:g} s and was killed{self._timeout_advice}"
                 )
-            if not select.select([self._replies], [], [], left)[0]:
+            if not select.select([self._pipes["replies"]], [], [], left)[0]:
                 continue
-            chunk = os.read(self._replies, 1 << 16)
+            chunk = os.read(self._pipes["replies"], 1 << 16)
             if not chunk:
-                self._raise_death(call)
+                self._fail_dead(call)
             self._answered += chunk
         line, self._answered = self._answered.split(b"\n", 1)
         return line
 
-    def _raise_error(self, call, reply):
-        if reply["kind"] == "TrainerError":
-            raise WorkerError(f"{self.name}: {reply['error']}.")
-        last = "\n".join(reply.get("traceback", "").strip().splitlines()[-LOG_LINES:])
-        self._raise(f"raised {reply['kind']} in {call}: {reply['error']}\n{last}")
-
-    def _raise_death(self, call):
+    def _fail_dead(self, call: str) -> NoReturn:
         try:
             code = self.process.wait(GOODBYE_SECONDS)
         except subprocess.TimeoutExpired:
             self._kill()
-            self._raise(f"closed its pipe during {call} and was killed")
+            self._fail(f"closed its pipe during {call} and was killed")
         if code >= 0:
-            self._raise(f"exited with code {code} during {call}")
+            self._fail(f"exited with code {code} during {call}")
         how = f"died of {signal.Signals(-code).name} during {call}"
         if -code == signal.SIGKILL:
             kills = memory.out_of_memory_kills()
@@ -178,74 +155,37 @@ class Worker:
                 how += "; the kernel's out-of-memory killer ran meanwhile, so it most likely needs more memory"
             else:
                 how += "; somebody killed it, or a container's memory limit did"
-        self._raise(how)
+        self._fail(how)
 
-    def _raise(self, what):
+    def _fail(self, what: str) -> NoReturn:
         tail = self._log_tail()
         raise WorkerError(f"{self.name}: the worker {what}." + (f"\nThe end of its log:\n{tail}" if tail else ""))
 
-    def _log_tail(self):
+    def _log_tail(self) -> str:
         lines = self._log.read_bytes()[-8_000:].decode(errors="replace").strip().splitlines()
         crashes = [number for number, line in enumerate(lines) if line.startswith("Fatal Python error")]
-        # faulthandler names the innermost call first; what the framework said last stands before it.
+        # faulthandler names the innermost call first; what the subject said last stands before it.
         start = crashes[-1] - LINES_BEFORE_CRASH if crashes else len(lines) - LOG_LINES
         return "\n".join("    " + line for line in lines[max(0, start) :][:LOG_LINES])
 
-    def _kill(self):
+    def _kill(self) -> None:
         try:
             os.killpg(self.process.pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
         self.process.wait()
 
-    def _close_pipes(self):
-        for name in ("_requests", "_replies", "_lifeline"):
-            self._close_pipe(name)
-
-    def _close_pipe(self, name):
-        descriptor = getattr(self, name)
-        if descriptor is not None:
-            os.close(descriptor)
-            setattr(self, name, None)
+    def _close_pipes(self) -> None:
+        while self._pipes:
+            os.close(self._pipes.popitem()[1])
 
 
-class InProcess:
-    """The same calls without a process: for debuggers and profilers (``--isolation=none``)."""
-
-    def __init__(self, name):
-        from benchmarks.host import Host
-
-        self.name = name
-        self.pid = os.getpid()
-        self._host = Host()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        pass
-
-    def call(self, call, **arguments):
-        """As :meth:`Worker.call`; what a trainer raises comes through with its own traceback."""
-        from benchmarks.frameworks.loading import NotInstalled, TrainerError
-        from benchmarks.frameworks.trainer import WrongHardware
-
-        try:
-            return getattr(self._host, call)(**arguments)
-        except NotInstalled as error:
-            raise FrameworkMissing(f"{self.name}: {error}") from error
-        except WrongHardware as error:
-            raise HardwareMissing(f"{self.name}: {error}") from error
-        except TrainerError as error:
-            raise WorkerError(f"{self.name}: {error}.") from error
-
-
-def _environment(scratch, threads, root):
+def _environment(scratch: str, threads: int, root: str) -> dict[str, str]:
     inherited = os.environ.get("PYTHONPATH")
-    path = os.pathsep.join([str(root)] + ([inherited] if inherited else []))
+    path = os.pathsep.join([root] + ([inherited] if inherited else []))
     # CUDA counts the fastest GPU first unless told to count as NVML does, whose memory and clocks are read.
     defaults = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"}
     fixed = {name: str(threads) for name in THREAD_VARIABLES}
-    # Compiled kernels that a framework keeps in the temporary directory would spare the next trial its compilation.
+    # Compiled kernels that a library keeps in the temporary directory would spare the next trial its compilation.
     fixed.update(PYTHONPATH=path, TMPDIR=scratch)
     return {**defaults, **os.environ, **fixed}

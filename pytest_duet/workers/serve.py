@@ -1,8 +1,9 @@
-"""The process that hosts one trainer: ``python -m pytest_duet.workers.serve REQUESTS REPLIES LIFELINE THREADS``.
+"""A worker: ``python -m pytest_duet.workers.serve SUBJECT REQUESTS REPLIES LIFELINE THREADS``.
 
-Reads one JSON request a line from the file descriptor REQUESTS, ``{"call": "train_epoch", "epoch": 2}``, and writes
-one JSON reply a line to REPLIES: ``{"result": ...}``, or ``{"error": ..., "kind": ..., "traceback": ...}``.
-Standard output and standard error are the log's: whatever a framework prints cannot be taken for a reply.
+It hosts one subject, of the class at SUBJECT, ``"module:Class"``. Reads one JSON request a line from the file
+descriptor REQUESTS, ``{"call": "round", "number": 2}``, and writes one JSON reply a line to REPLIES:
+``{"result": ...}``, or ``{"error": ..., "kind": ..., "traceback": ...}``. Standard output and standard error are the
+log's: whatever a subject prints cannot be taken for a reply.
 
 LIFELINE is the reading end of a pipe whose other end the parent keeps open. When the parent goes, however it goes, the
 worker's whole process group goes with it. THREADS is how many cores it may use.
@@ -18,39 +19,44 @@ import signal
 import sys
 import threading
 import traceback
+from dataclasses import asdict, is_dataclass
+from typing import Any
 
 from pytest_duet.sensors.cpu import hardware_threads
+from pytest_duet.workers.protocol import Subject, load_subject
 
 F_SETSIG = 10  # Linux's number; not every Python names it
 
 
-def main():
-    requests, replies, lifeline, threads = map(int, sys.argv[1:5])
+def main() -> None:
+    requests, replies, lifeline, threads = map(int, sys.argv[2:6])
     for descriptor in (requests, replies, lifeline):
-        os.set_inheritable(descriptor, False)  # a helper process of the framework must not hold the pipes open
+        os.set_inheritable(descriptor, False)  # a helper process of the subject must not hold the pipes open
     hold_on_to(lifeline)
     run_as_batch_job()
     keep_to_cores(threads)
-
-    from benchmarks.host import Host
-
-    host = Host()
-    with os.fdopen(requests) as requests, os.fdopen(replies, "w") as replies:
-        for line in requests:
-            replies.write(json.dumps(answer(host, json.loads(line))) + "\n")
-            replies.flush()
+    subject = load_subject(sys.argv[1])
+    with os.fdopen(requests) as asked, os.fdopen(replies, "w") as answers:
+        for line in asked:
+            answers.write(json.dumps(answer(subject, json.loads(line))) + "\n")
+            answers.flush()
+    subject.close()
 
 
-def answer(host, request):
+def answer(subject: Subject, request: dict[str, Any]) -> dict[str, Any]:
     """Do what a request asks and return the reply."""
-    call = getattr(host, request.pop("call"))
     try:
-        return {"result": call(**request)}
+        return {"result": as_plain(getattr(subject, request.pop("call"))(**request))}
     except Exception as error:
         return {"error": str(error), "kind": type(error).__name__, "traceback": traceback.format_exc()}
 
 
-def run_as_batch_job():
+def as_plain(result: Any) -> Any:
+    """Return what a call gave as JSON knows it."""
+    return asdict(result) if is_dataclass(result) and not isinstance(result, type) else result
+
+
+def run_as_batch_job() -> None:
     """Tell Linux's scheduler that this is a CPU-bound job, as ``chrt --batch 0 python train.py`` does.
 
     Under the default policy a thread that wakes takes the core of the one that woke it. Keras's two compute threads
@@ -60,13 +66,13 @@ def run_as_batch_job():
     try:
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))  # threads to come inherit it
     except (AttributeError, OSError):
-        pass  # not Linux, or not allowed: host.build reports the policy that holds
+        pass  # not Linux, or not allowed: the subject reports the policy that holds
 
 
-def keep_to_cores(count):
+def keep_to_cores(count: int) -> None:
     """Bind this process to as many of its cores, one hardware thread of each physical core first.
 
-    Most frameworks size their thread pools by what they may use; and no pool, whatever its size, uses more.
+    Most libraries size their thread pools by what they may use; and no pool, whatever its size, uses more.
     """
     try:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0), key=_rank_among_threads)[:count])
@@ -74,11 +80,11 @@ def keep_to_cores(count):
         pass  # not Linux: OMP_NUM_THREADS and its like have to do
 
 
-def _rank_among_threads(core):
+def _rank_among_threads(core: int) -> tuple[int, int]:
     return hardware_threads(core).index(core), core
 
 
-def hold_on_to(lifeline):
+def hold_on_to(lifeline: int) -> None:
     """Have this process group killed as soon as the other end of the lifeline closes."""
     try:
         # The kernel itself sends the signal: it needs no thread, no interpreter lock and no help from a hung worker.
@@ -91,7 +97,7 @@ def hold_on_to(lifeline):
         os.killpg(0, signal.SIGKILL)
 
 
-def _wait_for_the_end(lifeline):
+def _wait_for_the_end(lifeline: int) -> None:
     os.read(lifeline, 1)
     os.killpg(0, signal.SIGKILL)
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from typing import Any, Sequence
 
 from pytest_duet.errors import DuetError
 from pytest_duet.sensors.cpu import hardware_threads
+from pytest_duet.sensors.gpu import Gpu
 
 
 @dataclass(frozen=True)
@@ -16,23 +18,23 @@ class Slot:
 
     :param workers: how many share it.
     :param cores: the numbers of its cores, as Linux counts them.
-    :param gpu: the UUID of its GPU; None where it trains on its cores.
+    :param gpu: the UUID of its GPU; None where it works on its cores.
     """
 
     workers: int
-    cores: tuple
+    cores: tuple[int, ...]
     gpu: str | None = None
 
     @classmethod
-    def from_dict(cls, plain):
+    def from_dict(cls, plain: dict[str, Any]) -> Slot:
         """Return the slot that :meth:`as_dict` told of."""
         return cls(**dict(plain, cores=tuple(plain["cores"])))
 
-    def as_dict(self):
+    def as_dict(self) -> dict[str, Any]:
         """Return it as plain lists, numbers and strings, which cross xdist's channel."""
         return dict(asdict(self), cores=list(self.cores))
 
-    def take(self):
+    def take(self) -> None:
         """Keep this process, all its threads and whatever it starts to its share."""
         for thread in os.listdir("/proc/self/task"):  # NumPy's are there already, and would take a neighbour's cores
             with suppress(ProcessLookupError):
@@ -41,13 +43,14 @@ class Slot:
             os.environ["CUDA_VISIBLE_DEVICES"] = self.gpu
 
 
-def share_out(workers, cores, cores_each=None, gpus=()):
-    """Return a :class:`Slot` for each worker.
+def share_out(
+    workers: int, cores: Sequence[int], cores_each: int | None = None, gpus: Sequence[Gpu] = ()
+) -> list[Slot]:
+    """Return each worker's share.
 
-    :param workers: how many.
     :param cores: the numbers of all cores that may be used.
     :param cores_each: how many each gets; None for an equal share, which only workers with a GPU of their own get.
-    :param gpus: a :class:`pytest_duet.sensors.gpu.Gpu` each; empty where they train on their cores.
+    :param gpus: one each; empty where they work on their cores.
     :raises DuetError: where there is not enough for all, saying of what.
     """
     if gpus:
@@ -63,14 +66,14 @@ def share_out(workers, cores, cores_each=None, gpus=()):
     return [Slot(workers, own, uuid) for own, uuid in zip(cut, uuids)]
 
 
-def equal_share(workers, cores):
+def equal_share(workers: int, cores: Sequence[int]) -> int:
     """Return how many cores each worker gets: as many as there are for all, and no half of a physical core."""
     each, threads = len(cores) // workers, max(len(set(hardware_threads(core)).intersection(cores)) for core in cores)
     physical = len({min(hardware_threads(core)) for core in cores})
     return each if each * workers <= physical else max(each - each % threads, 1)
 
 
-def _check_gpus(workers, gpus):
+def _check_gpus(workers: int, gpus: Sequence[Gpu]) -> None:
     if workers > len(gpus):
         raise DuetError(
             f"-n {workers}: a worker owns a GPU, and there {'is' if len(gpus) == 1 else 'are'} {len(gpus)} here. Give "
@@ -80,14 +83,14 @@ def _check_gpus(workers, gpus):
     if len(kinds) > 1:
         raise DuetError(
             f"-n {workers}: these GPUs are not alike ({', '.join(map(str, kinds.values()))}; their memory, clocks and "
-            "limits count, too), and which benchmark runs on which would be chance. Name alike ones in "
+            "power limits count, too), and benchmarks would land on them arbitrarily. Name alike ones in "
             "CUDA_VISIBLE_DEVICES, or run one session for each."
         )
     if None in [gpu.uuid() for gpu in gpus[:workers]]:
         raise DuetError(f"-n {workers}: NVML does not tell the GPUs' UUIDs here, so none can be owned. Give -n0.")
 
 
-def can_cut(workers, cores, each):
+def can_cut(workers: int, cores: Sequence[int], each: int) -> bool:
     """Tell whether :func:`cut_cores` finds so many cores for so many workers."""
     try:
         return bool(cut_cores(workers, cores, each))
@@ -95,7 +98,7 @@ def can_cut(workers, cores, each):
         return False
 
 
-def cut_cores(workers, cores, each):
+def cut_cores(workers: int, cores: Sequence[int], each: int) -> list[tuple[int, ...]]:
     """Return disjoint tuples of ``each`` cores, one for each worker, which share no physical core.
 
     Where there are physical cores enough, one hardware thread of each is used; else whole physical cores are dealt out.

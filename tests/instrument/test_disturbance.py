@@ -1,5 +1,6 @@
 """A trial beside which others used the machine is repeated, then reported; it is never taken for a result."""
 
+import os
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -7,13 +8,14 @@ import pytest
 from support import TRAINERS
 
 from benchmarks.frameworks import Entry, entries_of_file
+from benchmarks.trainer_runner import TrainerRunner
 from benchmarks.workload.spec import Workload
-from pytest_duet.sensors import cpu
+from pytest_duet.sensors import cpu, foreign_load
+from pytest_duet.sensors.foreign_load import ForeignLoad
 from pytest_duet.sensors.sampler import MemorySampler
-from pytest_duet.trials import recorder as training
-from pytest_duet.trials.runner import ATTEMPTS, Runner
+from pytest_duet.trials import recorder
+from pytest_duet.trials.runner import ATTEMPTS
 from pytest_duet.trials.trial import Disturbance
-from pytest_duet.workers.process import InProcess, Worker
 
 NOBODY = 2**22 + 1  # Linux gives no process such a number
 SMALL = Workload(dataset="synthetic", layer_sizes=(784, 256, 10), epochs=3)
@@ -22,7 +24,7 @@ SMALL = Workload(dataset="synthetic", layer_sizes=(784, 256, 10), epochs=3)
 @pytest.fixture
 def runner():
     (honest,) = [entry for entry in entries_of_file(TRAINERS) if entry.name == "honest"]
-    return Runner(honest, SMALL)
+    return TrainerRunner(honest, SMALL)
 
 
 @pytest.fixture
@@ -34,8 +36,8 @@ def quiet_machine(monkeypatch):
         others.looks += 1
         return cpu.MachineUsage(others.busy * others.looks, others.steal * others.looks)
 
-    monkeypatch.setattr(training, "machine_usage", usage)
-    monkeypatch.setattr(training, "process_usage", lambda: cpu.Usage(0.0, 0))
+    monkeypatch.setattr(foreign_load, "machine_usage", usage)
+    monkeypatch.setattr(foreign_load, "process_usage", lambda: cpu.Usage(0.0, 0))
     return others
 
 
@@ -56,21 +58,22 @@ def test_a_busy_neighbour_is_noticed(runner, all_cores, busy_neighbour, one_atte
 def test_a_worker_s_own_helpers_are_no_others(class_name, monkeypatch):
     """A helper burns 0.3 s of CPU in each epoch; of the machine's 10 s, those are not others'."""
     looks = iter([cpu.MachineUsage(0.0, 0.0), cpu.MachineUsage(10.0, 0.0)] * 2)
-    monkeypatch.setattr(training, "machine_usage", lambda cores: next(looks))
-    monkeypatch.setattr(training, "process_usage", lambda: cpu.Usage(0.0, 0))
-    arguments = Runner(Entry("any", f"{TRAINERS}:{class_name}"), SMALL, threads=1).build_arguments()
-    with Worker("any", threads=1) as worker:
-        worker.call("build", **arguments)
+    monkeypatch.setattr(foreign_load, "machine_usage", lambda cores: next(looks))
+    monkeypatch.setattr(foreign_load, "process_usage", lambda: cpu.Usage(0.0, 0))
+    helped = TrainerRunner(Entry("any", f"{TRAINERS}:{class_name}"), SMALL, threads=1)
+    with helped.worker() as worker:
+        worker.open(**helped.open_arguments())
         for epoch in (1, 2):
-            watch = training._Others(worker)
-            own = worker.call("train_epoch", epoch=epoch)["call_cpu_seconds"]
+            watch = ForeignLoad(worker.pid)
+            own = worker.round(epoch).call_cpu_seconds
             _, others, _ = watch.stop(own)
             assert 0.25 < 10 - own - others < 1
 
 
 def test_beside_a_trainer_with_helpers_a_busy_neighbour_is_noticed(all_cores, busy_neighbour, one_attempt):
     (entry,) = [entry for entry in entries_of_file(TRAINERS) if entry.name == "has-it-compiled"]
-    assert Runner(entry, replace(SMALL, epochs=2)).run(1, lambda: MemorySampler()).disturbance.foreign_cores > 0.3
+    found = TrainerRunner(entry, replace(SMALL, epochs=2)).run(1, lambda: MemorySampler())
+    assert found.disturbance.foreign_cores > 0.3
 
 
 def test_helpers_are_told_by_their_session(tmp_path):
@@ -95,10 +98,10 @@ def test_a_helper_that_is_lost_frees_nobody_else(monkeypatch):
     """The sum falls where a helper ended that nobody waited for: what it used before is not taken from the worker's."""
     machine = iter([cpu.MachineUsage(100.0, 0.0), cpu.MachineUsage(110.0, 0.0)])
     helpers = iter([50.0, 20.0])
-    monkeypatch.setattr(training, "machine_usage", lambda cores: next(machine))
-    monkeypatch.setattr(training, "process_usage", lambda: cpu.Usage(0.0, 0))
-    monkeypatch.setattr(training, "session_seconds", lambda session: next(helpers))
-    _, others, _ = training._Others(SimpleNamespace(pid=NOBODY)).stop(worker_cpu_seconds=7.0)
+    monkeypatch.setattr(foreign_load, "machine_usage", lambda cores: next(machine))
+    monkeypatch.setattr(foreign_load, "process_usage", lambda: cpu.Usage(0.0, 0))
+    monkeypatch.setattr(foreign_load, "session_seconds", lambda session: next(helpers))
+    _, others, _ = ForeignLoad(NOBODY).stop(worker_cpu_seconds=7.0)
     assert others == 3.0
 
 
@@ -117,8 +120,8 @@ def test_neighbours_on_cores_that_nobody_may_use_here_are_not_watched(
     asked = []
     monkeypatch.setattr(cpu.os, "sched_getaffinity", lambda process: may_use)
     monkeypatch.setattr(cpu.os, "cpu_count", lambda: machine_has)
-    monkeypatch.setattr(training, "machine_usage", lambda cores: asked.append(cores))
-    training._Others(InProcess("any"), slot_s).stop(worker_cpu_seconds=0.0)
+    monkeypatch.setattr(foreign_load, "machine_usage", lambda cores: asked.append(cores))
+    ForeignLoad(os.getpid(), slot_s).stop(worker_cpu_seconds=0.0)
     assert asked == [watched] * 2
 
 
@@ -142,14 +145,14 @@ def test_the_threshold_is_the_user_s(runner, quiet_machine):
 
 def test_a_disturbed_trial_is_repeated_until_it_is_not(runner, monkeypatch):
     attempts = iter([0.8, 0.5, 0.0])
-    monkeypatch.setattr(training, "disturbance", lambda *_: disturbance(next(attempts)))
+    monkeypatch.setattr(recorder, "disturbance", lambda *_: disturbance(next(attempts)))
     found = runner.run(1, lambda: MemorySampler())
     assert (found.attempt, found.disturbed) == (3, False)
 
 
 def test_after_three_attempts_the_least_disturbed_is_reported_as_disturbed(runner, monkeypatch):
     attempts = iter([0.8, 0.2, 0.5, 0.0])
-    monkeypatch.setattr(training, "disturbance", lambda *_: disturbance(next(attempts)))
+    monkeypatch.setattr(recorder, "disturbance", lambda *_: disturbance(next(attempts)))
     found = runner.run(1, lambda: MemorySampler())
     assert (found.attempt, found.disturbed) == (2, True)
     assert next(attempts) == 0.0, f"{ATTEMPTS} attempts, not more"
@@ -190,7 +193,7 @@ def test_a_kernel_that_does_not_tell_is_none_and_disturbs_nothing(tmp_path, runn
     if text is not None:
         stat.write_text(text)
     assert cpu.machine_usage(stat) is None
-    monkeypatch.setattr(training, "machine_usage", lambda cores: cpu.machine_usage(stat, cores))
+    monkeypatch.setattr(foreign_load, "machine_usage", lambda cores: cpu.machine_usage(stat, cores))
     found = runner.run(1, lambda: MemorySampler())
     assert found.disturbance == Disturbance(None, None, None, None, [])
 
@@ -200,8 +203,7 @@ def test_the_worker_s_time_and_our_own_are_not_others(monkeypatch, in_process, f
     """Of 10 busy seconds and half a stolen one, 1 was pytest's own and 7 the worker's, if it is another process."""
     machine = iter([cpu.MachineUsage(100.0, 3.0), cpu.MachineUsage(110.0, 3.5)])
     own = iter([cpu.Usage(5.0, 0), cpu.Usage(6.0, 0)])
-    monkeypatch.setattr(training, "machine_usage", lambda cores: next(machine))
-    monkeypatch.setattr(training, "process_usage", lambda: next(own))
-    worker = InProcess("any") if in_process else SimpleNamespace(pid=NOBODY)
-    _, others, stolen = training._Others(worker).stop(worker_cpu_seconds=7.0)
+    monkeypatch.setattr(foreign_load, "machine_usage", lambda cores: next(machine))
+    monkeypatch.setattr(foreign_load, "process_usage", lambda: next(own))
+    _, others, stolen = ForeignLoad(os.getpid() if in_process else NOBODY).stop(worker_cpu_seconds=7.0)
     assert (others, stolen) == (foreign, 0.5)

@@ -12,7 +12,8 @@ from benchmarks.summary import summarize
 from pytest_duet.sensors.energy import idle_watts
 from pytest_duet.sensors.gpu import Gpu
 from pytest_duet.sensors.sampler import MemorySampler
-from pytest_duet.trials.recorder import Training
+from pytest_duet.trials.recorder import Recorder
+from pytest_duet.workers.protocol import Examined, Opened, Reading, Timed
 
 IDLE = 50.0
 BUSY = 300.0
@@ -60,33 +61,33 @@ class Worker:
         self.card, self.seconds, self.device = card, list(seconds), device
         self.meanwhile = lambda: None
 
-    def call(self, call, epoch=None, **_):
-        memory = {"host_peak_rss_bytes": 1, "allocator_peak_bytes": None, "allocator_reserved_bytes": None}
-        if call == "build":
-            return {"device": self.device, "memory": memory, "import_seconds": 1, "build_seconds": 1}
-        if call == "examine":
-            self.card.sleep(3)  # between the epochs, and nobody's
-            return {"accuracy": 0.5, "update": []}
+    def open(self):
+        return Opened(self.device, {}, "3", None, {}, 1, 1, Reading(1))
+
+    def examine(self):
+        self.card.sleep(3)  # between the epochs, and nobody's
+        return Examined({"accuracy": 0.5}, {"update": []})
+
+    def round(self, number, first, stop):
         self.card.watts = BUSY
-        self.card.sleep(self.seconds[epoch - 1])
+        self.card.sleep(self.seconds[number - 1])
         self.card.watts = IDLE
         if self.aside:
             self.card.sleep(self.aside)
         self.meanwhile()
-        timed = {"seconds": self.seconds[epoch - 1], "images": 10, "loss": 1.0, "lag_seconds": 0, "memory": memory}
-        return {**timed, "cpu_seconds": 1, "call_cpu_seconds": 1, "involuntary_switches": 0}
+        return Timed(number, self.seconds[number - 1], 1, 0, 1, 0, Reading(1), {"loss": 1.0}, work=10)
 
 
 def train(card, *seconds, idle=IDLE, device="gpu:Fake", meanwhile=lambda: None, aside=0.0):
     """Return the trial of some epochs on a card."""
     worker = Worker(card, *seconds, device=device, aside=aside)
     worker.meanwhile = meanwhile
-    runner = SimpleNamespace(build_arguments=dict, max_foreign_cores=1e9, slot=None)
+    runner = SimpleNamespace(open_arguments=dict, max_foreign_cores=1e9, slot=None)
     with card.sampler(idle).watch(WORKER) as sampler:
-        training = Training(runner, worker, sampler)
+        recorder = Recorder(runner, worker, sampler)
         for number in range(1, len(seconds) + 1):
-            training.train_epoch(number)
-    return training.trial()
+            recorder.round(number)
+    return recorder.trial()
 
 
 @pytest.mark.parametrize("begin", [0.0, 0.03, 0.099])
@@ -139,17 +140,17 @@ def test_own_process_may_hold_an_idle_gpu_and_no_gpu_has_no_idle_power():
 
 def test_energy_of_an_epoch_is_the_counter_s_less_the_idle_power():
     trial = train(Card(), 2.0, 1.0, 3.0)
-    assert [epoch.gpu_energy_joules for epoch in trial.epochs] == pytest.approx([500, 250, 750])
-    assert [epoch.gpu_energy_window_seconds for epoch in trial.epochs] == pytest.approx([2, 1, 3])
+    assert [epoch.gpu_energy_joules for epoch in trial.rounds] == pytest.approx([500, 250, 750])
+    assert [epoch.gpu_energy_window_seconds for epoch in trial.rounds] == pytest.approx([2, 1, 3])
     assert trial.gpu_energy_joules == pytest.approx(500), "the steady epochs' mean, without what was between them"
     assert trial.gpu_idle_watts == IDLE
 
 
 def test_energy_is_told_where_at_least_half_of_the_time_is_training():
     trial = train(Card(), 0.1, 1.0, 2.0, aside=0.9)
-    energies = [epoch.gpu_energy_joules for epoch in trial.epochs]
+    energies = [epoch.gpu_energy_joules for epoch in trial.rounds]
     assert energies == [None, pytest.approx(250, rel=1e-3), pytest.approx(500, rel=1e-3)]
-    assert trial.epochs[0].gpu_energy_window_seconds == pytest.approx(1.0), "why there is none"
+    assert trial.rounds[0].gpu_energy_window_seconds == pytest.approx(1.0), "why there is none"
     assert trial.gpu_energy_joules == pytest.approx(375, rel=1e-3)
 
 
@@ -167,11 +168,11 @@ def test_a_counter_that_does_not_move_within_an_epoch_may_within_all():
         card.shown += 120 if len(passed) == 6 else 0
 
     trial = train(card, *[0.04] * 10, meanwhile=meanwhile)
-    energies = [epoch.gpu_energy_joules for epoch in trial.epochs]
+    energies = [epoch.gpu_energy_joules for epoch in trial.rounds]
     assert energies[:5] + energies[6:] == [None] * 9, "never 0"
     assert energies[5] == pytest.approx(120 - IDLE * 0.04)
     assert trial.gpu_energy_joules == pytest.approx((120 - IDLE * 9 * 0.04) / 9)
-    assert all(epoch.gpu_energy_window_seconds == pytest.approx(0.04) for epoch in trial.epochs)
+    assert all(epoch.gpu_energy_window_seconds == pytest.approx(0.04) for epoch in trial.rounds)
 
 
 @pytest.mark.parametrize(
@@ -189,7 +190,7 @@ def test_a_counter_that_does_not_move_within_an_epoch_may_within_all():
 )
 def test_energy_that_nobody_can_tell_is_none(state, how):
     trial = train(Card(**state), 1.0, 1.0, **how)
-    assert [epoch.gpu_energy_joules for epoch in trial.epochs] == [None, None]
+    assert [epoch.gpu_energy_joules for epoch in trial.rounds] == [None, None]
     assert trial.gpu_energy_joules is None
 
 
@@ -203,7 +204,7 @@ def test_a_process_that_comes_to_the_gpu_while_an_epoch_is_trained_voids_its_ene
         card.nvml.processes = {WORKER: 100, **visitor}
 
     trial = train(card, 1.0, 1.0, 1.0, 1.0, meanwhile=meanwhile)
-    found = [epoch.gpu_energy_joules for epoch in trial.epochs]
+    found = [epoch.gpu_energy_joules for epoch in trial.rounds]
     assert found == [pytest.approx(250), pytest.approx(250), None, pytest.approx(250)]
     assert trial.gpu_energy_joules is None
 
@@ -211,7 +212,7 @@ def test_a_process_that_comes_to_the_gpu_while_an_epoch_is_trained_voids_its_ene
 def test_a_counter_that_starts_anew_tells_nothing():
     card = Card()
     trial = train(card, 1.0, 1.0, meanwhile=lambda: setattr(card, "shown", card.shown - 1000))
-    assert trial.epochs[0].gpu_energy_joules is None
+    assert trial.rounds[0].gpu_energy_joules is None
 
 
 def test_no_samples_read_no_counter():

@@ -15,13 +15,13 @@ import pytest
 from support import ROOT, TRAINERS
 
 from benchmarks.frameworks import entries_of_file
+from benchmarks.trainer_runner import TrainerRunner
 from benchmarks.workload.spec import Workload
 from pytest_duet.errors import DuetError
 from pytest_duet.sensors.sampler import MemorySampler
 from pytest_duet.trials import pairs
 from pytest_duet.trials.other_side import Other, open_other
 from pytest_duet.trials.pairs import cut_into_turns, run_pair
-from pytest_duet.trials.runner import Runner
 
 SHORT = ("--epochs=4", "--max-trials=7")  # with one benchmark, an answer takes seven
 
@@ -37,7 +37,7 @@ def other(tmp_path):
 @pytest.fixture
 def runner():
     (honest,) = [entry for entry in entries_of_file(TRAINERS) if entry.name == "honest"]
-    return Runner(honest, Workload(dataset="synthetic", layer_sizes=(784, 32, 10), epochs=4))
+    return TrainerRunner(honest, Workload(dataset="synthetic", layer_sizes=(784, 32, 10), epochs=4))
 
 
 def test_the_same_code_is_not_slower_than_itself(suite):
@@ -119,7 +119,7 @@ def test_another_revision_is_checked_out_and_goes_again():
         pytest.skip("not a git checkout")
     with open_other("git:HEAD") as other:
         tree = Path(other.root)
-        assert (tree / "benchmarks" / "measure" / "worker.py").is_file()
+        assert (tree / "pytest_duet" / "workers" / "serve.py").is_file()
         listed = subprocess.run(["git", "-C", str(ROOT), "worktree", "list"], text=True, capture_output=True).stdout
         assert str(tree) in listed
     assert not tree.exists()
@@ -143,11 +143,11 @@ def older(tmp_path):
 
 
 def test_the_other_revisions_own_code_is_run(runner, older):
-    other = older("benchmarks/host.py", '"scheduling": scheduling_policy()', '"scheduling": "of another revision"')
+    other = older("benchmarks/host.py", "scheduling=scheduling_policy()", 'scheduling="of another revision"')
     found = []
     for side in (runner, other.runner(runner)):
         with side.worker() as worker:
-            found.append(worker.call("build", **side.build_arguments())["scheduling"] == "of another revision")
+            found.append(worker.open(**side.open_arguments()).scheduling == "of another revision")
     assert found == [False, True]
 
 
@@ -163,8 +163,8 @@ def test_a_trainers_file_outside_the_repository_is_the_same_on_both_sides_so_it_
 
 
 def test_a_revision_that_cannot_take_turns_is_named(runner, older):
-    other = older("benchmarks/host.py", '"parts": True,', "")
-    with pytest.raises(DuetError, match="other revision's suite cannot take turns"):
+    other = older("pytest_duet/workers/protocol.py", "PROTOCOL = 2", "PROTOCOL = 1")
+    with pytest.raises(DuetError, match=r"honest: .* protocol 1, .* 2\. The other revision cannot take turns"):
         run_pair(runner, other.runner(runner), 1, MemorySampler, [(0, None)])
 
 
@@ -173,12 +173,12 @@ def test_a_pair_trains_the_same_epochs_whole_and_in_turns(runner):
     pair = run_pair(runner, runner, 1, MemorySampler, parts)
     whole = runner.run(1, MemorySampler)
     for side in (pair.new, pair.old):
-        assert [epoch.epoch for epoch in side.epochs] == [1, 3, 4]
-        assert side.epochs[-1].accuracy == whole.epochs[-1].accuracy
-        assert side.epochs[-1].update == whole.epochs[-1].update, "all steps, each once, in their order"
-        assert side.epochs[-1].loss == pytest.approx(whole.epochs[-1].loss, rel=1e-6)
+        assert [epoch.number for epoch in side.rounds] == [1, 3, 4]
+        assert side.rounds[-1].metrics["accuracy"] == whole.rounds[-1].metrics["accuracy"]
+        assert side.rounds[-1].evidence == whole.rounds[-1].evidence, "all steps, each once, in their order"
+        assert side.rounds[-1].metrics["loss"] == pytest.approx(whole.rounds[-1].metrics["loss"], rel=1e-6)
     assert len(pair.turns) == 2 * len(parts)
-    assert sum(new for new, _ in pair.turns) == pytest.approx(sum(epoch.seconds for epoch in pair.new.rounds))
+    assert sum(new for new, _ in pair.turns) == pytest.approx(sum(epoch.seconds for epoch in pair.new.steady))
 
 
 def test_sides_start_in_turn_and_neither_always_comes_first(runner, monkeypatch):
@@ -188,11 +188,11 @@ def test_sides_start_in_turn_and_neither_always_comes_first(runner, monkeypatch)
         def __init__(self, runner):
             self.name = runner.environment
 
-        def train_part(self, epoch, first, stop):
+        def part(self, number, first, stop):
             events.append(self.name)
             return 1.0
 
-        def end_epoch(self, epoch, examine):
+        def end_round(self, number, examine):
             pass
 
         def trial(self):
@@ -207,12 +207,12 @@ def test_sides_start_in_turn_and_neither_always_comes_first(runner, monkeypatch)
         def __exit__(self, *_):
             pass
 
-    def warmed(runner, worker, samples, parts):
+    def warmed(runner, worker, sampler, parts):
         events.append(f"{runner.environment} is warm")
         return Side(runner)
 
     monkeypatch.setattr(pairs, "_warmed", warmed)
-    monkeypatch.setattr(Runner, "worker", lambda self: Worker())
+    monkeypatch.setattr(TrainerRunner, "worker", lambda self: Worker())
     new, old = replace(runner, environment="new"), replace(runner, environment="old")
 
     def no_samples():
@@ -236,20 +236,20 @@ def test_sides_start_in_turn_and_neither_always_comes_first(runner, monkeypatch)
 @pytest.mark.parametrize("images", [2048, 60_000])
 @pytest.mark.parametrize("step_seconds", [0.0, 1e-6, 0.004, 0.07, 3.0])
 def test_turns_cut_an_epoch_without_gap_or_overlap(images, step_seconds):
-    workload = Workload()
-    turns = cut_into_turns(workload, images, 0.25, step_seconds)
+    steps = Workload().steps_per_epoch(images)
+    turns = cut_into_turns(steps, 0.25, step_seconds)
     assert turns[0][0] == 0 and turns[-1][1] is None
     assert all(stop == first for (_, stop), (first, _) in pairwise(turns))
-    assert all(first < workload.steps_per_epoch(images) for first, _ in turns)
+    assert all(first < steps for first, _ in turns)
 
 
 def test_turns_of_whole_epochs():
-    assert cut_into_turns(Workload(), 60_000, float("inf"), 0.01) == [(0, None)]
+    assert cut_into_turns(469, float("inf"), 0.01) == [(0, None)]
 
 
 def test_one_burst_does_not_move_a_trials_ratio():
     calm = [(1.0, 1.0)] * 9
-    assert pairs.Pair(None, None, (*calm, (50.0, 1.0))).epoch_ratio == 1.0
+    assert pairs.Pair(None, None, (*calm, (50.0, 1.0))).ratio == 1.0
 
 
 def test_python_of_this_session_is_the_other_side_by_its_path():

@@ -12,12 +12,13 @@ from fake_nvml import FakeNvml, NVMLError
 from support import ROOT, TRAINERS, wait_until
 
 from benchmarks.frameworks import entries_of_file
+from benchmarks.trainer_runner import TrainerRunner
 from benchmarks.workload.spec import Workload
 from pytest_duet.sensors import memory
 from pytest_duet.sensors.gpu import Gpu, find_gpu, visible_gpus
 from pytest_duet.sensors.sampler import MemorySampler, memory_source, samples_of
-from pytest_duet.trials.recorder import Training, ledger
-from pytest_duet.trials.runner import Runner
+from pytest_duet.trials.recorder import Recorder, ledger
+from pytest_duet.workers.protocol import Reading
 
 MIB = 2**20
 HOLD = "import sys; held = bytearray({mib} * 2**20); print('held', flush=True); sys.stdin.read()"
@@ -87,7 +88,7 @@ def test_sampler_takes_each_gpu_source_by_itself():
 
 def test_an_epoch_says_the_clock_of_the_gpu_that_it_was_trained_on():
     (honest,) = [entry for entry in entries_of_file(TRAINERS) if entry.name == "honest"]
-    runner = Runner(honest, Workload(dataset="synthetic", layer_sizes=(784, 10), epochs=2))
+    runner = TrainerRunner(honest, Workload(dataset="synthetic", layer_sizes=(784, 10), epochs=2))
     for refused, device, clock, reasons in (
         ((), "gpu:Fake H200", 1755, ["hardware slowdown"]),
         (("nvmlDeviceGetClockInfo", "nvmlDeviceGetCurrentClocksThrottleReasons"), "gpu:Fake H200", None, None),
@@ -96,9 +97,9 @@ def test_an_epoch_says_the_clock_of_the_gpu_that_it_was_trained_on():
         card, _ = gpu(bits=0x08, refuses=refused)
         sampler = MemorySampler(card)
         with runner.worker() as worker, sampler.watch(worker.pid):
-            training = Training(runner, worker, sampler)
-            training._on_gpu = device != "cpu"
-            epoch = training.train_epoch(1)
+            recorder = Recorder(runner, worker, sampler)
+            recorder._on_gpu = device != "cpu"
+            epoch = recorder.round(1)
         assert (epoch.gpu_clock_mhz, epoch.gpu_throttle_reasons) == (clock, reasons)
 
 
@@ -262,7 +263,7 @@ def test_ledger_of_a_trainer_on_the_cpu_holds_no_gpu_memory():
     with sampler.watch(os.getpid()):
         nvml.used = 5000
         windows = [sampler.look(), sampler.look()]
-    readings = [{"host_peak_rss_bytes": 7, "allocator_peak_bytes": None, "allocator_reserved_bytes": None}]
+    readings = [Reading(host_peak_rss_bytes=7)]
     on_cpu, on_gpu = (ledger(readings, windows, on_gpu=on_gpu) for on_gpu in (False, True))
     assert on_cpu.nvml_device_delta_peak_bytes is None
     assert (on_gpu.nvml_device_delta_peak_bytes, on_gpu.host_peak_rss_bytes) == (4000, 7)
@@ -271,7 +272,7 @@ def test_ledger_of_a_trainer_on_the_cpu_holds_no_gpu_memory():
 
 def test_throttling_and_foreign_gpu_processes_disturb_a_trial():
     (honest,) = [entry for entry in entries_of_file(TRAINERS) if entry.name == "honest"]
-    runner = Runner(honest, Workload(dataset="synthetic", layer_sizes=(784, 10), epochs=2), max_foreign_cores=99)
+    runner = TrainerRunner(honest, Workload(dataset="synthetic", layer_sizes=(784, 10), epochs=2), max_foreign_cores=99)
     card, _ = gpu(processes={4242: 10**9}, bits=0x08 | 0x04)
     found = runner.run(1, lambda: MemorySampler(card)).disturbance
     assert found.foreign_gpu_processes == [4242]
@@ -391,7 +392,7 @@ def test_fingerprint_holds_what_stays():
 def test_a_gpu_that_tells_nothing_is_none_in_the_record():
     """Neither "no throttling" nor "nobody else": both would be claims that nobody checked."""
     (honest,) = [entry for entry in entries_of_file(TRAINERS) if entry.name == "honest"]
-    runner = Runner(honest, Workload(dataset="synthetic", layer_sizes=(784, 10), epochs=2), max_foreign_cores=99)
+    runner = TrainerRunner(honest, Workload(dataset="synthetic", layer_sizes=(784, 10), epochs=2), max_foreign_cores=99)
     card, _ = gpu(refuses=("nvmlDeviceGetCurrentClocksThrottleReasons", "nvmlDeviceGetComputeRunningProcesses"))
     found = runner.run(1, lambda: MemorySampler(card)).disturbance
     assert (found.gpu_throttle_reasons, found.foreign_gpu_processes, found.reasons) == (None, None, [])

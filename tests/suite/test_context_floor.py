@@ -8,10 +8,10 @@ from fake_nvml import FakeNvml
 from support import ROOT
 
 from benchmarks.frameworks import Entry, entries_of_file, preallocation
+from benchmarks.trainer_runner import TrainerRunner
 from benchmarks.workload.spec import Workload
 from pytest_duet.sensors.gpu import Gpu
 from pytest_duet.sensors.sampler import MemorySampler
-from pytest_duet.trials.runner import Runner
 
 MIB = 2**20
 TRAINER = """
@@ -35,6 +35,8 @@ class Ready(Trainer):
     def __init__(self, workload, dataset, parameters, device):
         self.workload, self.dataset, self.params = workload, dataset, parameters
         (HERE / "memory").write_text("900")
+        names = "XLA_PYTHON_CLIENT_PREALLOCATE", "TF_FORCE_GPU_ALLOW_GROWTH"
+        (HERE / "variables").write_text(":".join(map(str, map(os.environ.get, names))))
 
     @staticmethod
     def matrix_product(device="cpu", precision="fp32"):
@@ -55,10 +57,6 @@ class Ready(Trainer):
 
     def parameters(self):
         return self.params
-
-    def memory(self):
-        names = "XLA_PYTHON_CLIENT_PREALLOCATE", "TF_FORCE_GPU_ALLOW_GROWTH"
-        return {"allocator_peak_bytes": ":".join(map(str, map(os.environ.get, names)))}
 
 
 class Silent(Ready):
@@ -91,7 +89,7 @@ def runners(tmp_path, monkeypatch):
     (tmp_path / "trainer.py").write_text(TRAINER)
     workload = Workload(dataset="synthetic", layer_sizes=(784, 10), epochs=2)
     entries = {entry.name: entry for entry in entries_of_file(tmp_path / "trainer.py")}
-    return {name: Runner(entry, workload, max_foreign_cores=1e9, threads=1) for name, entry in entries.items()}
+    return {name: TrainerRunner(entry, workload, max_foreign_cores=1e9, threads=1) for name, entry in entries.items()}
 
 
 def card(tmp_path, hides=False):
@@ -151,18 +149,18 @@ def test_another_revision_s_worker_is_not_asked(runners, tmp_path):
     assert floor(replace(runners["ready"], root=str(ROOT)), card(tmp_path), tmp_path) == (None, None)
 
 
-def test_preallocation_is_off_whatever_the_shell_says_and_on_when_asked(runners, monkeypatch):
+def test_preallocation_is_off_whatever_the_shell_says_and_on_when_asked(runners, monkeypatch, tmp_path):
     monkeypatch.setenv("XLA_PYTHON_CLIENT_PREALLOCATE", "true")
     for wanted, shown in ((False, "false:true"), (True, "true:false")):
         runner = replace(runners["ready"], preallocate=wanted)
         with runner.worker() as worker:
-            built = worker.call("build", **runner.build_arguments())
-        assert built["memory"]["allocator_peak_bytes"] == shown
+            worker.open(**runner.open_arguments())
+        assert (tmp_path / "variables").read_text() == shown
 
 
 def test_an_entry_s_own_variables_stand():
     entry = Entry("own", "x:Y", variables=(("XLA_PYTHON_CLIENT_PREALLOCATE", "mine"),))
-    variables = Runner(entry, Workload()).build_arguments()["variables"]
+    variables = TrainerRunner(entry, Workload()).open_arguments()["variables"]
     assert variables == {**preallocation(False), "XLA_PYTHON_CLIENT_PREALLOCATE": "mine"}
 
 

@@ -7,16 +7,15 @@ import made_runs
 import pytest
 from support import ROOT
 
-from benchmarks import __main__
+from benchmarks import __main__, trainer_runner
 from benchmarks.frameworks import entries_of_file
 from benchmarks.frameworks.engines import nvidia
 from benchmarks.frameworks.engines.device_time import covered, device_time
 from benchmarks.proof.parity import parity_batches
 from benchmarks.report import budget
+from benchmarks.trainer_runner import TrainerRunner
 from benchmarks.workload.spec import Workload
 from pytest_duet.report.saved_runs import from_data
-from pytest_duet.trials import runner as trial
-from pytest_duet.trials.runner import Runner
 
 
 @pytest.mark.parametrize(
@@ -70,11 +69,11 @@ def test_a_row_says_what_its_profiler_saw_and_a_profiler_that_fails_costs_nothin
 def taken_steps(name, **how):
     (entry,) = [entry for entry in entries_of_file(ROOT / "tests" / "liars" / "pretenders.py") if entry.name == name]
     workload = Workload(dataset="synthetic", layer_sizes=(784, 10))
-    return Runner(entry, workload, **how).take_steps(parity_batches(workload, 6000))
+    return TrainerRunner(entry, workload, **how).take_steps(parity_batches(workload, 6000))
 
 
 def test_a_profiler_that_hangs_costs_no_more_than_its_own_time(monkeypatch):
-    monkeypatch.setattr(trial, "PROFILE_TIMEOUT_SECONDS", 1)
+    monkeypatch.setattr(trainer_runner, "PROFILE_TIMEOUT_SECONDS", 1)
     found = taken_steps("profiler-hangs")
     assert found["device_time"] is None
     assert found["device_time_missing"].endswith("did not answer profile within 1 s and was killed."), "nobody set it"

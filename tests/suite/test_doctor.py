@@ -17,12 +17,12 @@ from benchmarks.doctor.advice import advise
 from benchmarks.doctor.examine import WORKLOAD, Failure, Findings, examine
 from benchmarks.frameworks import REGISTRY, entries_of_file
 from benchmarks.frameworks.engines import nvidia
+from benchmarks.trainer_runner import TrainerRunner
 from pytest_duet import doctor as doctor_package
 from pytest_duet.doctor import BROKEN, MISSING, OK, WARNING, cheap, gpus, machine
 from pytest_duet.plugin.checkup import SessionCheckup
 from pytest_duet.sensors.gpu import Gpu
 from pytest_duet.sensors.gpu_holders import Held
-from pytest_duet.trials.runner import Runner
 
 SICK = ROOT / "tests" / "liars" / "sick_trainers.py"
 MODULES = {
@@ -111,7 +111,7 @@ def test_each_planted_trouble_costs_its_own_row(doctor, planted):
 
 def test_an_import_that_hangs_is_ended(planted):
     (entry,) = [entry for entry in entries_of_file(SICK) if entry.name == "hangs"]
-    found = examine(Runner(entry, WORKLOAD, timeout_seconds=1))
+    found = examine(TrainerRunner(entry, WORKLOAD, timeout_seconds=1))
     (row,) = frameworks.rows(found)
     assert row.state == BROKEN
     assert row.found == (
@@ -425,7 +425,7 @@ def test_nvml_is_asked_about_the_worker_while_it_trains_on_a_gpu():
 
     nvml = Nvml(processes=processes)
     (entry,) = [entry for entry in entries_of_file(SICK) if entry.name == "on-a-gpu"]
-    found = examine(Runner(entry, WORKLOAD), Gpu(nvml, "handle"))
+    found = examine(TrainerRunner(entry, WORKLOAD), Gpu(nvml, "handle"))
     assert (found.device, found.failure) == ("gpu:Fake H200", None)
     assert found.held.process_bytes == 7 * 2**20
     assert found.product["relative_error"] < 1e-6, "on the device that it trains on"

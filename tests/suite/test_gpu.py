@@ -8,10 +8,10 @@ import pytest
 from support import ROOT
 
 from benchmarks.frameworks import REGISTRY
-from benchmarks.peak.measured_peak import measure_limits
+from benchmarks.peak.measured_peak import measure_peak
+from benchmarks.trainer_runner import TrainerRunner
 from benchmarks.workload.spec import Workload
 from pytest_duet.sensors.gpu import find_gpu
-from pytest_duet.trials.runner import Runner
 
 SEES_A_GPU = {
     "torch": "import torch; assert torch.cuda.is_available(), 'PyTorch sees no GPU'",
@@ -97,7 +97,7 @@ def test_the_gpu_s_limits_are_ordered_as_its_precisions_are():
     engines = [name for name in ("jax", "torch") if not why_not(name)]
     if not engines:
         pytest.skip("; ".join(why_not(name) for name in ("jax", "torch")))
-    found = measure_limits([Runner(REGISTRY[name], Workload()) for name in engines], "gpu")
+    found = measure_peak([TrainerRunner(REGISTRY[name], Workload()) for name in engines], "gpu")
     rates = found["precisions"]
     assert found["engine"] in engines and found["flops_per_second"] == rates["fp32"]
     assert rates["bf16"] is None or rates["fp32"] < rates["bf16"]

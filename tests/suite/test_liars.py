@@ -25,16 +25,16 @@ LIARS = {  # who, and what the suite must say of it
     "modest": r"test accuracy 0\.\d+, the oracle's is 0\.\d+; .* up or down",
 }
 BROKEN = {
-    "crashes": r"died of SIGSEGV during train_epoch[\s\S]*about to touch address 0",
-    "killed": r"died of SIGKILL during train_epoch",
-    "hangs": r"did not answer train_epoch within 15 s and was killed \(--worker-timeout[\s\S]*going to sleep",
-    "raises": r"raised RuntimeError in train_epoch: CUDA error: an illegal memory access",
-    "exits": r"exited with code 3 during train_epoch",
+    "crashes": r"died of SIGSEGV during round[\s\S]*about to touch address 0",
+    "killed": r"died of SIGKILL during round",
+    "hangs": r"did not answer round within 15 s and was killed \(--worker-timeout[\s\S]*going to sleep",
+    "raises": r"raised RuntimeError in round: CUDA error: an illegal memory access",
+    "exits": r"exited with code 3 during round",
     "not-a-number": r"train_epoch\(\) gave nan",
     "wordy": r"train_epoch\(\) gave a str, not a number",
     "unfinished": r"parameters\(\) gave a NoneType, not \[\(weight, bias\), \.\.\.\]",
     "misshapen": r"parameters\(\) gave arrays of the shapes .*32, 784",
-    "talks-over": r"answered train_epoch with nonsense: b'I am a reply'",
+    "talks-over": r"answered round with nonsense: b'I am a reply'",
     "contractless": r"Contractless sets no contract",
     "no-such-class": r"trainers\.py defines no NoSuchClass",
 }

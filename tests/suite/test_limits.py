@@ -1,4 +1,4 @@
-"""The machine's limits: measured in bursts, by the best engine, once, and kept as long as they hold."""
+"""The machine's measured peaks: measured in bursts, by the best engine, once, and kept as long as they hold."""
 
 import json
 import os
@@ -15,17 +15,16 @@ from support import ROOT, TRAINERS
 from benchmarks.frameworks import LIMIT_SETTERS, REGISTRY, Entry
 from benchmarks.frameworks.loading import load_trainer
 from benchmarks.frameworks.trainer import NoGpu
-from benchmarks.host import Host
-from benchmarks.peak import kept as limits_cache
-from benchmarks.peak import measured_peak as machine_limits
-from benchmarks.peak import products as limits
-from benchmarks.peak.measured_peak import MachineLimits, measure_limits, unknown
+from benchmarks.host import TrainerHost
+from benchmarks.peak import kept as kept_peaks
+from benchmarks.peak import measured_peak, products
+from benchmarks.peak.measured_peak import MeasuredPeaks, measure_peak, unknown
+from benchmarks.trainer_runner import TrainerRunner
 from benchmarks.workload.spec import Workload
 from pytest_duet.sensors.cpu import usable_cores
 from pytest_duet.sensors.gpu import find_gpu
 from pytest_duet.trials import runner as trial
-from pytest_duet.trials.runner import Runner
-from pytest_duet.workers.process import WorkerError
+from pytest_duet.workers.protocol import WorkerError
 
 WORKLOAD = Workload(layer_sizes=(784, 32, 10))
 
@@ -35,7 +34,7 @@ class Clock:
 
     def __init__(self, monkeypatch):
         self.now = 0.0
-        monkeypatch.setattr(limits, "time", SimpleNamespace(perf_counter=lambda: self.now))
+        monkeypatch.setattr(products, "time", SimpleNamespace(perf_counter=lambda: self.now))
 
     def take(self, seconds):
         self.now += seconds
@@ -54,18 +53,18 @@ def test_a_burst_is_so_long_that_handing_it_over_counts_for_little(clock):
         compiled.add(count)
         clock.take(20e-6 + count * 2e-6)
 
-    burst = limits.Burst(run)
+    burst = products.Burst(run)
     assert burst.count == 1000, "of 1, 2, 5, 10, ..., the first that takes 2 ms"
-    (best,) = limits.best_seconds([burst], 0.1)
+    (best,) = products.best_seconds([burst], 0.1)
     assert best == pytest.approx(2.02e-6), "a single one would seem to take 22 µs"
 
 
 def test_what_takes_long_is_not_repeated_and_what_takes_nothing_ends(clock):
-    assert limits.Burst(lambda count: clock.take(count * 0.5)).count == 1
-    assert limits.Burst(lambda count: None).count == limits.MOST_AT_ONCE
+    assert products.Burst(lambda count: clock.take(count * 0.5)).count == 1
+    assert products.Burst(lambda count: None).count == products.MOST_AT_ONCE
 
 
-@pytest.mark.parametrize(("at_least", "seconds"), [(1, 50e-6), (limits.GPU_AT_ONCE, 2e-6)])
+@pytest.mark.parametrize(("at_least", "seconds"), [(1, 50e-6), (products.GPU_AT_ONCE, 2e-6)])
 def test_on_a_gpu_a_burst_is_never_too_short_for_a_graph(clock, at_least, seconds):
     """Launched one by one, 50 products take more than 2 ms, though from 100 on they go as a graph."""
 
@@ -73,7 +72,7 @@ def test_on_a_gpu_a_burst_is_never_too_short_for_a_graph(clock, at_least, second
         whole, rest = divmod(count, 100)
         clock.take(whole * 100 * 2e-6 + rest * 50e-6)
 
-    (best,) = limits.best_seconds([limits.Burst(run, at_least)], 0.1)
+    (best,) = products.best_seconds([products.Burst(run, at_least)], 0.1)
     assert best == pytest.approx(seconds)
 
 
@@ -85,10 +84,10 @@ def test_products_of_a_gpu_are_never_handed_over_one_by_one(clock, monkeypatch, 
         counts.append(count)
         clock.take(0.01 * count)
 
-    host = Host()
+    host = TrainerHost()
     trainer = SimpleNamespace(matrix_product=lambda device, precision: (np.asarray, multiply))
     monkeypatch.setattr(host, "_load", lambda location: trainer)
-    assert host.matrix_limit(WORKLOAD.as_dict(), "nowhere:Nobody", [], 0.1, device)["rate"] > 0
+    assert host.product_rate(WORKLOAD.as_dict(), "nowhere:Nobody", [], 0.1, device)["rate"] > 0
     assert min(counts) == fewest
 
 
@@ -99,7 +98,7 @@ def test_the_best_time_counts_and_all_take_turns(clock):
         seconds = iter(seconds)
         return SimpleNamespace(seconds=lambda: turns.append(name) or clock.take(1) or next(seconds))
 
-    found = limits.best_seconds([operation("a", (5, 3, 9)), operation("b", (1, 1, 0.5))], 6)
+    found = products.best_seconds([operation("a", (5, 3, 9)), operation("b", (1, 1, 0.5))], 6)
     assert (found, turns) == ([3, 0.5], list("ababab"))
 
 
@@ -111,7 +110,7 @@ def test_a_rate_is_that_of_all_products_of_a_step(clock):
         seen.add((left.shape, right.shape))
         clock.take(count * 2 * left.shape[0] * left.shape[1] * right.shape[1] / 1e9)
 
-    assert limits.matrix_product_rate(WORKLOAD, np.asarray, multiply, 0.1) == pytest.approx(1e9)
+    assert products.matrix_product_rate(WORKLOAD, np.asarray, multiply, 0.1) == pytest.approx(1e9)
     forward, gradients, inputs = {((128, 784), (784, 32))}, {((784, 128), (128, 32))}, {((128, 10), (10, 32))}
     assert forward | gradients | inputs < seen and len(seen) == 5, "the images' own gradient is not needed"
 
@@ -122,16 +121,16 @@ def test_a_copy_reads_and_writes(clock):
     def copy(array, count):
         clock.take(count * array.nbytes / 1e9)
 
-    assert limits.copy_rate(lambda array: placed.append(array) or array, copy, 4096, 0.1) == pytest.approx(2e9)
+    assert products.copy_rate(lambda array: placed.append(array) or array, copy, 4096, 0.1) == pytest.approx(2e9)
     assert placed[0].nbytes == 4096 and placed[0].all(), "memory of zeros may be one page"
 
 
 def test_what_is_copied_is_far_larger_than_the_caches(tmp_path):
-    assert limits.copy_bytes(tmp_path) == 2**29
+    assert products.copy_bytes(tmp_path) == 2**29
     for index, size in enumerate(("48K", "2048K", "393216K", "strange")):
         (tmp_path / f"index{index}").mkdir()
         (tmp_path / f"index{index}" / "size").write_text(f"{size}\n")
-    assert limits.copy_bytes(tmp_path) == 4 * 384 * 2**20
+    assert products.copy_bytes(tmp_path) == 4 * 384 * 2**20
 
 
 @pytest.mark.parametrize("name", ["numpy", "torch", "jax", "tensorflow"])
@@ -188,14 +187,14 @@ def test_a_user_s_trainer_claims_nothing():
 def test_real_engines_and_what_is_missing_or_broken(monkeypatch):
     for name in LIMIT_SETTERS:
         pytest.importorskip(name)
-    monkeypatch.setattr(machine_limits, "SECONDS", dict.fromkeys(machine_limits.SECONDS, 0.05))
-    monkeypatch.setattr(machine_limits, "TURNS", 1)
+    monkeypatch.setattr(measured_peak, "SECONDS", dict.fromkeys(measured_peak.SECONDS, 0.05))
+    monkeypatch.setattr(measured_peak, "TURNS", 1)
     entries = [REGISTRY[name] for name in LIMIT_SETTERS]
     missing = Entry("missing", "benchmarks.frameworks.torch:TorchTrainer", ("no_such_module",))
     broken = Entry("broken", f"{TRAINERS}:NoSuchClass")
     silent = Entry("silent", f"{TRAINERS}:Honest")
-    assert measure_limits([Runner(missing, WORKLOAD), Runner(broken, WORKLOAD)]) == unknown()
-    found = measure_limits([Runner(entry, WORKLOAD) for entry in (missing, silent, broken, *entries)])
+    assert measure_peak([TrainerRunner(missing, WORKLOAD), TrainerRunner(broken, WORKLOAD)]) == unknown()
+    found = measure_peak([TrainerRunner(entry, WORKLOAD) for entry in (missing, silent, broken, *entries)])
     assert found["engine"] in LIMIT_SETTERS and found["engines"]["fp32"] == found["engine"]
     assert found["flops_per_second"] == found["precisions"]["fp32"] > 1e8
     assert found["precisions"]["tf32"] is None and found["copy_bytes_per_second"] > 1e8
@@ -232,7 +231,7 @@ def engines(monkeypatch, tmp_path):
 
     def make(**rates):
         monkeypatch.setattr(Engine, "rates", rates)
-        return [Runner(Entry(name, "nowhere:Nobody"), WORKLOAD, threads=2) for name in rates]
+        return [TrainerRunner(Entry(name, "nowhere:Nobody"), WORKLOAD, threads=2) for name in rates]
 
     return make
 
@@ -242,7 +241,7 @@ def test_each_figure_is_the_best_engine_s(engines):
         slow={"fp32": iter([1e9, 5e9]), "bf16": 9e9, "tf32": None, "copy": "broken"},
         fast={"fp32": 3e9, "bf16": "broken", "tf32": None, "copy": 7e9},
     )
-    found = measure_limits(runners)
+    found = measure_peak(runners)
     assert found.pop("measured") is not None
     assert found == {
         "flops_per_second": 5e9,
@@ -257,12 +256,12 @@ def test_each_figure_is_the_best_engine_s(engines):
 def test_each_device_has_its_own_limit_and_is_measured_once(engines):
     runners = engines(one={("cpu", "fp32"): 1e9, ("gpu", "fp32"): 5e12})
     said = []
-    found = MachineLimits(runners, said.append)
+    found = MeasuredPeaks(runners, said.append)
     for _ in range(2):
         assert found("cpu")["flops_per_second"] == 1e9
         assert found("gpu:NVIDIA H200")["flops_per_second"] == 5e12
-    assert said == ["measuring the machine's limits"] * 2, "one for each device"
-    again = MachineLimits(engines(one={"fp32": 99e9}), said.append)
+    assert said == ["measuring the machine's peak"] * 2, "one for each device"
+    again = MeasuredPeaks(engines(one={"fp32": 99e9}), said.append)
     assert [again(device)["flops_per_second"] for device in ("cpu", "gpu")] == [1e9, 5e12], "from the earlier session"
     assert len(said) == 2
 
@@ -275,7 +274,7 @@ def card(monkeypatch, **state):
 
 
 def on_gpu(runners):
-    return MachineLimits(runners)("gpu:Fake H200")["flops_per_second"]
+    return MeasuredPeaks(runners)("gpu:Fake H200")["flops_per_second"]
 
 
 @pytest.mark.parametrize(
@@ -311,7 +310,7 @@ def test_one_that_comes_while_a_limit_is_measured_spoils_it(engines, monkeypatch
 
 def test_engines_are_told_what_trainers_are(engines):
     (runner,) = engines(one={"fp32": 1e9})
-    measure_limits([replace(runner, entry=replace(runner.entry, variables=(("KERAS_BACKEND", "jax"),)))])
+    measure_peak([replace(runner, entry=replace(runner.entry, variables=(("KERAS_BACKEND", "jax"),)))])
     assert Engine.variables == {
         "KERAS_BACKEND": "jax",
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
@@ -319,7 +318,7 @@ def test_engines_are_told_what_trainers_are(engines):
     }
 
 
-@pytest.mark.parametrize("name", machine_limits.VARIABLES)
+@pytest.mark.parametrize("name", measured_peak.VARIABLES)
 def test_a_variable_that_changes_products_has_the_limit_measured_anew(engines, monkeypatch, name):
     monkeypatch.delenv(name, raising=False)
     assert measured(engines(one={"fp32": 1e9})) == 1e9
@@ -342,7 +341,7 @@ def test_a_library_that_multiplies_has_the_limit_measured_anew(engines, monkeypa
 
 
 def measured(runners, **how):
-    return MachineLimits(runners, **how)("cpu")["flops_per_second"]
+    return MeasuredPeaks(runners, **how)("cpu")["flops_per_second"]
 
 
 def test_what_a_limit_depends_on_has_it_measured_anew(engines, monkeypatch):
@@ -357,7 +356,7 @@ def test_what_a_limit_depends_on_has_it_measured_anew(engines, monkeypatch):
     ]
     assert [measured([other]) for other in others] == [2e9] * 4
     assert measured([replace(runner, workload=replace(WORKLOAD, seed=9, learning_rate=1.0))]) == 1e9
-    monkeypatch.setattr(machine_limits, "fingerprint", lambda: {"cpu": "another"})
+    monkeypatch.setattr(measured_peak, "fingerprint", lambda: {"cpu": "another"})
     assert measured([runner]) == 2e9
 
 
@@ -391,8 +390,8 @@ def kept(tmp_path):
 
 
 def test_without_runners_nothing_is_measured_or_read(engines, tmp_path):
-    assert MachineLimits([])("cpu") == unknown()
-    MachineLimits([]).check({"device": "cpu", "limit": {"flops_per_second": 1}, "flops_per_second": 2})
+    assert MeasuredPeaks([])("cpu") == unknown()
+    MeasuredPeaks([]).check({"device": "cpu", "limit": {"flops_per_second": 1}, "flops_per_second": 2})
     assert not list(tmp_path.iterdir())
 
 
@@ -426,11 +425,11 @@ def test_a_damaged_or_foreign_file_is_measured_over(engines, tmp_path, damage):
 def test_a_cache_that_cannot_be_written_is_done_without(engines, tmp_path):
     (tmp_path / "limits").write_text("a file where the folder should be")
     assert measured(engines(one={"fp32": 1e9})) == 1e9
-    limits_cache.drop({"no": "such key"})
+    kept_peaks.drop({"no": "such key"})
 
 
 def test_a_limit_that_a_row_beats_is_forgotten(engines, tmp_path):
-    found = MachineLimits(engines(one={"fp32": 1e9}))
+    found = MeasuredPeaks(engines(one={"fp32": 1e9}))
     row = {"device": "cpu", "limit": found("cpu"), "flops_per_second": 0.9e9}
     found.check(row)
     assert json.loads(kept(tmp_path).read_text())["key"]["layer_sizes"] == [784, 32, 10], "the key in clear"
@@ -446,9 +445,9 @@ def test_a_session_reads_what_was_kept_and_forgets_what_its_rows_beat(command, t
     line.remove("--no-limit")
     monkeypatch.setenv("FRAMEWORK_BENCHMARKS_CACHE", environment["FRAMEWORK_BENCHMARKS_CACHE"])
     workload = Workload(dataset="synthetic", layer_sizes=(784, 32, 10))
-    runners = [Runner(REGISTRY[name], workload, threads=usable_cores()) for name in LIMIT_SETTERS]
+    runners = [TrainerRunner(REGISTRY[name], workload, threads=usable_cores()) for name in LIMIT_SETTERS]
     planted = dict(unknown(), flops_per_second=limit, engine="planted", copy_bytes_per_second=limit)
-    limits_cache.save(MachineLimits(runners)._key("cpu"), planted)
+    kept_peaks.save(MeasuredPeaks(runners)._key("cpu"), planted)
     done = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout
     (row,) = [bench["extra_info"] for bench in json.loads((tmp_path / "run.json").read_text())["benchmarks"]]

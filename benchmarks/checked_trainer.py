@@ -1,0 +1,75 @@
+"""What a trainer says of itself, checked as it says it; runs in the worker."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from pytest_duet.workers.protocol import SubjectError
+
+
+def checked_class(trainer_class):
+    """Check a trainer's contract before it is built.
+
+    :raises SubjectError: where there is none, or one that nobody could check.
+    """
+    if trainer_class.contract is None:
+        raise SubjectError(f"{trainer_class.__name__} sets no contract, such as contract = Contract('eager')")
+    if trainer_class.contract.precision != "fp32":
+        raise SubjectError("its contract is not fp32, and parity has tolerances for float32 alone so far")
+
+
+def checked_start(trainer, initial, device):
+    """Check that a new trainer is where it was asked to be, and starts from the parameters that it was handed.
+
+    :raises SubjectError: naming the first array that differs.
+    """
+    if device == "gpu" and trainer.device_name == "cpu":
+        raise SubjectError("it was asked to train on a GPU and says that it trains on the CPU")
+    for layer, (now, then) in enumerate(zip(checked_parameters(trainer, initial), initial), start=1):
+        for name, given, used in zip(("weight", "bias"), then, now):
+            if not np.array_equal(given, used):
+                raise SubjectError(
+                    f"the trainer does not start from the parameters it was handed: layer {layer}'s {name} differs by "
+                    f"up to {np.abs(given - used).max():.3g}"
+                )
+
+
+def checked_parameters(trainer, initial):
+    """Return a trainer's parameters as NumPy arrays, shaped as the initial ones."""
+    said = trainer.parameters()
+    try:
+        layers = [tuple(np.asarray(array) for array in layer) for layer in said]
+    except TypeError:
+        raise SubjectError(f"parameters() gave a {type(said).__name__}, not [(weight, bias), ...]") from None
+    found = [[array.shape for array in layer] for layer in layers]
+    expected = [[array.shape for array in layer] for layer in initial]
+    if found != expected:
+        raise SubjectError(f"parameters() gave arrays of the shapes {found}, not {expected}")
+    return layers
+
+
+def as_loss(value):
+    """Return a finite float; a lazy value, as JAX's, is waited for here."""
+    return _as_number(value, "train_epoch()")
+
+
+def as_share(value):
+    """Return a float from 0 to 1."""
+    share = _as_number(value, "evaluate()")
+    if not 0 <= share <= 1:
+        raise SubjectError(f"evaluate() gave {share}, not a share from 0 to 1")
+    return share
+
+
+def _as_number(value, call):
+    try:
+        if isinstance(value, (str, bytes)):
+            raise TypeError
+        number = float(value)
+    except (TypeError, ValueError):
+        raise SubjectError(f"{call} gave a {type(value).__name__}, not a number") from None
+    if not math.isfinite(number):
+        raise SubjectError(f"{call} gave {number}")
+    return number

@@ -1,0 +1,143 @@
+"""Runs trials of a trainer, and everything that is asked of it beside them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from benchmarks.context_overhead import context_overhead
+from benchmarks.frameworks import Entry, preallocation
+from benchmarks.workload.spec import Workload
+from pytest_duet.errors import DuetError
+from pytest_duet.trials.runner import Runner
+from pytest_duet.workers.process import ROOT
+
+SUBJECT = "benchmarks.host:TrainerHost"
+WATCHED_STEPS = (2, 6)
+PROFILED_SECONDS = 10  # of a longer epoch, only the first steps are profiled
+PROFILE_TIMEOUT_SECONDS = 120  # three times those steps, and a profiler's reading of its own records
+
+
+@dataclass(frozen=True)
+class TrainerRunner(Runner):
+    """How trials of one framework's trainer are run; a round is an epoch.
+
+    :param data_directory: where the four MNIST files are; None for the synthetic data set.
+    :param device: ``"auto"``, ``"cpu"`` or ``"gpu"``.
+    :param preallocate: whether the frameworks that take a pool of the GPU's memory at the start are let to.
+    """
+
+    entry: Entry
+    workload: Workload
+    data_directory: str | None = None
+    device: str = "auto"
+    preallocate: bool = False
+    name: str = field(init=False)
+    subject: str = field(init=False, default=SUBJECT)
+    rounds: int = field(init=False)
+
+    def __post_init__(self):
+        object.__setattr__(self, "name", self.entry.name)
+        object.__setattr__(self, "rounds", self.workload.epochs)
+
+    def open_arguments(self):
+        """Return what :meth:`benchmarks.host.TrainerHost.open` is to be called with."""
+        return {
+            **self.framework_arguments(),
+            "workload": self.workload.as_dict(),
+            "data_directory": self.data_directory,
+            "device": self.device,
+            "threads": self.threads if self.isolation == "process" else None,
+        }
+
+    def framework_arguments(self):
+        """Return where the trainer is, what it stands on and the environment variables that it is to find."""
+        return {
+            "location": self.entry.location,
+            "requires": list(self.entry.requires),
+            "variables": {**preallocation(self.preallocate), **dict(self.entry.variables)},
+        }
+
+    def told(self, number, done=None):
+        loss = f", loss {done.metrics['loss']:.4f}" if done else ""
+        return f"epoch {number}/{self.rounds}{loss}"
+
+    def at_root(self, root):
+        """Return the runner of another copy of the suite's code, a trainer's file inside the repository included."""
+        place, _, class_name = self.entry.location.rpartition(":")
+        if place.endswith(".py") and not Path(place).is_relative_to(ROOT):
+            raise DuetError(
+                f"--against=git: {place} is not part of the suite's repository, so both sides would train with the "
+                "same file. Keep it in a fork of the suite, or take turns with another environment."
+            )
+        if Path(place).is_relative_to(ROOT):
+            place = Path(root) / Path(place).relative_to(ROOT)
+        return replace(self, root=root, entry=replace(self.entry, location=f"{place}:{class_name}"))
+
+    def within(self, budget_seconds, step_seconds, images):
+        """Return this runner, or one that trains fewer steps an epoch, so that an epoch stays within a budget.
+
+        The number of steps is a power of two, so that the same machine arrives at the same number every time.
+
+        :param budget_seconds: for an epoch; None for no limit.
+        :param step_seconds: what a step is thought to take.
+        :param images: of the data set.
+        """
+        if budget_seconds is None or self.workload.steps_per_epoch(images) * step_seconds <= budget_seconds:
+            return self
+        affordable = max(1.0, budget_seconds / step_seconds)
+        return replace(self, workload=replace(self.workload, steps=2 ** int(math.log2(affordable))))
+
+    def take_steps(self, batches, sampler=None):
+        """Return what the trainer says of itself and of its steps over these batches, and what a step costs.
+
+        ``calls_per_step``, ``lines_per_step`` and ``seconds_per_step`` are what a further step of an epoch adds
+        (:meth:`benchmarks.host.TrainerHost.train_watched`); the seconds are a rough guess.
+
+        In a process of its own, so that the compilation that the steps cause is not missing from the first epoch. Since
+        nothing is timed here, it is here that the context overhead is found, and its source.
+
+        :param sampler: called without arguments, gives a fresh :class:`MemorySampler`; None for no context overhead.
+        """
+        watch = sampler() if sampler else None
+        with self.worker() as worker:
+            self.progress("parity check")
+            overhead, source = context_overhead(self, worker, watch)
+            opened = worker.open(**self.open_arguments())
+            batches = [batch.tolist() for batch in batches]
+            steps = worker.call("take_steps", batches=batches)
+            short, long = (worker.call("train_watched", batches=batches[:1] * count) for count in WATCHED_STEPS)
+            per_step = {
+                f"{name}_per_step": (long[name] - short[name]) / (WATCHED_STEPS[1] - WATCHED_STEPS[0])
+                for name in ("calls", "lines", "seconds")
+            }
+            profile = self._profile(worker, opened.device, per_step["seconds_per_step"])
+        if opened.device == "cpu":
+            overhead = source = None
+        told = asdict(opened)
+        return {
+            **told.pop("declared"),
+            **told,
+            **steps,
+            **per_step,
+            **profile,
+            "allocator_peak_bytes": long["allocator_peak_bytes"],
+            "context_overhead_bytes": overhead,
+            "context_overhead_source": source,
+        }
+
+    def _profile(self, worker, device, step_seconds):
+        """Return ``device_time``, and why a GPU has none; the worker's last call, since a profiler may kill it."""
+        found = {}
+        if device != "cpu" and self.isolation == "none":
+            found = {"failed": "not profiled in pytest's own process, where another profiler may be at work"}
+        elif device != "cpu":
+            self.progress("profiling the device")
+            steps = max(1, int(PROFILED_SECONDS / max(step_seconds, 1e-6)))
+            worker.hurry(PROFILE_TIMEOUT_SECONDS)
+            try:
+                found = worker.call("profile", steps=steps)
+            except DuetError as error:
+                found = {"failed": str(error).partition("\n")[0]}
+        return {"device_time": found.get("device_time"), "device_time_missing": found.get("failed")}

@@ -1,0 +1,50 @@
+"""What others used of the cores while a worker was at work."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import NamedTuple, Sequence
+
+from pytest_duet.sensors.cpu import machine_usage, own_cores, process_usage, session_seconds
+from pytest_duet.sensors.memory import id_in_proc
+
+
+class Load(NamedTuple):
+    """Wall seconds; CPU seconds of others meanwhile, stolen ones included; and those that a hypervisor stole."""
+
+    seconds: float
+    foreign_seconds: float
+    stolen_seconds: float
+
+
+class ForeignLoad:
+    """Counts the CPU time that neither the worker, nor its helpers, nor this process used, from now to :meth:`stop`.
+
+    A worker's helpers are the other processes of its session, such as a compiler's; what one of them used that ended
+    and was not waited for is lost, and counts as others'.
+
+    :param pid: the worker's; this process's own where the subject has no worker.
+    :param cores: the numbers of those that nobody else should use; None for those that this process may use. Activity
+        on other cores is ignored.
+    """
+
+    def __init__(self, pid: int, cores: Sequence[int] | None = None) -> None:
+        self._in_process, self._cores = pid == os.getpid(), cores or own_cores()
+        self._session = None if self._in_process else id_in_proc(pid)
+        self._helpers = self._helpers_seconds()
+        self._start, self._machine = time.perf_counter(), machine_usage(cores=self._cores)
+        self._own = process_usage()
+
+    def stop(self, worker_cpu_seconds: float) -> Load | None:
+        """Return the :class:`Load` since the start; None where the kernel does not tell."""
+        seconds, now = time.perf_counter() - self._start, machine_usage(cores=self._cores)
+        if now is None or self._machine is None:
+            return None
+        own = (process_usage() - self._own).cpu_seconds
+        machine = now - self._machine
+        ours = own if self._in_process else own + worker_cpu_seconds + max(0.0, self._helpers_seconds() - self._helpers)
+        return Load(seconds, machine.busy_seconds + machine.steal_seconds - ours, machine.steal_seconds)
+
+    def _helpers_seconds(self) -> float:
+        return 0.0 if self._session is None else session_seconds(self._session) or 0.0

@@ -1,0 +1,80 @@
+"""A subject as its measurer sees it, wherever it is hosted: the protocol's calls, their answers decoded."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn, Type, TypeVar
+
+from pytest_duet.workers.protocol import (
+    ON_PURPOSE,
+    PROTOCOL,
+    Examined,
+    Opened,
+    SubjectError,
+    Timed,
+    WorkerError,
+    decode,
+)
+
+T = TypeVar("T")
+
+
+class Hosted:
+    """A hosted subject, a context manager: leaving it ends the subject.
+
+    :ivar name: the subject's, for messages.
+    :ivar pid: of the process that it lives in.
+    """
+
+    name: str
+    pid: int
+
+    def __enter__(self: T) -> T:
+        return self
+
+    def __exit__(self, error: Type[BaseException] | None, *_: object) -> None:
+        raise NotImplementedError
+
+    def call(self, call: str, **arguments: Any) -> Any:
+        """Ask the subject for one call, one of its own too, and return its plain result.
+
+        :raises NotInstalled: where something that it stands on is missing; :class:`WrongHardware` likewise.
+        :raises WorkerError: for everything else that can go wrong.
+        """
+        raise NotImplementedError
+
+    def open(self, **arguments: Any) -> Opened:
+        """See :meth:`pytest_duet.workers.protocol.Subject.open`."""
+        plain = self.call("open", **arguments)
+        spoken = plain.get("protocol") if isinstance(plain, dict) else None
+        if spoken != PROTOCOL:
+            raise WorkerError(
+                f"{self.name}: its worker's code speaks protocol {spoken}, and this session's {PROTOCOL}. The other "
+                "revision cannot take turns with this one; choose a later one."
+            )
+        return self._decode(Opened, "open", plain)
+
+    def round(self, number: int, first: int = 0, stop: int | None = None) -> Timed:
+        """See :meth:`pytest_duet.workers.protocol.Subject.round`."""
+        return self._decode(Timed, "round", self.call("round", number=number, first=first, stop=stop))
+
+    def examine(self) -> Examined:
+        """See :meth:`pytest_duet.workers.protocol.Subject.examine`."""
+        return self._decode(Examined, "examine", self.call("examine"))
+
+    def hurry(self, seconds: float) -> None:
+        """Let each reply from now on take so long at the most, however much longer the worker was given."""
+
+    def _decode(self, kind: Type[T], call: str, plain: Any) -> T:
+        try:
+            return decode(kind, plain)
+        except ValueError as error:
+            self._fail(f"answered {call} with nonsense: {error}")
+
+    def _fail(self, what: str) -> NoReturn:
+        raise WorkerError(f"{self.name}: the worker {what}.")
+
+    def _on_purpose(self, kind: str, text: str) -> None:
+        """Raise, with the subject's name, what it raised on purpose; nothing happens where it was something else."""
+        if kind in ON_PURPOSE:
+            stop = "." if ON_PURPOSE[kind] is SubjectError else ""
+            raise ON_PURPOSE[kind](f"{self.name}: {text}{stop}")

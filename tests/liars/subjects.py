@@ -1,0 +1,56 @@
+"""Subjects that are no trainers, for the tests of what measures them: an honest one, and some offenders."""
+
+from dataclasses import replace
+
+from pytest_duet.workers.protocol import Examined, NotInstalled, Opened, Reading, Subject, SubjectError, Timed
+
+STEPS = 10
+
+
+class Counts(Subject):
+    """Adds up the numbers of its steps; its metric is their mean in a round."""
+
+    def open(self, **arguments):
+        self.total = arguments.get("start", 0)
+        return Opened("cpu", {}, "3", None, {}, 0.0, 0.0, Reading())
+
+    def round(self, number, first=0, stop=None):
+        steps = list(range(STEPS)[first:stop])
+        self.total += sum(steps)
+        return Timed(
+            number, 0.001 * len(steps), 0.0, 0, 0.0, 0.0, metrics={"mean": sum(steps) / len(steps)}, work=len(steps)
+        )
+
+    def examine(self):
+        return Examined(evidence={"total": self.total})
+
+
+class Foreign(Counts):
+    """Of a revision to come."""
+
+    def open(self, **arguments):
+        return replace(super().open(), protocol=3)
+
+
+class Absent(Counts):
+    def open(self, **arguments):
+        raise NotInstalled("no_such_module not installed here")
+
+
+class Breaks(Counts):
+    def examine(self):
+        raise SubjectError("it gave no evidence")
+
+
+class Texts(Counts):
+    """Gives its seconds as a text."""
+
+    def round(self, number, first=0, stop=None):
+        return replace(super().round(number), seconds="1.0")
+
+
+class Wordless(Counts):
+    """Gives something else than a round."""
+
+    def round(self, number, first=0, stop=None):
+        return {"seconds": 1.0}
