@@ -1,4 +1,4 @@
-"""``python -m benchmarks calibrate``: what the gate can see on this machine."""
+"""``calibrate``: what the gate can see on this machine."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from pytest_duet.commands.history_command import STORAGE
 from pytest_duet.errors import DuetError
@@ -15,21 +16,20 @@ from pytest_duet.judge.verdict import Verdict
 from pytest_duet.record.history import WINDOW
 from pytest_duet.record.metrics import METRICS
 from pytest_duet.record.saved_run import Run
-from pytest_duet.workers.process import ROOT
 
 
-def add_parser(commands):
+def add_parser(commands: Any) -> None:
     """Declare the command to argparse."""
     what = "hold unchanged code against itself: its variation, false alarms, and the smallest slowdown that is caught"
     parser = commands.add_parser("calibrate", help=what, description=what)
     parser.add_argument("--sessions", type=int, default=10, metavar="N", help="default: 10")
     parser.add_argument("--against", action="store_true", help="calibrate --against, not --gate")
     parser.add_argument("--storage", default=STORAGE, metavar="DIR", help=f"default: {STORAGE}")
-    parser.add_argument("pytest", nargs="*", metavar="-- ARGUMENT", help="for pytest, such as --frameworks=jax,torch")
+    parser.add_argument("pytest", nargs="*", metavar="-- ARGUMENT", help="for pytest: which benchmarks, and options")
     parser.set_defaults(run=run)
 
 
-def run(chosen):
+def run(chosen: Any) -> int:
     """Run the sessions, print what they show and keep it; return 1 where the gate gave a false alarm in one."""
     from pytest_duet.judge import calibration  # its NumPy is nothing that `history` should wait for
 
@@ -38,7 +38,8 @@ def run(chosen):
     mode = "against" if chosen.against else "history"
     runs = []
     for number in range(1, chosen.sessions + 1):
-        runs.append(_session(["--against=self"] if chosen.against else [], chosen.pytest))
+        mode_words = ["--against=self"] if chosen.against else []
+        runs.append(_session([*chosen.suite.arguments, *mode_words, *chosen.pytest], chosen.suite.folder))
         print(f"session {number} of {chosen.sessions}: {len(runs[-1].rows)} benchmarks", flush=True)
     margins = {name: getattr(metric, mode) for name, metric in METRICS.items()}
     sessions = [run.rows for run in runs]
@@ -53,12 +54,12 @@ def run(chosen):
     return 1 if any(cell.false_alarms for cell in cells) else 0
 
 
-def _session(mode, arguments):
+def _session(words: list[str], folder: Path | None) -> Run:
     with tempfile.TemporaryDirectory(prefix="benchmark-calibrate-") as directory:
         json_file = Path(directory) / "run.json"
-        line = [sys.executable, "-m", "pytest", "benchmarks", f"--benchmark-json={json_file}", "--no-limit"]
-        line += ["-p", "no:cacheprovider", f"--benchmark-storage=file://{directory}/storage", *mode, *arguments]
-        done = subprocess.run(line, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        line = [sys.executable, "-m", "pytest", f"--benchmark-json={json_file}", "-p", "no:cacheprovider"]
+        line += [f"--benchmark-storage=file://{directory}/storage", *words]
+        done = subprocess.run(line, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         if not json_file.exists():
             raise DuetError(f"A session saved nothing; it ended so:\n{done.stdout[-5_000:]}")
         found = Run("run.json", json.loads(json_file.read_text()))
@@ -70,7 +71,7 @@ def _session(mode, arguments):
     return found
 
 
-def _print(cells, mode, power):
+def _print(cells: list[Any], mode: str, power: float) -> None:
     what = "new/old from trial to trial" if mode == "against" else "from session to session"
     print(f"\nvariation: standard deviation {what}; catches: slowdowns found in {power:.0%} of sessions")
     width = max((len(cell.benchmark.partition("::")[2]) for cell in cells), default=0)
