@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
+from functools import partial
 
 from benchmarks import doctor_command
-from pytest_duet.commands import cli
-
-SUITE = cli.Suite(
-    plugins=("benchmarks.plugin",), arguments=("benchmarks", "--no-limit"), folder=Path(__file__).parents[1]
-)
+from pytest_duet.commands import calibrate_command, cli, history_command, report_command
 
 
 def main(arguments=None):
     """Run a command, :func:`pytest_duet.commands.cli.main`; return its exit code."""
-    return cli.main(arguments, "python -m benchmarks", SUITE, (*cli.COMMANDS, doctor_command))
+    return cli.main(
+        arguments,
+        "python -m benchmarks",
+        history_command.add_parser,
+        partial(calibrate_command.add_parser, always=("benchmarks", "--no-limit")),
+        report_command.add_parser,
+        doctor_command.add_parser,
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""``calibrate``: what the gate can see on this machine."""
+"""``python -m pytest_duet calibrate``: what the gate can see on this machine."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,15 +19,18 @@ from pytest_duet.record.metrics import METRICS
 from pytest_duet.record.saved_run import Run
 
 
-def add_parser(commands: Any) -> None:
-    """Declare the command to argparse."""
+def add_parser(commands: Any, always: Iterable[str] = ()) -> None:
+    """Declare the command to argparse.
+
+    :param always: words for pytest that come before whoever calls gives more.
+    """
     what = "hold unchanged code against itself: its variation, false alarms, and the smallest slowdown that is caught"
     parser = commands.add_parser("calibrate", help=what, description=what)
     parser.add_argument("--sessions", type=int, default=10, metavar="N", help="default: 10")
     parser.add_argument("--against", action="store_true", help="calibrate --against, not --gate")
     parser.add_argument("--storage", default=STORAGE, metavar="DIR", help=f"default: {STORAGE}")
-    parser.add_argument("pytest", nargs="*", metavar="-- ARGUMENT", help="for pytest: which benchmarks, and options")
-    parser.set_defaults(run=run)
+    parser.add_argument("pytest", nargs="*", metavar="-- ARGUMENT", help="for pytest: which benchmarks, and how")
+    parser.set_defaults(run=run, always=tuple(always))
 
 
 def run(chosen: Any) -> int:
@@ -38,8 +42,7 @@ def run(chosen: Any) -> int:
     mode = "against" if chosen.against else "history"
     runs = []
     for number in range(1, chosen.sessions + 1):
-        mode_words = ["--against=self"] if chosen.against else []
-        runs.append(_session([*chosen.suite.arguments, *mode_words, *chosen.pytest], chosen.suite.folder))
+        runs.append(_session(["--against=self"] if chosen.against else [], [*chosen.always, *chosen.pytest]))
         print(f"session {number} of {chosen.sessions}: {len(runs[-1].rows)} benchmarks", flush=True)
     margins = {name: getattr(metric, mode) for name, metric in METRICS.items()}
     sessions = [run.rows for run in runs]
@@ -54,12 +57,12 @@ def run(chosen: Any) -> int:
     return 1 if any(cell.false_alarms for cell in cells) else 0
 
 
-def _session(words: list[str], folder: Path | None) -> Run:
+def _session(mode: list[str], arguments: list[str]) -> Run:
     with tempfile.TemporaryDirectory(prefix="benchmark-calibrate-") as directory:
         json_file = Path(directory) / "run.json"
-        line = [sys.executable, "-m", "pytest", f"--benchmark-json={json_file}", "-p", "no:cacheprovider"]
-        line += [f"--benchmark-storage=file://{directory}/storage", *words]
-        done = subprocess.run(line, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        line = [sys.executable, "-m", "pytest", *arguments, *mode, f"--benchmark-json={json_file}"]
+        line += ["-p", "no:cacheprovider", f"--benchmark-storage=file://{directory}/storage"]
+        done = subprocess.run(line, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         if not json_file.exists():
             raise DuetError(f"A session saved nothing; it ended so:\n{done.stdout[-5_000:]}")
         found = Run("run.json", json.loads(json_file.read_text()))

@@ -22,7 +22,6 @@ from pytest_duet.plugin.recording import use_safe_storage
 from pytest_duet.plugin.session import needs_of
 from pytest_duet.plugin.session_report import SessionReport
 from pytest_duet.plugin.stash import WORKER_INPUT
-from pytest_duet.record.metrics import ACCURACY, METRICS
 from pytest_duet.workers.slots import Slot
 
 
@@ -167,7 +166,7 @@ class Controller:
         gate = machine.gate
         gate.caution_about_few_trials()
         for node in list(gate.margins):
-            for metric in (ACCURACY, *METRICS):
+            for metric in gate.metrics:
                 self._report(machine, comparison_name(node, metric), *gate.outcome(node, metric))
         if gate.options.history and machine.rows:
             path = next(iter(gate.margins)).partition("::")[0]

@@ -145,8 +145,13 @@ def save_without_records(config: pytest.Config) -> None:
 
 def json_file(config: pytest.Config) -> str | None:
     """Return the file of ``--benchmark-json``."""
-    path = _session(config).json
-    return str(path) if path else None
+    found = _session(config).json
+    return str(found.name if _is_open(found) else found) if found else None
+
+
+def _is_open(json: Any) -> bool:
+    """Tell whether it is a file and not a path, as in pytest-benchmark 5.2."""
+    return hasattr(json, "write")
 
 
 def save_records(config: pytest.Config, records: list[Any], folder: str | None, json: str | None) -> None:
@@ -159,8 +164,10 @@ def save_records(config: pytest.Config, records: list[Any], folder: str | None, 
 
     session = _session(config)
     session.storage.default_machine_id = folder or session.machine_id
-    session.benchmarks, session.json = records, json
+    session.benchmarks = records
     if records:
+        opens = json and _is_open(session.json)
+        session.json = open(json, "wb") if opens else json  # noqa: SIM115 - pytest-benchmark closes it
         BenchmarkSession.handle_saving(session)  # type: ignore[no-untyped-call]
 
 

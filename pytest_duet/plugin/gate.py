@@ -31,6 +31,7 @@ class Gate:
 
     def __init__(self, options: GateOptions, config: pytest.Config) -> None:
         self.options, self.config = options, config
+        self.metrics = (ACCURACY, *METRICS)  # the names of what is compared
         self.fingerprint: dict[str, Any] | None = None  # of the machine that was measured; None for this one
         self.machine = ""  # its name beside others
         self.rows: dict[str, dict[str, Any]] = {}  # extra_info by node id
@@ -93,7 +94,7 @@ class Gate:
         own: list[pytest.Item] = []
         for item in benchmarks:
             parent: Any = item.parent
-            for metric in (ACCURACY, *METRICS):
+            for metric in self.metrics:
                 name = comparison_name(item.name, metric)
                 own.append(ComparisonItem.from_parent(parent, name=name, gate=self, judged=(item.nodeid, metric)))
         self.caution_about_few_trials()
@@ -173,7 +174,7 @@ class Gate:
         else:
             cells = self._judge_by_history(rows, margins)
         others = [node for node in self.margins if node not in sound]
-        cells += [self._without_row(node, metric) for node in others for metric in (ACCURACY, *METRICS)]
+        cells += [self._without_row(node, metric) for node in others for metric in self.metrics]
         return list(void_where_accuracy_changed(cells))
 
     def _judge_by_history(self, rows: dict[str, dict[str, Any]], margins: dict[str, dict[str, Margin]]) -> list[Cell]:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_duet.record.metrics import METRICS
-
 if TYPE_CHECKING:
     import pytest
 
@@ -55,7 +53,7 @@ def _add_gate(parser: pytest.Parser) -> None:
         action="append",
         default=[],
         metavar="METRIC=MARGIN",
-        help=f"what does not matter, such as epoch_seconds=5%%,1ms; metrics: {', '.join(METRICS)}",
+        help="what does not matter, such as epoch_seconds=5%%,1ms",
     )
     add("--gate-window", type=int, metavar="N", help="accepted runs to judge by (default: 20)")
     for name, what in (("missing", "without a baseline"), ("inconclusive", "that stay open")):
