@@ -1,33 +1,24 @@
-"""``python -m benchmarks COMMAND``: what is done with saved runs, outside of a pytest session."""
+"""``python -m benchmarks COMMAND``: pytest-duet's commands, which know this suite here, and the suite's own doctor."""
 
 from __future__ import annotations
 
-import argparse
-import os
 import sys
+from functools import partial
 
 from benchmarks import doctor_command
-from pytest_duet.commands import calibrate_command, history_command, report_command
-from pytest_duet.errors import DuetError
+from pytest_duet.commands import calibrate_command, cli, history_command, report_command
 
 
 def main(arguments=None):
-    """Run a command; return its exit code: 0, 1 where it found something wrong, 2 where it was asked for nonsense."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (history_command, calibrate_command, report_command, doctor_command):
-        command.add_parser(commands)
-    chosen = parser.parse_args(arguments)
-    try:
-        code = chosen.run(chosen) or 0
-        sys.stdout.flush()
-        return code
-    except BrokenPipeError:  # `| head` has seen enough; Python must not try to write the rest when it ends
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except (DuetError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 2
+    """Run a command, :func:`pytest_duet.commands.cli.main`; return its exit code."""
+    return cli.main(
+        arguments,
+        "python -m benchmarks",
+        history_command.add_parser,
+        partial(calibrate_command.add_parser, always=("benchmarks", "--no-limit")),
+        report_command.add_parser,
+        doctor_command.add_parser,
+    )
 
 
 if __name__ == "__main__":

@@ -4,46 +4,41 @@ from dataclasses import replace
 
 from benchmarks.proof import parity
 from benchmarks.proof.contract import check_contract
-from benchmarks.summary import describe
-from pytest_duet.trials.pairs import run_pair
+from benchmarks.summary import beside, describe
+from pytest_duet.trials.pairs import cut_into_turns, run_pair
 
 
-def test_training_against(
-    framework, trainer, other, turns, mnist, oracle, gpu_memory, machine_limit, publish, undecided, clock, benchmark
-):
+def test_training_against(framework, runner, mnist, oracle, gpu_memory, measured_peak, duet, duet_other):
     """Run paired trials until it is clear whether the new side is slower, and each side proven to train alike."""
-    new, old = trainer, other.runner(trainer)
-    batches = parity.parity_batches(new.workload, len(mnist.train_labels))
+    new, old, images = runner, duet_other.runner(runner), len(mnist.train_labels)
+    batches = parity.parity_batches(new.workload, images)
     built = {}
-    for side, runner in ((f"{other.name}'s {framework}", old), (framework, new)):
-        built[runner] = runner.take_steps(batches, gpu_memory)
-        parity.check_steps(side, built[runner], runner.workload, mnist)
-        check_contract(side, built[runner], runner.workload, mnist)
+    for name, side in ((f"{duet_other.name}'s {framework}", old), (framework, new)):
+        built[side] = side.take_steps(batches, gpu_memory)
+        parity.check_steps(name, built[side], side.workload, mnist)
+        check_contract(name, built[side], side.workload, mnist)
 
-    limit = machine_limit(built[new]["device"])
+    peak = measured_peak(built[new]["device"])
     right = oracle(new.workload)
-    parts = turns(new.workload, built[new]["seconds_per_step"])
+    parts = cut_into_turns(
+        new.workload.steps_per_epoch(images), duet.options.part_seconds, built[new]["seconds_per_step"]
+    )
     pairs, errors, row = [], [], None
-    while row is None or undecided(row):
+    while row is None or duet.wants_more(row):
         pair = run_pair(new, old, len(pairs) + 1, gpu_memory, parts)
         if parity.lags(pair.new) or parity.lags(pair.old):
             again = run_pair(new, old, len(pairs) + 1, gpu_memory, parts)
             pair = replace(again, new=replace(again.new, attempt=2), old=replace(again.old, attempt=2))
         pairs.append(pair)
-        for side, trial in ((framework, pair.new), (f"{other.name}'s {framework}", pair.old)):
+        for side, trial in ((framework, pair.new), (f"{duet_other.name}'s {framework}", pair.old)):
             wrong_accuracy = parity.wrong_accuracy(side, trial, right)
             assert not wrong_accuracy, wrong_accuracy
         errors.append([parity.check_trial(framework, trial, right, new.workload) for trial in (pair.new, pair.old)])
-        row = describe(new, mnist, built[new], [pair.new for pair in pairs], [new for new, _ in errors], limit)
-        olds = describe(old, mnist, built[old], [pair.old for pair in pairs], [old for _, old in errors], limit)
-        row["against"] = dict(
-            olds,
-            name=other.name,
-            epoch_ratios=[pair.ratio for pair in pairs],
-            turns=[pair.turns for pair in pairs],
-        )
+        row, training = describe(new, mnist, built[new], [pair.new for pair in pairs], [e for e, _ in errors], peak)
+        other, others = describe(old, mnist, built[old], [pair.old for pair in pairs], [e for _, e in errors], peak)
+        row = beside(row, other, duet_other.name, pairs)
 
-    benchmark.group = f"training, taking turns with {other.name}"
-    benchmark.extra_info.update(row)
-    publish(benchmark.extra_info)
-    clock.replay(benchmark, [epoch.seconds for pair in pairs for epoch in pair.new.steady])
+    measured_peak.check(row.device, training)
+    seconds = [epoch.seconds for pair in pairs for epoch in pair.new.steady]
+    group = f"training, taking turns with {duet_other.name}"
+    duet.publish(group, row, seconds, **training.as_json(), against=others.as_json())

@@ -49,14 +49,14 @@ class MeasuredPeaks:
             self._found[kind] = self._find(kind)
         return self._found[kind]
 
-    def check(self, row):
-        """Forget the peak that a row has beaten, for the sessions to come: something disturbed its measurement.
+    def check(self, device, training):
+        """Forget the peak that a training has beaten, for the sessions to come: something disturbed its measurement.
 
-        :param row: a benchmark's ``extra_info``.
+        :param training: :class:`benchmarks.training_row.TrainingRow`.
         """
-        peak, reached = row["limit"]["flops_per_second"], row["flops_per_second"]
+        peak, reached = training.measured_peak.flops_per_second, training.flops_per_second
         if self._runners and peak is not None and reached > peak:
-            kept.drop(self._key(_kind(row["device"])))
+            kept.drop(self._key(_kind(device)))
 
     def _find(self, kind):
         key = self._key(kind)

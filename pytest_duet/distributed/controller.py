@@ -2,46 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
+from typing import Any
 
 import pytest
-from pytest_benchmark.session import BenchmarkSession
-from xdist.dsession import Interrupted
 
-from benchmarks.report import session_tables
 from pytest_duet.distributed import reach
-from pytest_duet.distributed.losses import let_machines_go
 from pytest_duet.distributed.machine_run import Machine, beside, on_machine
-from pytest_duet.distributed.plan import INPUT, make_plan
-from pytest_duet.distributed.worker_side import keep_enabled
+from pytest_duet.distributed.plan import make_plan
 from pytest_duet.errors import DuetError
-from pytest_duet.plugin.gate import Gate, cell_name
+from pytest_duet.plugin import compat
+from pytest_duet.plugin.gate import Gate
+from pytest_duet.plugin.gate_items import comparison_name
+from pytest_duet.plugin.gate_options import GateOptions
+from pytest_duet.plugin.recording import use_safe_storage
+from pytest_duet.plugin.session import needs_of
 from pytest_duet.plugin.session_report import SessionReport
-from pytest_duet.record.metrics import ACCURACY, METRICS
+from pytest_duet.plugin.stash import WORKER_INPUT
+from pytest_duet.workers.slots import Slot
 
 
 class Controller:
     """The plugin.
 
-    :param config: pytest's.
-    :param options: :class:`benchmarks.options.Options`.
-    :param gate_options: :class:`pytest_duet.plugin.gate_options.GateOptions`.
     :raises DuetError: where what is asked for cannot be.
     """
 
-    def __init__(self, config, options, gate_options):
-        self.config, self.options = config, options
+    def __init__(self, config: pytest.Config, gate_options: GateOptions) -> None:
+        self.config, self.needs = config, needs_of(config)
+        self.session: pytest.Session
         if config.getoption("shard"):
             raise DuetError("--shard and xdist's workers: choose one. A GPU each for several shards does the same.")
-        self.plan = make_plan(config)
-        self.frameworks = list(options.entries)
+        self.plan = make_plan(config, self.needs)
         self.machines = {name: self._machine(name, gate_options) for name in self.plan.machines}
         self.machine = next(iter(self.machines.values()))  # whose run is being saved
-        self._names = {}  # of machines, by execnet's id of their worker
-        self._slots = {}  # that are taken, likewise
+        self._names: dict[str, str] = {}  # of machines, by execnet's id of their worker
+        self._slots: dict[str, Slot] = {}  # that are taken, likewise
         if self.plan.slots:
             return
         if (gate_options.against or "").startswith("git:"):
@@ -55,108 +54,96 @@ class Controller:
                 "--gate, which knows each machine's own history, or `pytest-benchmark compare` on its saved runs."
             )
 
-    def _machine(self, name, options):
-        gate = Gate(replace(options, json=beside(options.json, name)), self.config, self.frameworks)
+    def _machine(self, name: str, options: GateOptions) -> Machine:
+        gate = Gate(replace(options, json=beside(options.json, name)), self.config)
         gate.machine = name
         path = beside(self.config.getoption("report"), name)
         return Machine(name, gate, SessionReport(self.config, path) if path else None)
 
     # Before the workers start
 
-    def pytest_sessionstart(self, session):
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
         self.session = session
-        keep_enabled(self.config._benchmarksession, self.config)
-        self.machine.gate.prepare_storage()
+        compat.keep_enabled(self.config)
+        use_safe_storage(self.config, must_save=self.machine.gate.options.history)
         if self.plan.slots:
-            self._prepare()
-        else:
-            let_machines_go(self.config.pluginmanager.get_plugin("dsession"))
-            try:
-                reach.send_suite_along(self.config)
-            except DuetError as error:
-                raise pytest.UsageError(str(error)) from None
+            with suppress(DuetError):  # if something is wrong, the workers will say
+                self.config.hook.pytest_duet_prepare(config=self.config, say=self._say)
+            return
+        compat.let_machines_go(self.config)
+        try:
+            reach.send_suite_along(self.config, self.needs.file_options)
+        except DuetError as error:
+            raise pytest.UsageError(str(error)) from None
 
-    def _prepare(self):
-        """Fetch the data set and train the oracle, if need be, once and not in every worker.
-
-        If something is wrong with them, the workers will say.
-        """
-        from benchmarks.workload import dataset, mnist
-        from benchmarks.workload.oracle import trajectory
-
-        with suppress(DuetError):
-            directory = self.options.find_data(self._say)
-            if self.options.epoch_budget is None:  # else the epochs may be cut
-                data = mnist.load(directory) if directory else dataset.synthetic()
-                trajectory(self.options.workload, data, self._say)
-
-    def _say(self, text):
+    def _say(self, text: str) -> None:
         terminal = self.config.pluginmanager.get_plugin("terminalreporter")
         if terminal:
             terminal.write_line(text)
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_xdist_setupnodes(self, specs):
+    def pytest_xdist_setupnodes(self, specs: list[Any]) -> None:
         if self.plan.slots:
             return
         with ThreadPoolExecutor(len(specs)) as pool:
-            troubles = list(pool.map(reach.prepare, specs))
+            troubles = list(pool.map(lambda spec: reach.prepare(spec, self.needs.modules), specs))
         for spec, name, trouble in zip(list(specs), self.plan.machines, troubles):
             self._names[spec.id] = name
             if trouble:
                 self.machines[name].trouble = trouble
                 specs.remove(spec)
-        # What xdist counts its workers by is the option.
-        self.config.option.tx = [tx for tx, m in zip(self.config.option.tx, self.machines.values()) if not m.trouble]
+        compat.forget_workers(self.config, [not machine.trouble for machine in self.machines.values()])
         if not specs:
             raise pytest.UsageError(" ".join(f"{m.name}: {m.trouble}" for m in self.machines.values()))
 
-    def pytest_configure_node(self, node):
+    def pytest_configure_node(self, node: Any) -> None:
         slot = None
         if self.plan.slots:
             taken = self._slots.values()
             slot = next(slot for slot in self.plan.slots if slot not in taken)
             self._slots[node.gateway.id] = slot
-        node.workerinput[INPUT] = {"slot": slot and slot.as_dict()}
+        node.workerinput[WORKER_INPUT] = {"slot": slot and slot.as_dict()}
 
     # While they run
 
-    def pytest_xdist_node_collection_finished(self, node, ids):
-        self._machine_of(node).plan(ids, self.frameworks)
+    def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
+        hook = self.config.hook
+        subjects = {nodeid: hook.pytest_duet_subject(config=self.config, nodeid=nodeid) for nodeid in ids}
+        self._machine_of(node).plan(subjects)
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_logreport(self, report):
+    def pytest_runtest_logreport(self, report: Any) -> None:
         if hasattr(report, "node"):
             machine = self._machine_of(report.node)
             machine.take(report)
             report.nodeid = on_machine(report.nodeid, machine.name)  # for whoever comes next
 
-    def pytest_collectreport(self, report):
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         for machine in self.machines.values():
             machine.gate.pytest_collectreport(report)
 
-    def pytest_testnodedown(self, node, error):
+    def pytest_testnodedown(self, node: Any, error: object) -> None:
         self._slots.pop(node.gateway.id, None)
         machine = self._machine_of(node)
         if error and not (self.plan.slots and machine.planned):  # another worker takes over here
             doing = "measured" if machine.planned else "started"
             machine.trouble = f"it went while it {doing} ({last_line(error)})"
 
-    def pytest_keyboard_interrupt(self):
+    def pytest_keyboard_interrupt(self) -> None:
         for machine in self.machines.values():
             machine.gate.interrupted = True
 
-    def _machine_of(self, node):
+    def _machine_of(self, node: Any) -> Machine:
         return self.machines[self._names.get(node.gateway.id, self.plan.machines[0])]
 
     # When they are done
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtestloop(self, session):
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         try:
             result = yield
-        except Interrupted as error:
-            if self.config.getoption("maxfail"):
+        except KeyboardInterrupt as error:
+            if compat.was_stopped_by_xdist(error) and self.config.getoption("maxfail"):
                 raise session.Failed(str(error)) from None  # as without xdist: tests failed, nobody interrupted
             raise
         for machine in self.machines.values():
@@ -165,7 +152,7 @@ class Controller:
                 self._judge(machine)
         return result
 
-    def _name_what_is_lost(self, machine):
+    def _name_what_is_lost(self, machine: Machine) -> None:
         nodes = machine.lost
         if machine.trouble and not machine.planned:
             nodes = [f"benchmarks::{machine.name or 'workers'}"]
@@ -175,59 +162,52 @@ class Controller:
             machine.gate.failed += 1
             self._report(machine, node, "failed", text)
 
-    def _judge(self, machine):
+    def _judge(self, machine: Machine) -> None:
         gate = machine.gate
         gate.caution_about_few_trials()
         for node in list(gate.margins):
-            for metric in (ACCURACY, *METRICS):
-                self._report(machine, cell_name(node, metric), *gate.outcome(node, metric))
-        if gate.options.history and machine.rows:
+            for metric in gate.metrics:
+                self._report(machine, comparison_name(node, metric), *gate.outcome(node, metric))
+        if gate.options.history and machine.measured:
             path = next(iter(gate.margins)).partition("::")[0]
             self._report(machine, f"{path}::gate:baseline", *gate.baseline_outcome())
 
-    def _report(self, machine, node, outcome, text):
+    def _report(self, machine: Machine, node: str, outcome: str, text: str) -> None:
         """Have pytest count a test that ran nowhere, as it would have if it had run here."""
         node = on_machine(node, machine.name)
-        self.session.testscollected += 1
+        compat.count_test(self.session)
         location = (node.partition("::")[0], 0, node.partition("::")[2])
         for when in ("setup", "call", "teardown"):
             ended = outcome if when == "call" else "passed"
-            said = None
+            said: Any = None
             if ended != "passed":
                 said = text if ended == "failed" else (location[0], 1, f"Skipped: {text}")
-            report = pytest.TestReport(node, location, {}, ended, said, when)
+            report: Any = pytest.TestReport(node, location, {}, ended, said, when)  # type: ignore[arg-type]
             self.config.hook.pytest_runtest_logreport(report=report)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)  # before pytest-benchmark saves
-    def pytest_sessionfinish(self, session):
-        benchmarks = self.config._benchmarksession
-        json = benchmarks.json
+    def pytest_sessionfinish(self) -> Generator[None, object, object]:
+        json = compat.json_file(self.config)
         for machine in self.machines.values():
             self.machine = machine
-            benchmarks.storage.default_machine_id = machine.folder or benchmarks.machine_id
-            benchmarks.benchmarks, benchmarks.json = machine.benchmarks, beside(json, machine.name)
-            if machine.benchmarks:
-                BenchmarkSession.handle_saving(benchmarks)
+            compat.save_records(self.config, machine.benchmarks, machine.folder, beside(json, machine.name))
             machine.gate.pytest_sessionfinish()
             if machine.report:
                 machine.report.pytest_sessionfinish()
             for record in machine.benchmarks if machine.name else ():
                 record.group = f"{record.group}, {machine.name}"  # in pytest-benchmark's table
-        benchmarks.json = benchmarks.save = benchmarks.autosave = None
-        benchmarks.benchmarks = [record for machine in self.machines.values() for record in machine.benchmarks]
+        compat.only_show(self.config, [record for machine in self.machines.values() for record in machine.benchmarks])
         return (yield)
 
     @pytest.hookimpl(trylast=True)
-    def pytest_terminal_summary(self, terminalreporter):
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         for machine in self.machines.values():
-            csv = self.options.results_csv and Path(self.options.results_csv) / machine.name
-            session_tables.show(terminalreporter, machine.rows, csv, machine.name)
-            machine.gate.pytest_terminal_summary(terminalreporter)
+            machine.gate.show(terminalreporter, machine.measured)
             if machine.report:
                 machine.report.pytest_terminal_summary(terminalreporter)
 
     @pytest.hookimpl(trylast=True)
-    def pytest_benchmark_update_machine_info(self, machine_info):
+    def pytest_benchmark_update_machine_info(self, machine_info: dict[str, Any]) -> None:
         if self.machine.info:
             machine_info.clear()
             machine_info.update(self.machine.info)
@@ -235,7 +215,7 @@ class Controller:
             machine_info["fingerprint"]["usable_cores"] = len(self.plan.slots[0].cores)
 
     @pytest.hookimpl(trylast=True)
-    def pytest_benchmark_update_json(self, output_json):
+    def pytest_benchmark_update_json(self, output_json: dict[str, Any]) -> None:
         if self.machine.name:
             output_json["machine"] = self.machine.name
         self.machine.gate.pytest_benchmark_update_json(output_json)
@@ -243,6 +223,6 @@ class Controller:
             self.machine.report.pytest_benchmark_update_json(output_json)
 
 
-def last_line(error):
+def last_line(error: object) -> str:
     """Return the last line of what went wrong: a remote traceback ends with its cause."""
     return next((line.strip() for line in reversed(str(error).splitlines()) if line.strip()), "no reason given")

@@ -6,53 +6,50 @@ So whatever a worker has finished is the controller's, even if that worker dies 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
-from types import SimpleNamespace
+from typing import Any
 
-from pytest_benchmark.stats import Metadata
+import pytest
 
+from pytest_duet.plugin import compat
+from pytest_duet.plugin.gate import Gate
 from pytest_duet.record.metrics import Margin
+from pytest_duet.record.row import Row
 
-ATTRIBUTE = "framework_benchmark"  # of the report
+ATTRIBUTE = "duet"  # of the report
 
 
-def attach(report, gate, item, machine_info):
+def attach(
+    report: pytest.TestReport, gate: Gate, item: pytest.Item, machine_info: Callable[[], dict[str, Any]]
+) -> None:
     """Put what is known of a benchmark onto the report of one of its phases.
 
-    :param gate: the worker's :class:`pytest_duet.plugin.gate.Gate`, which knows its margins and its row.
+    :param gate: the worker's, which knows the benchmark's margins and its row.
     :param machine_info: called for what pytest-benchmark says of this machine, once there is a row.
     """
     node = item.nodeid
-    told = {
-        "framework": gate.framework_of[node],
+    told: dict[str, Any] = {
+        "subject": gate.subjects[node],
         "margins": {metric: asdict(margin) for metric, margin in gate.margins[node].items()},
         "narrowed": gate.narrowed,
     }
     if report.when == "call" and node in gate.rows:
-        stats = item.funcargs["benchmark"].stats
-        told["name"], told["row"] = gate.names[node], dict(gate.rows[node])
-        told["benchmark"] = stats and dict(stats.as_dict(), extra_info=None)  # which is the row
+        told["name"], told["extra_info"] = gate.names[node], dict(gate.extras[node])
+        told["benchmark"] = compat.record_as_json(item)
         told["machine_info"] = machine_info()
     setattr(report, ATTRIBUTE, json.dumps(told))
 
 
-def read(report):
+def read(report: pytest.TestReport) -> dict[str, Any] | None:
     """Return what :func:`attach` put onto a report, margins and pytest-benchmark's records revived; None for others."""
     text = getattr(report, ATTRIBUTE, None)
     if text is None:
         return None
-    told = json.loads(text)
+    told: dict[str, Any] = json.loads(text)
     told["margins"] = {metric: Margin(**margin) for metric, margin in told["margins"].items()}
+    if "extra_info" in told:
+        told["row"] = Row.from_json(told["extra_info"])
     if told.get("benchmark"):
-        told["benchmark"] = _revive(told["benchmark"], told["row"])
+        told["benchmark"] = compat.record_from_json(told["benchmark"], told["extra_info"])
     return told
-
-
-def _revive(plain, row):
-    """Return pytest-benchmark's record of a benchmark, of which ``plain`` was the JSON."""
-    fixture = SimpleNamespace(**plain, cprofile_stats=None, has_error=False)
-    fixture.extra_info = row
-    record = Metadata(fixture, plain["stats"]["iterations"], plain["options"])
-    for seconds in plain["stats"]["data"]:
-        record.stats.update(seconds)
-    return record

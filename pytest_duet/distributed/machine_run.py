@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from pytest_duet.distributed import evidence
 from pytest_duet.plugin.gate import Gate
 from pytest_duet.plugin.session_report import SessionReport
 from pytest_duet.record.storage import platform_folder
-
-BENCHMARK = re.compile(r"(.*/)?benchmarks/test_\w+\.py::")
 
 
 @dataclass
@@ -26,23 +26,22 @@ class Machine:
     name: str
     gate: Gate
     report: SessionReport | None = None
-    records: dict = field(default_factory=dict)  # pytest-benchmark's, by node id
-    info: dict | None = None  # what pytest-benchmark saves of it
-    planned: list = field(default_factory=list)  # the node ids that it was to run
-    ended: set = field(default_factory=set)  # those that it ended, one way or another
+    records: dict[str, Any] = field(default_factory=dict)  # pytest-benchmark's, by node id
+    info: dict[str, Any] | None = None  # what pytest-benchmark saves of it
+    planned: list[str] = field(default_factory=list)  # the node ids that it was to run
+    ended: set[str] = field(default_factory=set)  # those that it ended, one way or another
     trouble: str = ""  # why it has gone, if it has
 
-    def plan(self, nodes, frameworks):
-        """Note what the machine is to run; the frameworks are those of the session."""
-        for node in nodes:
-            framework = framework_of(node, frameworks)
+    def plan(self, subjects: dict[str, str | None]) -> None:
+        """Note what the machine is to run: the node ids, and for each benchmark what it measures."""
+        for node, subject in subjects.items():
             if node not in self.planned:
                 self.planned.append(node)
-            if framework:
-                self.gate.framework_of.setdefault(node, framework)
+            if subject is not None:
+                self.gate.subjects.setdefault(node, subject)
                 self.gate.margins.setdefault(node, self.gate.default_margins())
 
-    def take(self, report):
+    def take(self, report: pytest.TestReport) -> None:
         """Take what a report tells, if it is one of a benchmark's."""
         self.gate.pytest_runtest_logreport(report)
         if report.when == "call" or not report.passed:
@@ -51,37 +50,37 @@ class Machine:
         if told is None:
             return
         gate, node = self.gate, report.nodeid
-        gate.framework_of[node], gate.margins[node] = told["framework"], told["margins"]
+        gate.subjects[node], gate.margins[node] = told["subject"], told["margins"]
         gate.narrowed = gate.narrowed or told["narrowed"]
         if "row" in told:
-            gate.rows[node], gate.names[node] = told["row"], told["name"]
+            gate.publish(node, told["name"], told["row"], told["extra_info"])
             self.info = told["machine_info"]
-            gate.fingerprint = self.info.get("fingerprint")
+            gate.fingerprint = told["machine_info"].get("fingerprint")
         if told.get("benchmark"):
             self.records[node] = told["benchmark"]
 
     @property
-    def rows(self):
-        """The ``extra_info`` of each benchmark, in the order of the collection: they arrive as they end."""
-        return [self.gate.rows[node] for node in self.planned if node in self.gate.rows]
+    def measured(self) -> list[str]:
+        """The node ids of the benchmarks that have a row, in the order of the collection: they arrive as they end."""
+        return [node for node in self.planned if node in self.gate.rows]
 
     @property
-    def benchmarks(self):
+    def benchmarks(self) -> list[Any]:
         """pytest-benchmark's record of each, likewise."""
         return [self.records[node] for node in self.planned if node in self.records]
 
     @property
-    def folder(self):
+    def folder(self) -> str | None:
         """The name of its folder in a storage, as pytest-benchmark would call it there."""
         return platform_folder(self.info) if self.info else None
 
     @property
-    def lost(self):
+    def lost(self) -> list[str]:
         """The node ids of what it was to run and never ended."""
         return [node for node in self.planned if node not in self.ended]
 
 
-def beside(path, name):
+def beside(path: str | None, name: str) -> str | None:
     """Return where one machine's file goes that was to be called ``path``, since the others have theirs.
 
     :param path: None for none.
@@ -89,20 +88,12 @@ def beside(path, name):
     """
     if not path or not name:
         return path
-    path = Path(path)
-    return str(path.with_name(f"{path.stem}-{name}{path.suffix}"))
+    its = Path(path)
+    return str(its.with_name(f"{its.stem}-{name}{its.suffix}"))
 
 
-def on_machine(node, name):
+def on_machine(node: str, name: str) -> str:
     """Return a node id that says which machine the test ran on; ``""`` is the only one."""
     if not name:
         return node
     return f"{node[:-1]} on {name}]" if node.endswith("]") else f"{node} on {name}"
-
-
-def framework_of(node, frameworks):
-    """Return which framework a benchmark's node id names, ``path::test[FRAMEWORK-conditions]``; None for other ones."""
-    if not BENCHMARK.match(node):
-        return None
-    named = node.partition("[")[2].rstrip("]")
-    return max((name for name in frameworks if named == name or named.startswith(f"{name}-")), key=len, default=None)

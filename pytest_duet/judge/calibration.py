@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from math import exp, log
 from statistics import fmean, median, stdev
+from typing import Any
 
 from pytest_duet.judge import by_history, by_pairs
 from pytest_duet.judge.paired import plan_looks
@@ -124,13 +125,14 @@ def _paired(name: str, rows: list[Row], metric: Metric, family: Family, max_tria
 
 
 def cautions(
-    comparisons: Iterable[Comparison], known: Mapping[tuple[str, str], Calibrated], metrics: Mapping[str, Metric]
+    comparisons: Iterable[Comparison], kept: Iterable[Mapping[str, Any]], metrics: Mapping[str, Metric]
 ) -> list[str]:
     """Return, a sentence each, which margins are below what this machine resolves.
 
-    :param known: what was calibrated, by benchmark and metric.
+    :param kept: what :mod:`pytest_duet.record.calibrations` kept, the fields of :class:`Calibrated`.
     """
     found = []
+    known = {(one["benchmark"], one["metric"]): Calibrated(**one) for one in kept}
     for one in comparisons:
         calibrated = known.get((one.benchmark, one.metric))
         if calibrated and one.margin and calibrated.resolves > one.margin - 1:

@@ -1,1 +1,99 @@
-"""The side that pytest sees: options, the gate, progress, and what several workers of a session need."""
+"""The plugin of pytest: options, the gate, and what several workers of a session need.
+
+Loading it declares the options and the hooks, and nothing else: a session that uses none of them, and has no test with
+the marker ``duet``, runs as it would without. So everything is imported where it is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+from pytest_duet.plugin.extensions import hookimpl
+
+if TYPE_CHECKING:
+    import pytest
+
+pytest_plugins = ("pytest_duet.plugin.fixtures",)
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    from pytest_duet.plugin import hookspecs
+
+    pluginmanager.add_hookspecs(hookspecs)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    from pytest_duet.plugin.options import add_options
+
+    add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    from pytest_duet.plugin import marker, session
+
+    for line in marker.MARKERS:
+        config.addinivalue_line("markers", line)
+    if session.is_wanted(config):
+        _or_usage_error(session.start, config)
+
+
+@hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    from pytest_duet.plugin import session
+
+    if not session.is_wanted(config):
+        return None  # as xdist itself has it
+    from pytest_duet.distributed.plan import auto_workers
+
+    return auto_workers(config, session.needs_of(config))
+
+
+@hookimpl(trylast=True)  # when -k and -m have chosen
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    from pytest_duet.plugin import session
+    from pytest_duet.plugin.marker import is_benchmark
+    from pytest_duet.plugin.stash import GATE
+
+    if GATE not in config.stash and any(map(is_benchmark, items)):
+        _or_usage_error(session.start_late, config, items)
+
+
+@hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    return (yield from _in_one_paragraph(item))
+
+
+@hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    return (yield from _in_one_paragraph(pyfuncitem))
+
+
+def _in_one_paragraph(item: pytest.Item) -> Generator[None, object, object]:
+    """Tell what is wrong without a traceback, which would show this plugin's code and not the cause."""
+    from pytest_duet.plugin.marker import is_benchmark
+
+    if not is_benchmark(item):
+        return (yield)
+    import pytest
+
+    from pytest_duet.errors import DuetError
+    from pytest_duet.workers.process import HardwareMissing
+
+    try:
+        return (yield)
+    except HardwareMissing as error:
+        raise pytest.skip.Exception(str(error)) from None
+    except DuetError as error:
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
+
+
+def _or_usage_error(call: Any, *arguments: Any) -> None:
+    from pytest_duet.errors import DuetError
+
+    try:
+        call(*arguments)
+    except DuetError as error:
+        import pytest
+
+        raise pytest.UsageError(str(error)) from None

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
-
 from pytest_duet.record.storage import lock
 
 STATES = {"accept": "accepted", "reject": "rejected"}
@@ -60,6 +58,8 @@ class Journal:
             lines = self.path.read_bytes().splitlines()
         except FileNotFoundError:
             return
+        import msgspec  # whoever only measures does not need it
+
         for number, line in enumerate(lines, start=1):
             try:
                 decision = msgspec.json.decode(line, type=Decision)

@@ -102,6 +102,14 @@ class Measured:
         return dict(asdict(self), values=list(self.values))
 
 
+# What every subject has: the names are the plugin's own, and a suite may give others (``pytest_duet_metrics``).
+DEFAULT = (
+    Metric("seconds", "time", "s", weight=2, history=Margin(0.05, 1e-6), against=Margin(0.02, 1e-6), turns=True),
+    Metric(MEMORY, "peak memory", "B", history=Margin(0.02, 2**20), against=Margin(0.02, 2**20)),
+    Metric("first_seconds", "first round", "s", history=Margin(0.25, 0.5), against=Margin(0.25, 0.5)),
+)
+
+
 def error_share(metric: Metric, metrics: Mapping[str, Metric]) -> float:
     """Return a metric's part of the run's probability of a false alarm; those of all that have one add up to 1."""
     return metric.weight / sum(other.weight for other in metrics.values() if not other.exact)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
-
-import msgspec
 
 from pytest_duet.errors import DuetError
 from pytest_duet.record.comparison import Comparison, Verdict
@@ -44,6 +42,9 @@ class GateRecord:
     cautions: tuple[str, ...] = ()
     metrics: dict[str, Metric] = field(default_factory=dict)
     schema: int = 2
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -178,6 +179,8 @@ def parse(content: bytes) -> dict[str, Any]:
 
     :raises ValueError: where it is none, or no pytest-benchmark run.
     """
+    import msgspec  # whoever only measures does not need it
+
     try:
         data = msgspec.json.decode(content)
     except RecursionError:
@@ -199,6 +202,8 @@ def _parse_as_python(content: bytes) -> Any:
 
 def cleaned(data: Any) -> Any:
     """Return data as strict JSON gives them back: what is no number there is None."""
+    import msgspec
+
     strict = json.loads(json.dumps(data, default=str), parse_constant=lambda name: None)
     return msgspec.json.decode(json.dumps(strict, ensure_ascii=False).encode(errors="replace"))
 
@@ -217,6 +222,8 @@ def _part(
     plain = data.get(name)
     if plain is None:
         return None
+    import msgspec
+
     try:
         return msgspec.convert(upgrade(plain), kind)
     except (msgspec.ValidationError, TypeError, AttributeError) as error:

@@ -171,7 +171,9 @@ def disturbance(
         reasons.append(f"the GPU was throttled: {', '.join(throttling)}")
     if gpu_processes:
         reasons.append(f"other processes held the GPU: {', '.join(map(str, gpu_processes))}")
-    return Disturbance(foreign, steal, throttling, None if gpu_processes is None else tuple(gpu_processes), tuple(reasons))
+    return Disturbance(
+        foreign, steal, throttling, None if gpu_processes is None else tuple(gpu_processes), tuple(reasons)
+    )
 
 
 def _throttling(windows: Sequence[Window]) -> tuple[str, ...] | None:

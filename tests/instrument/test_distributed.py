@@ -10,8 +10,9 @@ from types import SimpleNamespace
 import pytest
 from support import ROOT, left_behind, wait_until
 
+from benchmarks.plugin import framework_of
 from pytest_duet.distributed import reach
-from pytest_duet.distributed.machine_run import beside, framework_of, on_machine
+from pytest_duet.distributed.machine_run import beside, on_machine
 from pytest_duet.distributed.plan import file_name, host_of
 from pytest_duet.errors import DuetError
 from pytest_duet.record.history import History
@@ -232,7 +233,8 @@ def test_a_command_line_is_made_fit_for_other_machines(tmp_path):
         "-v",
         "--trials=1",
     ]
-    assert reach.fit(words, ["benchmarks"], root, root) == [
+    files = ("--framework-path",)
+    assert reach.fit(words, ["benchmarks"], root, root, files) == [
         str(root / "benchmarks"),
         "-ktests",
         f"--mnist-dir={data}",
@@ -240,11 +242,11 @@ def test_a_command_line_is_made_fit_for_other_machines(tmp_path):
         "-v",
         "--trials=1",
     ]
-    assert reach.fit([f"--framework-path={mine}"], [], tmp_path, root) == ["--framework-path=tests/mine.py"]
+    assert reach.fit([f"--framework-path={mine}"], [], tmp_path, root, files) == ["--framework-path=tests/mine.py"]
     assert reach.fit(["tests/mine.py::test_x"], ["tests/mine.py::test_x"], root, root) == [f"{mine}::test_x"]
     for words, tests in ((["--framework-path=data"], []), (["data"], ["data"])):
         with pytest.raises(DuetError, match=r"data is not in .*suite, and only that goes along"):
-            reach.fit(words, tests, tmp_path, root)
+            reach.fit(words, tests, tmp_path, root, files)
 
 
 def test_a_machine_is_called_by_its_host():

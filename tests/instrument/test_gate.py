@@ -227,7 +227,7 @@ def test_a_marker_sets_a_benchmarks_own_margin(pytestconfig):
     )
     marks = [pytest.mark.gate(epoch_seconds="3%,2ms", peak_memory_bytes="7%").mark]
     item = SimpleNamespace(nodeid="x", iter_markers=lambda name: iter(marks))
-    margins = Gate(options, pytestconfig, [])._margins_of(item)
+    margins = Gate(options, pytestconfig)._margins_of(item)
     assert margins["epoch_seconds"] == Margin(0.03, 0.002)
     assert margins["peak_memory_bytes"].share == 0.09
     assert margins["first_epoch_seconds"] == METRICS["first_epoch_seconds"].history
@@ -237,7 +237,7 @@ def test_only_storage_in_files_will_do():
     session = SimpleNamespace(storage="elsewhere", disabled=False)
     config = SimpleNamespace(args=[], _benchmarksession=session)
     with pytest.raises(pytest.UsageError, match="needs runs in files"):
-        Gate(SimpleNamespace(history=True), config, []).pytest_sessionstart()
+        Gate(SimpleNamespace(history=True), config).pytest_sessionstart()
 
 
 def test_the_gate_without_a_benchmark_is_an_error_not_a_pass(command):
@@ -261,8 +261,8 @@ def test_failed_first_does_not_judge_before_there_is_something_to_judge(suite, h
 
 def test_a_cell_that_comes_before_its_benchmark_is_void_and_the_run_is_held(pytestconfig):
     options = SimpleNamespace(margins={}, margin_texts=(), history=True, against=None)
-    gate = Gate(options, pytestconfig, [])
-    gate.margins, gate.framework_of = {"x": {}}, {"x": "jax"}
+    gate = Gate(options, pytestconfig)
+    gate.margins, gate.subjects = {"x": {}}, {"x": "jax"}
     assert gate._without_row("x", "epoch_seconds").verdict == "void"
 
 

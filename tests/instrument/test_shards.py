@@ -21,7 +21,7 @@ from benchmarks.__main__ import main
 from pytest_duet.judge import by_pairs
 from pytest_duet.judge.verdict import FAMILY_ERROR
 from pytest_duet.plugin.gate import Gate
-from pytest_duet.plugin.gate_options import MAX_TRIALS
+from pytest_duet.plugin.options import MAX_TRIALS
 from pytest_duet.plugin.shard_session import ShardSession
 from pytest_duet.plugin.storages import ShardStorage
 from pytest_duet.record.history import History
@@ -144,7 +144,7 @@ def test_paired_trials_of_a_shard_share_the_error_too(pytestconfig):
     options = SimpleNamespace(against="self", max_trials=MAX_TRIALS, history=False)
     alphas = []
     for of_run in (0, 4):
-        gate = Gate(options, pytestconfig, [])
+        gate = Gate(options, pytestconfig)
         gate.rows, gate.margins, gate.benchmarks_of_run = {"a": found}, {"a": margins}, of_run
         alphas.append([cell.alpha for cell in gate._judge() if cell.alpha])
     assert alphas[1] == [alpha / 4 for alpha in alphas[0]]

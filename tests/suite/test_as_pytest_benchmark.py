@@ -255,7 +255,7 @@ def test_a_benchmark_with_another_timer_is_noticed():
             for _ in range(rounds):
                 function()
 
-    with pytest.raises(RuntimeError, match="`clock` fixture must come before `benchmark`"):
+    with pytest.raises(RuntimeError, match="`duet` fixture must come before `benchmark`"):
         ReplayClock().replay(Built(), [0.25])
 
 

@@ -1,0 +1,141 @@
+"""The suite's command line, as pytest declares it. What it means is read and checked in ``options.py``."""
+
+from __future__ import annotations
+
+import argparse
+
+from benchmarks.frameworks import DEFAULT
+from benchmarks.workload.spec import Workload
+from pytest_duet.sensors.sampler import INTERVAL_SECONDS
+from pytest_duet.trials.runner import MAX_FOREIGN_CORES
+
+
+def add_options(parser):
+    """Declare the options to pytest: who trains and how it is measured, and what is trained."""
+    add = parser.getgroup("frameworks", "deep-learning frameworks").addoption
+    add(
+        "--frameworks",
+        action="append",
+        metavar="NAMES",
+        help=f"names or globs, comma-separated; or 'all' (default: {','.join(DEFAULT)})",
+    )
+    add("--framework-path", action="append", default=[], metavar="FILE", help="also run the trainers of this file")
+    add("--require-frameworks", action="store_true", help="fail, not skip, where a framework is not installed")
+    add("--device", choices=("auto", "cpu", "gpu"), default="auto", help="where to train (default: a GPU if any)")
+    add(
+        "--python",
+        action="append",
+        default=[],
+        metavar="NAME=PATH",
+        help="the interpreter of a framework, or of an environment of its own",
+    )
+    add(
+        "--envs",
+        metavar="DIR",
+        help="where the frameworks that this interpreter lacks have theirs (default: .tox beside conftest.py)",
+    )
+    add(
+        "--threads",
+        type=int,
+        metavar="N",
+        help="threads and cores of every trainer, on the CPU (default: all cores)",
+    )
+    add(
+        "--epoch-budget",
+        type=float,
+        metavar="SECONDS",
+        help="where an epoch would take longer, train so many steps of it as fit, and report steps a second",
+    )
+    add("--trials", type=int, default=3, metavar="N", help="fresh processes per framework (default: 3)")
+    add(
+        "--isolation",
+        choices=("process", "none"),
+        default="process",
+        help="none: train in pytest's own process, for debuggers and profilers",
+    )
+    add("--worker-timeout", type=float, default=600, metavar="SECONDS", help="for one answer (default: 600)")
+    add(
+        "--max-foreign-cores",
+        type=float,
+        default=MAX_FOREIGN_CORES,
+        metavar="CORES",
+        help=f"CPU that others may use beside a trial before it is repeated (default: {MAX_FOREIGN_CORES})",
+    )
+    add(
+        "--memory-interval",
+        type=float,
+        default=INTERVAL_SECONDS,
+        metavar="SECONDS",
+        help=f"between two samples of memory; 0 takes none (default: {INTERVAL_SECONDS})",
+    )
+    add(
+        "--preallocate",
+        action="store_true",
+        help="let JAX and TensorFlow take most of the GPU's memory at once, as they do by default (default: off)",
+    )
+    add("--no-limit", action="store_true", help="do without the machine's limits: neither measure nor read them")
+    add("--limit-again", action="store_true", help="measure the machine's limits anew, not trusting the kept ones")
+    add("--results-csv", metavar="DIR", help="write results.csv (every epoch) and summary.csv there")
+    _add_workload(parser)
+
+
+def _add_workload(parser):
+    default = Workload()
+    add = parser.getgroup("workload", "what is trained").addoption
+    add(
+        "--dataset",
+        choices=("mnist", "synthetic"),
+        default=default.dataset,
+        help="synthetic: small, no download (default: mnist)",
+    )
+    add("--mnist-dir", metavar="DIR", help="where the four MNIST files are; else $MNIST_DIR, caches, the network")
+    add(
+        "--epochs",
+        type=int,
+        default=default.epochs,
+        metavar="N",
+        help=f"per trial; the first is warm-up (default: {default.epochs})",
+    )
+    add("--steps", type=int, metavar="N", help="of an epoch, its first ones (default: all)")
+    add(
+        "--batch-size",
+        type=int,
+        default=default.batch_size,
+        metavar="N",
+        help=f"images a step (default: {default.batch_size})",
+    )
+    add(
+        "--layer-sizes",
+        type=_sizes,
+        default=default.layer_sizes,
+        metavar="N,N,...",
+        help="784, ..., 10 (default: 784,1024,1024,10)",
+    )
+    add(
+        "--learning-rate",
+        type=float,
+        default=default.learning_rate,
+        metavar="RATE",
+        help=f"of SGD (default: {default.learning_rate})",
+    )
+    add(
+        "--init-scale",
+        type=float,
+        default=default.init_scale,
+        metavar="SCALE",
+        help=f"deviation of the initial values (default: {default.init_scale})",
+    )
+    add(
+        "--seed",
+        type=int,
+        default=default.seed,
+        metavar="N",
+        help=f"of the initial values and the batch orders (default: {default.seed})",
+    )
+
+
+def _sizes(text):
+    try:
+        return tuple(int(size) for size in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}: give numbers, comma-separated, as 784,512,10") from None

@@ -1,0 +1,124 @@
+"""What the suite tells pytest and pytest-duet: its options, the tests that its entries make, what a failure says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from benchmarks.frameworks import REGISTRY
+from benchmarks.options import Options, read_options
+from pytest_duet.errors import DuetError
+from pytest_duet.plugin.hookspecs import Needs
+from pytest_duet.plugin.marker import is_benchmark, subject_of
+from pytest_duet.plugin.stash import SLOT
+from pytest_duet.workers.protocol import NotInstalled
+
+OPTIONS = pytest.StashKey[Options]()
+BENCHMARKS = Path(__file__).parent
+TAKES_TURNS = "test_against.py"
+NODE_ID = re.compile(r"(?:.*/)?benchmarks/test_\w+\.py::\w+\[(.*)\]")
+
+
+def pytest_addoption(parser):
+    from benchmarks.command_line import add_options
+
+    add_options(parser)
+
+
+@pytest.hookimpl(trylast=True)  # when pytest-duet has taken this worker's share of the machine
+def pytest_configure(config):
+    try:
+        config.stash[OPTIONS] = read_options(config, config.stash.get(SLOT, None))
+    except DuetError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def pytest_generate_tests(metafunc):
+    if "framework" in metafunc.fixturenames:
+        options = metafunc.config.stash[OPTIONS]
+        parameters = [
+            pytest.param(name, id=options.benchmark_id(name), marks=pytest.mark.duet(subject=name))
+            for name in options.entries
+        ]
+        metafunc.parametrize("framework", parameters)
+
+
+def pytest_ignore_collect(collection_path, config):
+    """With ``--against``, both sides take turns in test_against.py; every other benchmark has the machine to itself."""
+    if collection_path.parent == BENCHMARKS and collection_path.name.startswith("test_"):
+        return True if (collection_path.name == TAKES_TURNS) != bool(config.getoption("against")) else None
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)  # inside of pytest-duet's own, which words what is left
+def pytest_pyfunc_call(pyfuncitem):
+    """Tell a benchmark's failure in one paragraph: its traceback would show this suite's code, not the cause."""
+    if not is_benchmark(pyfuncitem):
+        return (yield)
+    options = pyfuncitem.config.stash[OPTIONS]
+    try:
+        return (yield)
+    except NotInstalled as error:
+        environments = options.entries[subject_of(pyfuncitem)].environments(options.on_gpu())
+        text = f"{error}; `tox run --notest -e {environments[0]}` installs it" if environments else str(error)
+        if options.require_frameworks:
+            raise pytest.fail.Exception(f"{text} (--require-frameworks)", pytrace=False) from None
+        raise pytest.skip.Exception(text) from None
+    except AssertionError as error:
+        if options.isolation == "none":
+            raise  # it may be the trainer's own, and somebody is looking into it
+        message, _, _ = str(error).partition("\nassert ")  # pytest's own explanation shows the suite's variables
+        raise pytest.fail.Exception(message, pytrace=False) from None
+
+
+# pytest-duet's hooks
+
+
+def pytest_duet_wanted(config):
+    paths = [(config.invocation_params.dir / str(argument).split("::")[0]).resolve() for argument in config.args]
+    return any(path == BENCHMARKS or path in BENCHMARKS.parents or BENCHMARKS in path.parents for path in paths)
+
+
+def pytest_duet_needs(config):
+    get = config.getoption
+    return Needs(get("device"), get("threads"), modules=("pooch",), file_options=("--framework-path",))
+
+
+def pytest_duet_metrics():
+    from benchmarks.metrics import METRICS
+
+    return METRICS
+
+
+def pytest_duet_prepare(config, say):
+    """Fetch the data set and train the oracle, if need be."""
+    from benchmarks.workload import dataset, mnist
+    from benchmarks.workload.oracle import trajectory
+
+    options = config.stash[OPTIONS]
+    directory = options.find_data(say)
+    if options.epoch_budget is None:  # else the epochs may be cut
+        trajectory(options.workload, mnist.load(directory) if directory else dataset.synthetic(), say)
+
+
+def pytest_duet_subject(config, nodeid):
+    return framework_of(nodeid, config.stash[OPTIONS].entries)
+
+
+def pytest_duet_asked(config, subject):
+    return subject in config.stash[OPTIONS].entries or subject not in REGISTRY
+
+
+def pytest_duet_tables(config, terminalreporter, rows, machine):
+    from benchmarks.report import session_tables
+
+    directory = config.stash[OPTIONS].results_csv
+    session_tables.show(terminalreporter, rows, directory and Path(directory) / machine, machine)
+
+
+def framework_of(nodeid, frameworks):
+    """Return which framework a benchmark's node id names, ``path::test[FRAMEWORK-conditions]``; None for other ones."""
+    found = NODE_ID.fullmatch(nodeid)
+    named = found[1] if found else ""
+    return max((name for name in frameworks if named == name or named.startswith(f"{name}-")), key=len, default=None)

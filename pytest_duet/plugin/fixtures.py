@@ -1,0 +1,98 @@
+"""The fixtures that a suite's benchmarks are written with."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_duet.plugin import compat
+from pytest_duet.plugin.marker import is_benchmark
+from pytest_duet.plugin.replay_clock import ReplayClock
+from pytest_duet.plugin.stash import GATE
+
+if TYPE_CHECKING:
+    from pytest_duet.plugin.gate_options import GateOptions
+    from pytest_duet.plugin.progress import Progress
+    from pytest_duet.record.row import Row
+    from pytest_duet.trials.other_side import Other
+
+
+class Duet:
+    """What a benchmark does with what its workers measured.
+
+    :param benchmark: pytest-benchmark's own fixture, which reads ``clock``.
+    """
+
+    def __init__(self, item: pytest.Item, benchmark: Any, clock: ReplayClock) -> None:
+        self.benchmark = benchmark
+        self._item, self._clock, self._gate = item, clock, item.config.stash[GATE]
+
+    @property
+    def options(self) -> GateOptions:
+        """How the gate judges."""
+        return self._gate.options
+
+    @property
+    def disabled(self) -> bool:
+        """Whether everything is to run once and untimed, ``--benchmark-disable``."""
+        return bool(self.benchmark.disabled)
+
+    def rename(self, old: str, new: str) -> None:
+        """Say that something else is measured than was asked for, by another parameter id of this test.
+
+        pytest-benchmark compares by name alone, and times of different work must never be compared.
+        """
+        compat.rename(self.benchmark, old, new)
+
+    def wants_more(self, row: Row) -> bool:
+        """Tell, for a row of paired trials, whether one more may bring an answer that is still open."""
+        return self._gate.wants_more(self._item, row)
+
+    def publish(self, group: str, row: Row, seconds: Iterable[float], **extra_info: Any) -> None:
+        """Have a row in the tables and the saved run, and the gate judge it.
+
+        :param group: the heading that pytest-benchmark shows it under.
+        :param seconds: each round's duration, as the workers' own clocks told.
+        :param extra_info: what else is to be saved, beside the row.
+        """
+        self.benchmark.group = group
+        self.benchmark.extra_info.update(extra_info, duet=row.as_json())
+        self._gate.publish(self._item.nodeid, self.benchmark.fullname, row, self.benchmark.extra_info)
+        self._clock.replay(self.benchmark, seconds)
+
+
+@pytest.fixture
+def duet_clock(request: pytest.FixtureRequest) -> ReplayClock:
+    """The timer that pytest-benchmark reads in this test; it takes its timer when its fixture is built."""
+    clock = ReplayClock()
+    request.node.add_marker(pytest.mark.benchmark(timer=clock))
+    return clock
+
+
+@pytest.fixture
+def duet(request: pytest.FixtureRequest, duet_clock: ReplayClock, benchmark: Any) -> Duet:  # in this order
+    """What a benchmark does with what its workers measured, :class:`Duet`; for tests that carry the marker."""
+    if not is_benchmark(request.node):
+        pytest.fail("the fixture `duet` is for tests that carry the marker `@pytest.mark.duet`", pytrace=False)
+    return Duet(request.node, benchmark, duet_clock)
+
+
+@pytest.fixture(scope="session")
+def duet_progress(pytestconfig: pytest.Config) -> Generator[Progress]:
+    """Call it with a line of text to show what is going on; silent where nobody watches."""
+    from pytest_duet.plugin.progress import Progress
+
+    line = Progress(pytestconfig)
+    yield line
+    line.clear()
+
+
+@pytest.fixture(scope="session")
+def duet_other(pytestconfig: pytest.Config) -> Generator[Other]:
+    """The other side of ``--against``, :class:`pytest_duet.trials.other_side.Other`."""
+    from pytest_duet.trials.other_side import open_other
+
+    with open_other(pytestconfig.getoption("against")) as other:
+        yield other

@@ -1,0 +1,69 @@
+"""The command line and the settings in pytest.ini, declared. Read and checked they are where they are used.
+
+Every session of pytest goes through here, so next to nothing is imported; tests/instrument/test_gate.py holds the
+defaults that the texts name against the real ones.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pytest
+
+MAX_TRIALS = 16
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Declare everything to pytest."""
+    _add_gate(parser)
+    add = parser.getgroup("duet", "workers, shards and the report").addoption
+    add(
+        "--cores-per-worker",
+        type=int,
+        metavar="N",
+        help="with -n: the cores that each worker owns (default: an equal share, for workers that own a GPU)",
+    )
+    add("--shard", metavar="K/N", help="run every N-th benchmark, from the K-th, K from 1; saves them")
+    add("--run-id", metavar="ID", help="of the run that the shard is part of: the same on every host")
+    add(
+        "--report",
+        metavar="FILE",
+        help="write an HTML page that works offline: this session, and the trends of the runs saved before it",
+    )
+
+
+def _add_gate(parser: pytest.Parser) -> None:
+    add = parser.getgroup("gate", "the gate").addoption
+    add("--gate", action="store_true", help="judge this run by the accepted runs before it; saves it, too")
+    add(
+        "--against",
+        metavar="OTHER",
+        help="take turns with a virtual environment, an interpreter, git:REVISION of this suite, or self",
+    )
+    add("--max-trials", type=int, default=MAX_TRIALS, metavar="N", help=f"of --against (default: {MAX_TRIALS})")
+    add(
+        "--part-seconds",
+        type=float,
+        metavar="SECONDS",
+        help="of one turn of --against; inf takes turns by whole epochs (default: 0.1)",
+    )
+    add(
+        "--gate-margin",
+        action="append",
+        default=[],
+        metavar="METRIC=MARGIN",
+        help="what does not matter, such as epoch_seconds=5%%,1ms",
+    )
+    add("--gate-window", type=int, metavar="N", help="accepted runs to judge by (default: 20)")
+    for name, what in (("missing", "without a baseline"), ("inconclusive", "that stay open")):
+        add(f"--gate-{name}", choices=("fail", "warn"), help=f"what comparisons {what} do to the run (default: warn)")
+    add("--gate-json", metavar="FILE", help="write the verdicts there; RESULTS.md documents it")
+    for name, what in (
+        ("gate_margins", "margins against history, a line each: epoch_seconds = 5%, 1ms"),
+        ("against_margins", "margins of --against, likewise"),
+        ("gate_aliases", "benchmarks that were renamed, a line each: old name -> new name"),
+    ):
+        parser.addini(name, what, type="linelist", default=[])
+    for name in ("missing", "inconclusive"):
+        parser.addini(f"gate_{name}", f"as --gate-{name}", default="warn")

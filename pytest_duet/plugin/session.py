@@ -1,0 +1,99 @@
+"""What a session becomes: one that judges its own benchmarks, a worker of another, or the controller of workers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_duet.plugin import compat
+from pytest_duet.plugin.hookspecs import Needs
+from pytest_duet.plugin.stash import GATE, SLOT, WORKER_INPUT
+
+if TYPE_CHECKING:
+    from pytest_duet.plugin.gate import Gate
+
+OPTIONS = ("gate", "against", "shard", "run_id", "report", "cores_per_worker")  # each asks for this plugin
+
+
+def is_wanted(config: pytest.Config) -> bool:
+    """Tell whether a session asks for this plugin: by an option, by a suite's word, or as a worker of one that does."""
+    if WORKER_INPUT in getattr(config, "workerinput", ()):
+        return True
+    given = [config.getoption(name) for name in OPTIONS]
+    return any(value not in (None, False) for value in given) or any(config.hook.pytest_duet_wanted(config=config))
+
+
+def needs_of(config: pytest.Config) -> Needs:
+    """Return what the session's benchmarks need; the defaults where no suite says so."""
+    return config.hook.pytest_duet_needs(config=config) or Needs()
+
+
+def start(config: pytest.Config) -> None:
+    """Register what a session needs that asks for this plugin.
+
+    :raises DuetError: where what it asks for cannot be.
+    """
+    from pytest_duet.distributed.plan import is_distributed, own_slot
+
+    is_worker, slot = own_slot(config)
+    config.stash[SLOT] = slot
+    if slot:
+        slot.take()
+    if is_worker:
+        _start_worker(config)
+    elif is_distributed(config):
+        from pytest_duet.distributed.controller import Controller
+
+        gate = _make_gate(config)
+        config.pluginmanager.register(Controller(config, gate.options), "duet-controller")
+    else:
+        _start_alone(config)
+    if not is_worker:
+        from pytest_duet.plugin.checkup import SessionCheckup
+
+        config.pluginmanager.register(SessionCheckup(needs_of(config).device), "duet-checkup")
+
+
+def start_late(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Do so for a session of which only its collected tests tell that it measures something."""
+    from pytest_duet.plugin.recording import use_safe_storage
+
+    config.stash[SLOT] = None
+    gate = _make_gate(config)
+    config.pluginmanager.register(gate, "duet-gate")
+    use_safe_storage(config, must_save=False)
+    gate.take_on(items)
+
+
+def _start_alone(config: pytest.Config) -> None:
+    from pytest_duet.plugin.shard_session import ShardSession, shard_of
+
+    gate = _make_gate(config)
+    shard = shard_of(config)
+    if shard:  # before the gate, which judges what the cut leaves
+        config.pluginmanager.register(ShardSession(config, shard), "duet-shard")
+    config.pluginmanager.register(gate, "duet-gate")
+    if config.getoption("report"):
+        from pytest_duet.plugin.session_report import SessionReport
+
+        config.pluginmanager.register(SessionReport(config, config.getoption("report")), "duet-report")
+
+
+def _start_worker(config: pytest.Config) -> None:
+    from pytest_duet.distributed.worker_side import WorkerSide, leave_to_the_controller
+
+    leave_to_the_controller(config)
+    config.pluginmanager.register(WorkerSide(config, _make_gate(config)), "duet-worker")
+
+
+def _make_gate(config: pytest.Config) -> Gate:
+    """Return the session's gate, put where fixtures find it; what is saved has its fields from now on."""
+    from pytest_duet.plugin.gate import Gate
+    from pytest_duet.plugin.gate_options import read_options
+    from pytest_duet.plugin.recording import Recording
+
+    compat.require_benchmark(config)
+    gate = config.stash[GATE] = Gate(read_options(config), config)
+    config.pluginmanager.register(Recording(config), "duet-recording")
+    return gate

@@ -1,0 +1,168 @@
+"""The plugin in other people's sessions: it changes nothing, unless it is asked, or a test carries its marker."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pluggy
+import pytest
+from support import ROOT
+
+from pytest_duet.plugin import extensions, hookspecs, options
+from pytest_duet.record.history import WINDOW
+from pytest_duet.trials.pairs import PART_SECONDS
+
+ORDINARY = "def test_sum(benchmark):\n    assert benchmark(sum, [1, 2]) == 3\n"
+MARKED = """
+import pytest
+
+@pytest.mark.duet(subject="mine")
+def test_mine(duet):
+    duet.publish("a group", {"answer": 42}, [0.25, 0.5])
+"""
+FAST = ("--benchmark-min-rounds=1", "--benchmark-max-time=0.001", "--benchmark-warmup=off")
+
+
+@pytest.fixture
+def session(tmp_path):
+    """Run pytest on files of somebody else's, in a folder of its own; returns the process, which has ended."""
+
+    def run(files, *arguments, plugin=True, code=0):
+        for name, text in files.items():
+            (tmp_path / name).write_text(text)
+        loaded = ("-p", "pytest_duet.plugin") if plugin else ()
+        line = [sys.executable, "-m", "pytest", *loaded, "-p", "no:hypothesispytest", "-p", "no:jaxtyping", *FAST]
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+        environment["PYTHONPATH"] = str(ROOT)
+        done = subprocess.run(
+            [*line, f"--benchmark-json={tmp_path}/run.json", *arguments],
+            cwd=tmp_path,
+            env=dict(environment, COLUMNS="120"),
+            text=True,
+            capture_output=True,
+            timeout=60,
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return done
+
+    return run
+
+
+def saved(directory):
+    return json.loads((directory / "run.json").read_text())
+
+
+def shape(value):
+    """Return the keys of nested dictionaries, without their values."""
+    return {key: shape(inner) for key, inner in value.items()} if isinstance(value, dict) else None
+
+
+def test_an_ordinary_session_runs_as_it_would_without(session, tmp_path):
+    files = {"test_ordinary.py": ORDINARY}
+    found = []
+    for plugin in (True, False):
+        done = session(files, "--benchmark-autosave", "--benchmark-quiet", plugin=plugin)
+        said = [re.sub(r"=+|\d+\.\d+s", "#", line) for line in done.stdout.splitlines() if "plugins:" not in line]
+        run = saved(tmp_path)
+        found.append((said, done.stderr, shape(run), [shape(bench) for bench in run["benchmarks"]]))
+    assert found[0] == found[1]
+    assert "fingerprint" not in saved(tmp_path)["machine_info"] and "gate" not in saved(tmp_path)
+    assert not list(tmp_path.rglob("*.lock")), "pytest-benchmark's own storage"
+
+
+def test_it_loads_nothing_that_an_ordinary_session_has_no_use_for(session, tmp_path):
+    """What it costs is what it imports: declarations alone, and so a few milliseconds."""
+    names = tmp_path / "names"
+    write = f"pathlib.Path({str(names)!r}).write_text(' '.join(sys.modules))"
+    told = f"import sys, atexit, pathlib\natexit.register(lambda: {write})\n"
+    session({"test_ordinary.py": ORDINARY, "conftest.py": told})
+    loaded = set(names.read_text().split())
+    ours = {name for name in loaded if name.startswith("pytest_duet.")}
+    assert {name.split(".")[1] for name in ours} == {"plugin", "errors"}
+    assert "pytest_duet.plugin.gate" not in ours
+    assert loaded.isdisjoint({"numpy", "scipy", "rich", "filelock", "orjson", "pynvml"})
+
+
+def test_a_marked_test_is_recorded_without_anybody_asking(session, tmp_path):
+    done = session({"test_mine.py": MARKED, "test_ordinary.py": ORDINARY}, "--benchmark-autosave")
+    assert "2 passed" in done.stdout
+    run = saved(tmp_path)
+    by_name = {bench["name"]: bench for bench in run["benchmarks"]}
+    mine = by_name["test_mine"]
+    assert (mine["group"], mine["extra_info"], mine["stats"]["data"]) == ("a group", {"answer": 42}, [0.25, 0.5])
+    assert run["machine_info"]["fingerprint"] and run["gate"]["mode"] is None and run["command"].startswith("pytest ")
+    assert by_name["test_sum"]["extra_info"] == {}
+
+
+def test_a_suite_answers_the_hooks_from_its_conftest(session):
+    told = (
+        "def pytest_duet_wanted(config):\n    return True\n"
+        "def pytest_duet_tables(config, terminalreporter, rows, machine):\n"
+        "    terminalreporter.write_line(f'TABLE {rows} on {machine!r}')\n"
+    )
+    done = session({"test_mine.py": MARKED, "conftest.py": told})
+    assert "TABLE [{'answer': 42}] on ''" in done.stdout
+
+
+def test_the_fixture_without_the_marker_says_what_is_missing(session):
+    done = session({"test_mine.py": MARKED.replace('@pytest.mark.duet(subject="mine")', "")}, code=1)
+    assert "carry the marker `@pytest.mark.duet`" in done.stdout and "Traceback" not in done.stdout
+
+
+def test_without_pytest_benchmark_it_refuses_what_it_cannot_do(session, tmp_path):
+    (tmp_path / "test_x.py").write_text("def test_x():\n    pass\n")
+    line = [sys.executable, "-m", "pytest", "-p", "pytest_duet.plugin", "-p", "no:benchmark"]
+    environment = dict(os.environ, PYTHONPATH=str(ROOT))
+    for more, code in ((), 0), (("--gate",), 4):
+        done = subprocess.run([*line, *more], cwd=tmp_path, env=environment, text=True, capture_output=True)
+        assert done.returncode == code, done.stdout + done.stderr
+    assert "ERROR: pytest-benchmark is switched off" in done.stderr
+
+
+def test_the_gate_of_an_ordinary_session_has_nothing_to_judge(session):
+    done = session({"test_ordinary.py": ORDINARY}, "--gate", code=4)
+    assert "no benchmark was collected. It judges tests that carry the marker duet." in done.stderr + done.stdout
+
+
+def test_the_help_names_the_real_defaults(session):
+    done = session({}, "--help")
+    text = " ".join(done.stdout.split())
+    assert re.search(rf"--gate-window=?\s?N accepted runs to judge by \(default: {WINDOW}\)", text)
+    assert f"inf takes turns by whole epochs (default: {PART_SECONDS})" in text
+    assert f"of --against (default: {options.MAX_TRIALS})" in text
+    assert "--shard" in text and "--report" in text and "--cores-per-worker" in text
+
+
+# The same hooks outside of pytest
+
+
+class Suite:
+    """What a suite might answer, some of it marked and some not, beside a hook of pytest's own."""
+
+    def pytest_duet_asked(self, subject):
+        return subject == "mine"
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_duet_needs(self):
+        return hookspecs.Needs(device="cpu")
+
+    def pytest_configure(self, config):
+        raise AssertionError("this is not for commands")
+
+
+def test_commands_ask_the_same_functions():
+    hook = extensions.manager(Suite()).hook
+    assert hook.pytest_duet_asked(config=None, subject="mine") is True
+    assert hook.pytest_duet_needs(config=None) == hookspecs.Needs("cpu")
+    assert hook.pytest_duet_wanted(config=None) == []
+
+
+def test_a_function_that_fits_no_hook_is_an_error():
+    class Mistaken:
+        def pytest_duet_wnted(self, config):
+            return True
+
+    with pytest.raises(pluggy.PluginValidationError, match="pytest_duet_wnted"):
+        extensions.manager(Mistaken())
