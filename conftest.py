@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.doctor import hooks as doctor_hooks
 from benchmarks.options import Options, add_options, read_options
 from pytest_duet.distributed.plan import add_options as distributed_options
 from pytest_duet.distributed.plan import auto_workers, is_distributed, own_slot
 from pytest_duet.distributed.worker_side import WorkerSide, leave_to_the_controller
 from pytest_duet.errors import DuetError
 from pytest_duet.plugin import checkup as session_checkup
-from pytest_duet.plugin import gate_options, session_report
+from pytest_duet.plugin import gate_options, hookspecs, session_report
 from pytest_duet.plugin import shard_session as shards
 from pytest_duet.plugin.gate import Gate
 
@@ -20,6 +21,11 @@ OPTIONS = pytest.StashKey[Options]()
 ROWS = pytest.StashKey[list]()
 GATE = pytest.StashKey[Gate]()
 BENCHMARKS = Path(__file__).with_name("benchmarks")
+
+
+def pytest_addhooks(pluginmanager):
+    pluginmanager.add_hookspecs(hookspecs)
+    pluginmanager.register(doctor_hooks, "suite-doctor")
 
 
 def pytest_addoption(parser):

@@ -17,7 +17,7 @@ import numpy as np
 
 from benchmarks.framework_calls import FrameworkCalls
 from benchmarks.frameworks.engines.device_time import device_time
-from benchmarks.frameworks.loading import TrainerError, check_installed, version_of
+from benchmarks.frameworks.loading import GpuUnseen, TrainerError, check_installed, version_of
 from benchmarks.frameworks.trainer import NoGpu, WrongHardware
 from benchmarks.workload import mnist
 from benchmarks.workload.dataset import synthetic
@@ -61,9 +61,8 @@ class Host(FrameworkCalls):
         try:
             self.trainer = trainer_class(self.workload, self.dataset, copies, device)
         except NoGpu:
-            raise TrainerError(
-                "it sees no GPU here; install its build for this machine's CUDA, or use --device=cpu"
-            ) from None
+            text = "it sees no GPU here; install its build for this machine's CUDA, or use --device=cpu"
+            raise GpuUnseen(text) from None
         built = time.perf_counter_ns()
         if device == "gpu" and self.trainer.device_name == "cpu":
             raise TrainerError("it was asked to train on a GPU and says that it trains on the CPU")

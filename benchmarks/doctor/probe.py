@@ -13,8 +13,8 @@ import time
 
 import numpy as np
 
-from benchmarks.frameworks.engines.nvidia import cuda_text, cudnn_text
 from benchmarks.frameworks.loading import TrainerError, check_installed, load_trainer, version_of
+from pytest_duet.sensors.cuda_versions import cuda_text, cudnn_text
 
 MAPS = "/proc/self/maps"
 PRODUCT_SIZES = (256, 512, 384)  # rows, inner, columns

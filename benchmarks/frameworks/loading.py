@@ -19,6 +19,10 @@ class TrainerError(Exception):
     """The trainer broke its interface; the text says how."""
 
 
+class GpuUnseen(TrainerError):
+    """A GPU was asked for, and the framework sees none."""
+
+
 def check_installed(requires):
     """Check that all the modules are there.
 

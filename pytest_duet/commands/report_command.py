@@ -9,7 +9,7 @@ from pytest_duet.commands.history_command import STORAGE, find, open_history
 from pytest_duet.errors import DuetError
 
 
-def add_parser(commands):
+def add_parser(commands, hook=None):
     """Declare the command to argparse."""
     what = "an HTML page of saved runs that works offline; figures, Markdown and CSV of the same"
     parser = commands.add_parser("report", help=what, description=what)

@@ -24,15 +24,15 @@ class SessionCheckup:
     def pytest_report_header(self, config):
         """Return a line for each thing that is amiss; none where nothing is."""
         try:
-            return self._lines(config.getoption("benchmark_storage"))
+            return self._lines(config.getoption("benchmark_storage"), config.hook)
         except Exception as error:  # a check-up is there to help: whatever it meets, the session goes on
             return [f"check-up failed: {type(error).__name__}: {' '.join(str(error).split())}"]
 
-    def _lines(self, storage):
+    def _lines(self, storage, hook):
         from pytest_duet.doctor import cheap
 
         folder = storage.removeprefix("file://")
         return [
             f"check-up, {row.subject}: {row.found}. To do: {row.advice}"
-            for row in cheap(None if "://" in folder else folder, self.device)
+            for row in cheap(None if "://" in folder else folder, self.device, hook)
         ]

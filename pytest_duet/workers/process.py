@@ -22,16 +22,38 @@ LINES_BEFORE_CRASH = 5
 GOODBYE_SECONDS = 5
 
 
-class WorkerError(DuetError):
+class FromWorker(DuetError):
+    """What went wrong with a worker, for people, and in parts for programs that tell it in their own words.
+
+    :ivar happened: what happened, in two parts, between which stands in which call: ("died of SIGSEGV", "").
+    :ivar cause: "no start", "timeout", "exit", "raised", "nonsense", or the name of the signal that it died of.
+    :ivar log_tail: the end of its log, or of the traceback.
+    """
+
+    def __init__(self, text, happened=None, cause="", log_tail=""):
+        super().__init__(text)
+        self.happened = happened or (text, "")
+        self.cause, self.log_tail = cause, log_tail
+
+
+class WorkerError(FromWorker):
     """A worker crashed, hung, raised or answered nonsense; the text says which, with the tail of its log."""
 
 
-class FrameworkMissing(DuetError):
+class GpuUnseen(WorkerError):
+    """A GPU was asked for, and the worker's library sees none."""
+
+
+class FrameworkMissing(FromWorker):
     """The framework is not installed where the worker runs."""
 
 
-class HardwareMissing(DuetError):
+class HardwareMissing(FromWorker):
     """The trainer can never run on this machine's hardware."""
+
+
+SAID = {"NotInstalled": FrameworkMissing, "WrongHardware": HardwareMissing}  # by the kind of the worker's exception
+REFUSED = {"TrainerError": WorkerError, "GpuUnseen": GpuUnseen}
 
 
 THREAD_VARIABLES = (  # what the thread pools of the field read when they are made
@@ -81,7 +103,8 @@ class Worker:
         except OSError as error:
             self._close_pipes()
             self._scratch.cleanup()
-            raise WorkerError(f"{name}: its worker did not start: {error}.") from error
+            happened = f"its worker did not start: {error}"
+            raise WorkerError(f"{name}: {happened}.", (happened, ""), "no start") from error
         finally:
             for descriptor in theirs:
                 os.close(descriptor)
@@ -112,11 +135,8 @@ class Worker:
             if "error" not in reply:
                 return reply["result"]
         except (ValueError, TypeError, KeyError):
-            self._raise(f"answered {call} with nonsense: {line[:200]!r}")
-        if reply.get("kind") == "NotInstalled":
-            raise FrameworkMissing(f"{self.name}: {reply['error']}")
-        if reply.get("kind") == "WrongHardware":
-            raise HardwareMissing(f"{self.name}: {reply['error']}")
+            said = f"with nonsense: {line[:200]!r}"
+            self._raise(f"answered {call} {said}", ("answered", f" {said}"), "nonsense")
         self._raise_error(call, reply)
 
     def hurry(self, seconds):
@@ -145,9 +165,9 @@ class Worker:
             left = deadline - time.monotonic()
             if left <= 0:
                 self._kill()
-                self._raise(
-                    f"did not answer {call} within {self.timeout_seconds:g} s and was killed{self._timeout_advice}"
-                )
+                within, then = f"within {self.timeout_seconds:g} s", f" and was killed{self._timeout_advice}"
+                happened = (f"did not answer {within}", then)
+                self._raise(f"did not answer {call} {within}{then}", happened, "timeout")
             if not select.select([self._replies], [], [], left)[0]:
                 continue
             chunk = os.read(self._replies, 1 << 16)
@@ -158,31 +178,38 @@ class Worker:
         return line
 
     def _raise_error(self, call, reply):
-        if reply["kind"] == "TrainerError":
-            raise WorkerError(f"{self.name}: {reply['error']}.")
+        kind, text = reply["kind"], reply["error"]
+        if kind in SAID:
+            raise SAID[kind](f"{self.name}: {text}", (text, ""))
+        if kind in REFUSED:
+            raise REFUSED[kind](f"{self.name}: {text}.", (text, ""))
         last = "\n".join(reply.get("traceback", "").strip().splitlines()[-LOG_LINES:])
-        self._raise(f"raised {reply['kind']} in {call}: {reply['error']}\n{last}")
+        self._raise(f"raised {kind} in {call}: {text}\n{last}", (f"raised {kind}", f": {text}\n{last}"), "raised")
 
     def _raise_death(self, call):
         try:
             code = self.process.wait(GOODBYE_SECONDS)
         except subprocess.TimeoutExpired:
             self._kill()
-            self._raise(f"closed its pipe during {call} and was killed")
+            self._raise_during(call, "closed its pipe", " and was killed", "exit")
         if code >= 0:
-            self._raise(f"exited with code {code} during {call}")
-        how = f"died of {signal.Signals(-code).name} during {call}"
+            self._raise_during(call, f"exited with code {code}", "", "exit")
+        name, why = signal.Signals(-code).name, ""
         if -code == signal.SIGKILL:
             kills = memory.out_of_memory_kills()
             if kills is not None and kills != self._started_kills:
-                how += "; the kernel's out-of-memory killer ran meanwhile, so it most likely needs more memory"
+                why = "; the kernel's out-of-memory killer ran meanwhile, so it most likely needs more memory"
             else:
-                how += "; somebody killed it, or a container's memory limit did"
-        self._raise(how)
+                why = "; somebody killed it, or a container's memory limit did"
+        self._raise_during(call, f"died of {name}", why, name)
 
-    def _raise(self, what):
+    def _raise_during(self, call, what, more, cause):
+        self._raise(f"{what} during {call}{more}", (what, more), cause)
+
+    def _raise(self, what, happened, cause):
         tail = self._log_tail()
-        raise WorkerError(f"{self.name}: the worker {what}." + (f"\nThe end of its log:\n{tail}" if tail else ""))
+        tail = f"The end of its log:\n{tail}" if tail else ""
+        raise WorkerError("\n".join(filter(None, [f"{self.name}: the worker {what}.", tail])), happened, cause, tail)
 
     def _log_tail(self):
         lines = self._log.read_bytes()[-8_000:].decode(errors="replace").strip().splitlines()
@@ -232,12 +259,10 @@ class InProcess:
 
         try:
             return getattr(self._host, call)(**arguments)
-        except NotInstalled as error:
-            raise FrameworkMissing(f"{self.name}: {error}") from error
-        except WrongHardware as error:
-            raise HardwareMissing(f"{self.name}: {error}") from error
+        except (NotInstalled, WrongHardware) as error:
+            raise SAID[type(error).__name__](f"{self.name}: {error}") from error
         except TrainerError as error:
-            raise WorkerError(f"{self.name}: {error}.") from error
+            raise REFUSED[type(error).__name__](f"{self.name}: {error}.") from error
 
 
 def _environment(scratch, threads, root):
