@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.doctor import hooks as doctor_hooks
 from benchmarks.options import Options, add_options, read_options
+from benchmarks.report import hooks as report_hooks
 from pytest_duet.distributed.plan import add_options as distributed_options
 from pytest_duet.distributed.plan import auto_workers, is_distributed, own_slot
 from pytest_duet.distributed.worker_side import WorkerSide, leave_to_the_controller
@@ -26,6 +27,7 @@ BENCHMARKS = Path(__file__).with_name("benchmarks")
 def pytest_addhooks(pluginmanager):
     pluginmanager.add_hookspecs(hookspecs)
     pluginmanager.register(doctor_hooks, "suite-doctor")
+    pluginmanager.register(report_hooks, "suite-report")
 
 
 def pytest_addoption(parser):

@@ -8,6 +8,7 @@ import sys
 
 from benchmarks.doctor import command as doctor_command
 from benchmarks.doctor import hooks as doctor_hooks
+from benchmarks.report import hooks as report_hooks
 from pytest_duet.commands import calibrate_command, history_command, report_command
 from pytest_duet.errors import DuetError
 from pytest_duet.plugin import extensions
@@ -17,7 +18,7 @@ def main(arguments=None):
     """Run a command; return its exit code: 0, 1 where it found something wrong, 2 where it was asked for nonsense."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    hook = extensions.manager(doctor_hooks).hook
+    hook = extensions.manager(doctor_hooks, report_hooks).hook
     for command in (history_command, calibrate_command):
         command.add_parser(commands)
     for command in (report_command, doctor_command):

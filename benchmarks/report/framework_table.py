@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import textwrap
 
+from pytest_duet.record.metrics import memory_source
 from pytest_duet.report.text_table import or_dash, write_table
 
 MIB = 2**20
 NOTES = (
     "epoch: median over trials of each trial's median steady epoch; spread: highest minus lowest trial; "
-    "limit: share of the best rate that matrix products of the same shapes reach on this machine; "
-    "memory: peak, on the device where the trainer runs on one; parity: largest relative error of a loss."
+    "of peak: share of the best rate that matrix products of the same shapes reach on this machine; "
+    "memory: the peak that the gate judges; parity: largest relative error of a loss."
 )
 
-# Each means something else, so each but the first says what it is.
-GPU_SOURCES = {
+# Each means something else, so each says what it is.
+SOURCES = {
+    "allocator_peak_bytes": "gpu, live arrays",
     "nvml_process_peak_bytes": "gpu",
-    "nvml_device_delta_peak_bytes": "gpu, device delta",
     "allocator_reserved_bytes": "gpu, reserved pool",
+    "nvml_device_delta_peak_bytes": "gpu, device delta",
+    "host_peak_rss_bytes": "host",
 }
-HEADINGS = ("framework", "contract", "epoch", "spread", "first", "images/s", "limit", "memory", "accuracy", "parity")
+HEADINGS = ("framework", "contract", "epoch", "spread", "first", "images/s", "of peak", "memory", "accuracy", "parity")
 
 
 def show(terminalreporter, rows):
@@ -48,7 +51,7 @@ def cells(row, beside_gpu=False):
         or_dash("{:.3f} s", row["first_epoch_seconds"] if row["whole_epochs"] else None),
         f"{row['images_per_second']:,.0f}",
         or_dash("{:.0%}", row["limit_share"]),
-        _memory(row["memory"]),
+        _memory(row),
         f"{row['accuracy']:.4f}",
         f"{row['parity']['loss']:.0e}",
         _notes(row, beside_gpu),
@@ -62,11 +65,9 @@ def _title(rows):
     return f"{dataset['name']}, {network}, batch {workload['batch_size']}, {trials} trial{'s'[: trials > 1]}"
 
 
-def _memory(memory):
-    for source, label in GPU_SOURCES.items():
-        if memory[source] is not None:
-            return f"{memory[source] / MIB:,.0f} MiB {label}"
-    return or_dash("{:,.0f} MiB host", memory["host_peak_rss_bytes"], MIB)
+def _memory(row):
+    source = memory_source(row) or "host_peak_rss_bytes"  # a GPU's that nobody can tell
+    return or_dash(f"{{:,.0f}} MiB {SOURCES[source]}", row["memory"][source], MIB)
 
 
 def _notes(row, beside_gpu):

@@ -9,7 +9,7 @@ from pytest_duet.report.text_table import or_dash, write_table
 
 HEADINGS = (
     "framework",
-    "context floor",
+    "context overhead",
     "live peak",
     "reserved pool",
     "NVML process",
@@ -25,9 +25,9 @@ LEDGER = (
     "nvml_device_delta_peak_bytes",
 )
 NOTES = (
-    "context floor: held once the framework is ready, before any parameter or image; live peak and reserved pool: by "
-    "the framework's own account; NVML process: all that is booked on the worker; NVML device: the increase of all "
-    "that is in use, by whomever; energy: above the idle power, mean of the steady epochs; "
+    "context overhead: in use once the framework is ready, before any parameter or image; live peak and reserved "
+    "pool: by the framework's own account; NVML process: all that is booked on the worker; NVML device: the increase "
+    "of all that is in use, by whomever; energy: above the idle power, mean of the steady epochs; "
     "device busy: share of the epoch in which a kernel or a copy runs, as the framework's profiler told before."
 )
 

@@ -54,6 +54,7 @@ METRICS = {
     "first_epoch_seconds": Metric("first epoch", "s", 0.25, Margin(0.25, 0.5), Margin(0.25, 0.5)),
 }
 ACCURACY = "accuracy"  # judged by the parity rule, exactly: no margin, no interval, no error to spend
+ACCURACY_DIFFERENCE = 0.001  # between two runs: 5 of 10,000 images on either side of the right one
 
 
 def values(row, metric, source=None):
@@ -69,13 +70,17 @@ def values(row, metric, source=None):
     return found if found and all(value is not None and 0 < value < inf for value in found) else None
 
 
+def memory_sources(device: str) -> tuple[str, ...]:
+    """Return the sources of peak memory on a device, the one that says most about a subject first."""
+    return ("host_peak_rss_bytes",) if device == "cpu" else DEVICE_SOURCES
+
+
 def memory_source(*rows, shared=False):
     """Return the first source of peak memory that every trial of all rows has; None if there is none.
 
     :param shared: whether both sides had the device at the same time: then what it holds altogether says nothing.
     """
-    sources = ("host_peak_rss_bytes",) if rows[0]["device"] == "cpu" else DEVICE_SOURCES
-    for source in sources:
+    for source in memory_sources(rows[0]["device"]):
         if shared and source.startswith("nvml_device"):
             continue
         if all(values(row, "peak_memory_bytes", source) for row in rows):
