@@ -25,7 +25,7 @@ from benchmarks.workload.spec import Workload
 from pytest_duet.sensors import memory
 from pytest_duet.sensors import python_calls as watching
 from pytest_duet.sensors.cpu import process_usage, scheduling_policy, usable_cores
-from pytest_duet.workers.protocol import Examined, Opened, Reading, Subject, SubjectError, Timed
+from pytest_duet.workers.protocol import Examined, GpuUnseen, Opened, Reading, Subject, SubjectError, Timed
 
 
 class TrainerHost(FrameworkCalls, Subject):
@@ -58,9 +58,8 @@ class TrainerHost(FrameworkCalls, Subject):
         try:
             self.trainer = trainer_class(self.workload, self.dataset, copies, device)
         except NoGpu:
-            raise SubjectError(
-                "it sees no GPU here; install its build for this machine's CUDA, or use --device=cpu"
-            ) from None
+            text = "it sees no GPU here; install its build for this machine's CUDA, or use --device=cpu"
+            raise GpuUnseen(text) from None
         built = time.perf_counter_ns()
         checked_start(self.trainer, self.initial, device)
         said = self.trainer.threads()

@@ -7,8 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.doctor.hooks import pytest_duet_doctor_folders  # noqa: F401 - pytest calls them
 from benchmarks.frameworks import REGISTRY
 from benchmarks.options import Options, read_options
+from benchmarks.report.hooks import (  # noqa: F401
+    pytest_duet_report_columns,
+    pytest_duet_report_csv,
+    pytest_duet_report_sections,
+    pytest_duet_report_words,
+)
 from pytest_duet.errors import DuetError
 from pytest_duet.plugin.hookspecs import Needs
 from pytest_duet.plugin.marker import is_benchmark, subject_of
@@ -112,8 +119,10 @@ def pytest_duet_asked(config, subject):
 
 def pytest_duet_tables(config, terminalreporter, rows, machine):
     from benchmarks.report import session_tables
+    from benchmarks.training_row import TrainingRow
 
     directory = config.stash[OPTIONS].results_csv
+    rows = [(row, TrainingRow.trusted(extra_info)) for row, extra_info in rows]
     session_tables.show(terminalreporter, rows, directory and Path(directory) / machine, machine)
 
 

@@ -1,4 +1,4 @@
-"""The one thing to do about a framework that failed: read from how it failed, the most telling sign first."""
+"""The one thing to do about a framework that failed: by what others say of it, else by how it ended."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 NVIDIA = r"lib(cuda|cublas|cudnn|cufft|cusolver|cusparse|curand|nccl|nvrtc|nvJitLink|nvjitlink|cupti|nvshmem)"
 REINSTALL = "reinstall it in a fresh environment, so that its own copies of the libraries come along"
-SIGNS = (  # a pattern of the text or its detail, what to do; {0} is the pattern's first group, {try_it} a command
+SIGNS = (  # a pattern of the framework's or the loader's own words, what to do; {0} is the pattern's first group
     (
         r"(libcuda\.so[.\d]*): cannot open shared object",
         "install the NVIDIA driver; in a container, start it with --gpus all: {0} belongs to the driver",
@@ -32,14 +32,17 @@ SIGNS = (  # a pattern of the text or its detail, what to do; {0} is the pattern
     (r"cuDNN version incompat|CUDNN_STATUS_(?:SUBLIBRARY_)?VERSION_MISMATCH", "unset LD_LIBRARY_PATH, or " + REINSTALL),
     (r"CUDA driver version is insufficient|driver on your system is too old", "update the NVIDIA driver"),
     (r"no kernel image is available", "install a release of it that is built for this GPU"),
-    (r"out of memory|RESOURCE_EXHAUSTED|out-of-memory|died of SIGKILL", "free memory, or give the container more"),
-    (r"died of SIGILL", "install a build for this processor: it uses an instruction that the processor lacks"),
-    (r"died of SIG", "run `{try_it}` to see where it dies; if that dies as well, " + REINSTALL),
-    (r"did not answer within", "run `{try_it}` to see where it hangs; if it is only slow, give --timeout more"),
-    (r"sees no GPU", "install its build for this machine's CUDA (requirements-gpu.txt), or use --device=cpu"),
-    (r"worker did not start", "name an interpreter that is there with --python, or remake the environment"),
-    (r"\bpython\b.*No module named benchmarks|exited with code", "run `{try_it}` to see what its interpreter lacks"),
+    (r"out of memory|RESOURCE_EXHAUSTED", "free memory, or give the container more"),
 )
+CAUSES = {  # what to do by the failure's cause; {try_it} is a command
+    "SIGKILL": "free memory, or give the container more",
+    "SIGILL": "install a build for this processor: it uses an instruction that the processor lacks",
+    "timeout": "run `{try_it}` to see where it hangs; if it is only slow, give --timeout more",
+    "no GPU": "install its build for this machine's CUDA (requirements-gpu.txt), or use --device=cpu",
+    "no start": "name an interpreter that is there with --python, or remake the environment",
+    "exit": "run `{try_it}` to see what its interpreter lacks",
+}
+CRASHED = "run `{try_it}` to see where it dies; if that dies as well, " + REINSTALL
 ELSE = "run `{try_it}` and read its own message"
 
 
@@ -54,5 +57,6 @@ def advise(failure, executable, module):
     for pattern, what in SIGNS:
         found = re.search(pattern, text)
         if found:
-            return what.format(*found.groups(), try_it=try_it)
-    return ELSE.format(try_it=try_it)
+            return what.format(*found.groups())
+    what = CRASHED if failure.cause.startswith("SIG") else ELSE
+    return CAUSES.get(failure.cause, what).format(try_it=try_it)

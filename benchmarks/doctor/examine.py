@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from dataclasses import dataclass, field
 
@@ -10,7 +9,7 @@ from benchmarks.proof import parity
 from benchmarks.workload.spec import Workload
 from pytest_duet.errors import DuetError
 from pytest_duet.sensors.gpu_holders import Holders
-from pytest_duet.workers.protocol import NotInstalled, WrongHardware
+from pytest_duet.workers.protocol import FromWorker, GpuUnseen, NotInstalled, WrongHardware
 
 # Two steps of a small network: enough to see that it trains, and that a step does what the oracle's does.
 WORKLOAD = Workload(dataset="synthetic", layer_sizes=(784, 32, 10), epochs=2, steps=2)
@@ -20,6 +19,7 @@ DOING = {
     "train": "while it trained two steps",
     "product": "while it multiplied two matrices",
 }
+KINDS = {NotInstalled: "missing", WrongHardware: "hardware"}
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,14 @@ class Failure:
     :param kind: ``"missing"`` (not installed), ``"hardware"`` (never runs on this machine) or ``"failed"``.
     :param part: one of the keys of ``DOING``; None where no worker started.
     :param text: what happened, in one line; ``detail`` is the end of the worker's log.
+    :param cause: of what failed, as in :class:`pytest_duet.workers.protocol.FromWorker`, or ``"no GPU"``.
     """
 
     kind: str
     part: str | None
     text: str
     detail: str = ""
+    cause: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,10 +84,10 @@ def examine(runner, gpu=None):
                     runner.progress(DOING[part])
                     found.update(look(worker, runner, holders, found))
             except DuetError as error:
-                found["failure"] = _failure(entry.name, part, error)
+                found["failure"] = _failure(part, error)
             found.update(_libraries(worker))
     except DuetError as error:
-        found["failure"] = _failure(entry.name, None, error)
+        found["failure"] = _failure(None, error)
     home = next(iter(entry.environments(on_gpu=gpu is not None)), None)
     executable = runner.python or sys.executable
     return Findings(entry.name, runner.environment, tuple(entry.requires), home=home, executable=executable, **found)
@@ -132,11 +134,13 @@ def _libraries(worker):
 PARTS = {"import": _import, "about": _about, "train": _train, "product": _product}
 
 
-def _failure(name, part, error):
-    kinds = {NotInstalled: "missing", WrongHardware: "hardware"}
-    first, _, rest = str(error).removeprefix(f"{name}: ").removeprefix("the worker ").partition("\n")
-    calls = "(?:probe|open|take_steps)"
-    doing = DOING.get(part, "")
-    text = re.sub(rf" (?:during|in) {calls}\b", f" {doing}", first)
-    text = re.sub(rf"\banswer {calls} (within [0-9.e+]+ s)", rf"answer \1 {doing}", text)
-    return Failure(kinds.get(type(error), "failed"), part, text.rstrip("."), rest)
+def _failure(part, error):
+    """Return the :class:`Failure` that an error tells of, with what the worker was doing in the doctor's words."""
+    if not isinstance(error, FromWorker):
+        return Failure("failed", part, str(error).rstrip("."))
+    what, more = error.happened
+    doing = f" {DOING[part]}" if part and error.cause else ""
+    text, _, detail = f"{what}{doing}{more}".partition("\n")
+    cause = "no GPU" if isinstance(error, GpuUnseen) else error.cause
+    detail = "\n".join(filter(None, [detail, error.log_tail]))
+    return Failure(KINDS.get(type(error), "failed"), part, text.rstrip("."), detail, cause)

@@ -7,8 +7,8 @@ from collections import defaultdict
 from dataclasses import replace
 
 from benchmarks.doctor.advice import REINSTALL, advise
-from benchmarks.frameworks.engines.nvidia import cuda_text
 from pytest_duet.doctor.row import BROKEN, MISSING, OK, WARNING, Row
+from pytest_duet.sensors.cuda_versions import cuda_text
 
 # Float32 products of these sizes are within 5e-7 of float64's here; TF32 keeps 10 bits of a factor (some 3e-4),
 # bfloat16 7 (some 2e-3).
@@ -73,7 +73,7 @@ def _cudnn(found, device, gpu):
 
 
 def _unseen_gpu(found, device, gpu):
-    unseen = found.device == "cpu" or (found.failure and "sees no GPU" in found.failure.text)
+    unseen = found.device == "cpu" or (found.failure and found.failure.cause == "no GPU")
     if gpu is None or device == "cpu" or found.about.get("cpu_only") or not unseen:
         return None
     cuda, driver = found.about.get("cuda"), gpu["driver_cuda"]

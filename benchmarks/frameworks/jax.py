@@ -15,6 +15,7 @@ import numpy as np
 
 from benchmarks.frameworks.engines import nvidia
 from benchmarks.frameworks.trainer import Contract, NoGpu, Trainer
+from pytest_duet.sensors.cuda_versions import cuda_text, cudnn_text
 
 # Where nothing is said, XLA multiplies float32 in TF32 on GPUs that can.
 TF32_BY_DEFAULT = jax.config.jax_default_matmul_precision not in ("float32", "highest")
@@ -147,7 +148,7 @@ def built_for():
         cuda, cudnn = cuda_versions.cuda_runtime_build_version(), cuda_versions.cudnn_build_version()
     except (ImportError, AttributeError):  # None where there is no plugin
         return {"cuda": None, "cudnn": None}
-    return {"cuda": nvidia.cuda_text(cuda), "cudnn": nvidia.cudnn_text(cudnn)}
+    return {"cuda": cuda_text(cuda), "cudnn": cudnn_text(cudnn)}
 
 
 class JaxTrainer(Trainer):

@@ -1,46 +1,54 @@
-"""Where an epoch goes, as far as it was measured: products at the machine's limit, everything else, and idle cores."""
+"""Where an epoch goes, as far as it was measured: products at the measured peak, everything else, and idle cores."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import altair as alt
 
+from benchmarks.report.columns import peak_share
 from benchmarks.summary import busy_seconds_of_an_epoch
-from pytest_duet.report.charts import chart
-from pytest_duet.report.saved_runs import contract
-from pytest_duet.report.sections.comparison import benches, limit_share
+from pytest_duet.report.additions import Section
+from pytest_duet.report.charts import ROW_HEIGHT, Chart, chart
+from pytest_duet.report.reading import conditions, rows_of
 
-LIMIT, REST = "matrix products, at the machine's limit", "everything else"
+PEAK, REST = "matrix products, at the machine's measured peak", "everything else"
+
+
+def section(material):
+    """Return the section."""
+    found = rows(material.run)
+
+    def charts():
+        return {"budget": Chart(budget_chart(), "budget", 40 + ROW_HEIGHT * len(found))} if found else {}
+
+    template = Path(__file__).with_name("budget.html")
+    shown, data = {"rows": found}, {"budget": found}
+    return Section("budget", "Where the epoch goes", "Where time goes", 320, template, shown, data, charts)
 
 
 def rows(run):
-    """Return, for every framework whose limit is known, its parts of a steady epoch and its cores as a dictionary.
+    """Return, for every framework whose measured peak is known, the parts of a steady epoch as a dictionary.
 
     ``limit_seconds`` is what the epoch's matrix products alone would take at the best rate measured on this machine;
     ``rest_seconds`` is all that it took beyond that; ``busy_cores`` is CPU time over wall time. Of a GPU that was
     profiled, ``device_busy_seconds`` is how long it ran kernels or copies, and ``device_idle_seconds`` the others.
     """
     found = []
-    for bench in benches(run):
-        row = bench.record("extra_info")
+    for row in rows_of(run):
         seconds, flops = row.number("epoch_seconds"), row.number("flops_per_epoch")
-        limit, cpu = row.number("limit", "flops_per_second"), row.number("cpu_seconds")
-        if not (seconds and flops and limit) or limit_share(row) is None:
+        peak, cpu = row.number("limit", "flops_per_second"), row.number("cpu_seconds")
+        if not (seconds and flops and peak) or peak_share(row) is None:
             continue
         cores = row.get("threads", "cores")
-        execution, data, precision = contract(row)
         busy = _device_busy_seconds(row)
         found.append(
             {
-                "framework": row.text("framework"),
-                "execution": execution,
-                "data": data,
-                "precision": precision,
-                "device": row.text("device"),
+                **conditions(row),
                 "seconds": seconds,
-                "limit_seconds": flops / limit,
-                "rest_seconds": seconds - flops / limit,
+                "limit_seconds": flops / peak,
+                "rest_seconds": seconds - flops / peak,
                 "device_busy_seconds": busy,
                 "device_idle_seconds": None if busy is None else max(0.0, seconds - busy),
                 "busy_cores": cpu / seconds if cpu else None,
@@ -63,7 +71,7 @@ def budget_chart():
         .transform_fold(["limit_seconds", "rest_seconds"], as_=["part", "part_seconds"])
         .transform_calculate(
             rank="datum.part == 'limit_seconds' ? 0 : 1",
-            what=f"datum.part == 'limit_seconds' ? {json.dumps(LIMIT)} : {json.dumps(REST)}",
+            what=f"datum.part == 'limit_seconds' ? {json.dumps(PEAK)} : {json.dumps(REST)}",
         )
         .mark_bar()
         .encode(
@@ -71,7 +79,7 @@ def budget_chart():
             x=alt.X("sum(part_seconds):Q", title="seconds of an epoch"),
             color=alt.Color(
                 "what:N",
-                scale=alt.Scale(domain=[LIMIT, REST]),
+                scale=alt.Scale(domain=[PEAK, REST]),
                 legend=alt.Legend(title=None),
             ),
             order=alt.Order("rank:Q"),

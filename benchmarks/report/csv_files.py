@@ -8,7 +8,6 @@ from pathlib import Path
 
 from benchmarks.summary import mean_and_deviation
 from pytest_duet.atomic import atomic_write
-from pytest_duet.report.lenient import Record
 
 MIB = 2**20
 MEASURES = ("time", "peak_memory_mib", "avg_memory_mib")
@@ -22,40 +21,36 @@ def write(rows, directory):
     trained of the epoch: times of unlike steps do not compare). ``summary.csv``: mean and sample standard deviation of
     each over the steady epochs; of the accuracy after the last one and of the first one's time over the trials; steps.
 
-    :param rows: the ``extra_info`` of each benchmark.
+    :param rows: of each benchmark its :class:`Row` and its :class:`benchmarks.training_row.TrainingRow`.
     """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    epochs = [(row, epochs_of(row)) for row in map(Record, rows)]
-    summary = [_summary(row, its) for row, its in epochs if its]
-    epochs = [epoch for _, its in epochs for epoch in its]
+    of_rows = list(filter(None, (epochs_of(*both) for both in rows)))
+    summary = [_summary(its) for its in of_rows]
+    epochs = [epoch for its in of_rows for epoch in its]
     return [_write(directory / "results.csv", epochs), _write(directory / "summary.csv", summary)]
 
 
-def epochs_of(row):
-    """Return the epochs of a row's trials as ``results.csv`` has them; what is unknown is None.
-
-    :param row: the ``extra_info`` of a benchmark, as a :class:`Record`.
-    """
+def epochs_of(row, training):
+    """Return the epochs of a row's trials as ``results.csv`` has them; what is unknown is None."""
     return [
         {
-            "framework": row.text("framework"),
+            "framework": row.subject,
             "run": run,
-            "epoch": int(epoch.number("epoch")),
-            "time": epoch.number("seconds"),
-            "accuracy": epoch.number("accuracy"),
-            "peak_memory_mib": _mib(epoch.number("memory_peak_bytes")),
-            "avg_memory_mib": _mib(epoch.number("memory_average_bytes")),
-            "steps": row.number("steps_per_epoch"),
+            "epoch": epoch.number,
+            "time": epoch.seconds,
+            "accuracy": epoch.metrics.get("accuracy"),
+            "peak_memory_mib": _mib(epoch.memory_peak_bytes),
+            "avg_memory_mib": _mib(epoch.memory_average_bytes),
+            "steps": training.steps_per_epoch,
         }
-        for run, trial in enumerate(row.records("trials"), start=1)
-        for epoch in trial.records("epochs")
-        if epoch.number("epoch") is not None
+        for run, trial in enumerate(row.trials, start=1)
+        for epoch in trial.rounds
     ]
 
 
-def _summary(row, epochs):
-    columns = {"framework": row.text("framework")}
+def _summary(epochs):
+    columns = {"framework": epochs[0]["framework"]}
     steady = [epoch for epoch in epochs if epoch["epoch"] > 1]
     for measure in MEASURES:
         columns[f"{measure}_mean"], columns[f"{measure}_std"] = mean_and_deviation(e[measure] for e in steady)
@@ -63,7 +58,7 @@ def _summary(row, epochs):
     first = [epoch["time"] for epoch in epochs if epoch["epoch"] == 1]
     for name, values in (("final_accuracy", final), ("first_epoch_time", first)):
         columns[f"{name}_mean"], columns[f"{name}_std"] = mean_and_deviation(values)
-    return {**columns, "steps": row.number("steps_per_epoch")}
+    return {**columns, "steps": epochs[0]["steps"]}
 
 
 def _mib(value):

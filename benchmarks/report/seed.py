@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import altair as alt
 
 from benchmarks.report.csv_files import epochs_of
 from benchmarks.summary import mean_and_deviation
-from pytest_duet.report.charts import chart, framework_colour
-from pytest_duet.report.saved_runs import contract
-from pytest_duet.report.sections.comparison import benches, device_title
+from pytest_duet.report.additions import Section
+from pytest_duet.report.charts import Chart, chart, colour
+from pytest_duet.report.reading import conditions, device_title, is_whole, rows_of
 
 # As published: means over 6 runs of 6 epochs, the first with its compilation included, all in one process; the memory
 # is the device's increase by NVML, whose standard deviations are as large as the values.
@@ -27,29 +29,36 @@ MEASURES = {
 }
 
 
+def section(material):
+    """Return the section."""
+    found = epochs(material.run)
+    means = rows(found)
+    published = [{**row, "device": PUBLISHED_ON} for row in PUBLISHED]
+    shown = {"rows": means, "published": published, "measures": MEASURES, "unlike_the_seed": differences(material.run)}
+
+    def charts():
+        bars = {f"seed-{measure}": Chart(mean_chart(measure, material.names), "seed") for measure in MEASURES}
+        return {"seed-epochs": Chart(epochs_chart(material.names), "epochs"), **bars}
+
+    title, template = "The seed experiment's pictures", Path(__file__).with_name("seed.html")
+    return Section("seed", title, "The seed's pictures", 110, template, shown, {"epochs": found, "seed": means}, charts)
+
+
 def epochs(run):
     """Return a run's epochs as dictionaries, those of whole epochs: a row an epoch of a trial."""
     return [
-        {**epoch, **_conditions(bench.record("extra_info"))}
-        for bench in benches(run)
-        if bench.get("extra_info", "whole_epochs") is not False
-        for epoch in epochs_of(bench.record("extra_info"))
+        {**epoch, **conditions(row), "device_title": device_title(row.text("device"))}
+        for row in rows_of(run)
+        if is_whole(row)
+        for epoch in epochs_of(row)
         if epoch["time"] is not None
     ]
-
-
-def _conditions(row):
-    execution, data, precision = contract(row)
-    device = row.text("device")
-    same = {"execution": execution, "data": data, "precision": precision, "device": device}
-    return {**same, "device_title": device_title(device)}
 
 
 def differences(run):
     """Return what a run trained otherwise than the seed experiment did, in words."""
     found = []
-    for bench in benches(run):
-        row = bench.record("extra_info")
+    for row in rows_of(run):
         asked = {"data": row.text("dataset", "name"), **row.record("workload").data}
         found += [f"{name} {asked[name]!r}, not {was!r}" for name, was in SEED.items() if asked.get(name, was) != was]
     return list(dict.fromkeys(found))
@@ -94,7 +103,7 @@ def mean_chart(measure, frameworks):
         alt.Tooltip(f"{measure}_std:Q", format=".4f"),
     ]
     base = chart("rows").encode(x=x, tooltip=tooltip)
-    bars = base.mark_bar(opacity=0.85).encode(y=y, color=framework_colour(frameworks, legend=False))
+    bars = base.mark_bar(opacity=0.85).encode(y=y, color=colour(frameworks, legend=False))
     spread = base.transform_filter(f"isValid(datum.{measure}_low)").mark_rule(strokeWidth=2)
     return bars + spread.encode(y=f"{measure}_low:Q", y2=f"{measure}_high:Q")
 
@@ -102,14 +111,9 @@ def mean_chart(measure, frameworks):
 def epochs_chart(frameworks):
     """Return the time of every epoch, a line for each framework's mean over its trials; the first one compiles."""
     x = alt.X("epoch:O", title="epoch", axis=alt.Axis(labelAngle=0))
-    base = chart("rows").encode(x=x, color=framework_colour(frameworks))
+    base = chart("rows").encode(x=x, color=colour(frameworks))
     lines = base.mark_line(strokeWidth=2).encode(y=alt.Y("mean(time):Q", title="seconds"))
     tooltip = ["framework:N", "run:O", "epoch:O", alt.Tooltip("time:Q", title="seconds", format=".4f")]
     return lines + base.mark_point(opacity=0.5).encode(
         y="time:Q", shape=alt.Shape("framework:N", legend=None), tooltip=tooltip
     )
-
-
-def published():
-    """Return the seed experiment's own figures, with the GPU that they were measured on."""
-    return [{**row, "device": PUBLISHED_ON} for row in PUBLISHED]

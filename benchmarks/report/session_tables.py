@@ -9,7 +9,7 @@ from benchmarks.report import framework_table as terminal
 def show(terminalreporter, rows, csv_directory=None, machine=""):
     """Show the rows of one machine.
 
-    :param rows: the ``extra_info`` of each benchmark.
+    :param rows: of each benchmark its :class:`Row` and its :class:`benchmarks.training_row.TrainingRow`.
     :param csv_directory: where the CSV files go; None for none.
     :param machine: its name, where the session measured several.
     """

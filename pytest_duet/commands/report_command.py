@@ -1,16 +1,27 @@
-"""``python -m benchmarks report``: look at saved runs instead of reading them."""
+"""``python -m pytest_duet report``: look at saved runs instead of reading them."""
 
 from __future__ import annotations
 
 import sys
+from argparse import Namespace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from pytest_duet.commands.history_command import STORAGE, find, open_history
 from pytest_duet.errors import DuetError
 
+if TYPE_CHECKING:
+    from pluggy import HookRelay
 
-def add_parser(commands):
-    """Declare the command to argparse."""
+    from pytest_duet.report.gather import Gathered
+
+
+def add_parser(commands: Any, hook: HookRelay | None = None) -> None:
+    """Declare the command to argparse.
+
+    :param commands: the parser's subparsers.
+    :param hook: of the plugins that add to the report; None for the instrument's own alone.
+    """
     what = "an HTML page of saved runs that works offline; figures, Markdown and CSV of the same"
     parser = commands.add_parser("report", help=what, description=what)
     parser.add_argument("runs", nargs="*", metavar="RUN", help="a file, or a history's: a number, latest, a name")
@@ -18,21 +29,20 @@ def add_parser(commands):
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="the page (default: report.html)")
     parser.add_argument("--figures", type=Path, metavar="DIR", help="write every chart there, as SVG and PNG")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write a summary with trends for a pull request")
-    parser.add_argument("--results-csv", type=Path, metavar="DIR", help="write results.csv and summary.csv there")
+    parser.add_argument("--results-csv", type=Path, metavar="DIR", help="write tables for spreadsheets there")
     parser.add_argument("--compare", nargs=2, metavar=("A", "B"), help="hold two runs side by side")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=lambda chosen: run(chosen, hook))
 
 
-def run(chosen):
+def run(chosen: Namespace, hook: HookRelay | None = None) -> int:
     """Write what was asked for, the page if nothing was; print where it is, and what could not be used."""
     from pytest_duet.report import outputs as files
     from pytest_duet.report.gather import gather
 
-    storage = Path(chosen.history or STORAGE)
-    if not storage.is_dir():
-        if chosen.history or not (chosen.runs or chosen.compare):
-            raise DuetError(f"There is no folder {storage} of saved runs; --history names another.")
-        storage = None
+    folder = Path(chosen.history or STORAGE)
+    storage = folder if folder.is_dir() else None
+    if storage is None and (chosen.history or not (chosen.runs or chosen.compare)):
+        raise DuetError(f"There is no folder {folder} of saved runs; --history names another.")
     files.check_places(chosen.output, chosen.markdown, directories=(chosen.figures, chosen.results_csv))
     pair = [_one(run, storage) for run in chosen.compare or ()]
     named = [path for run in chosen.runs for path in _files(run, storage)] + pair
@@ -43,12 +53,13 @@ def run(chosen):
     compared = _compare(gathered, pair) if pair else None
     asked = (chosen.output, chosen.figures, chosen.markdown, chosen.results_csv, compared)
     page = chosen.output or (None if any(asked) else Path("report.html"))
-    for path in files.write(gathered, page, chosen.figures, chosen.markdown, chosen.results_csv, compared):
+    written = files.write(gathered, page, chosen.figures, chosen.markdown, chosen.results_csv, compared, hook=hook)
+    for path in written:
         print(f"wrote {path}")
     return 0
 
 
-def _files(run, storage):
+def _files(run: str, storage: Path | None) -> list[Path]:
     if Path(run).is_file():
         return [Path(run)]
     if storage is None:
@@ -57,14 +68,14 @@ def _files(run, storage):
     return [history.directory / name for name in find(history, [run])]
 
 
-def _one(run, storage):
+def _one(run: str, storage: Path | None) -> Path:
     paths = _files(run, storage)
     if len(paths) != 1:
         raise DuetError(f"--compare {run}: that is {len(paths)} runs; name one.")
     return paths[0]
 
 
-def _compare(gathered, paths):
+def _compare(gathered: Gathered, paths: list[Path]) -> dict[str, Any]:
     from pytest_duet.report.two_runs import as_text, compare
 
     compared = compare(*(gathered.at(path) for path in paths))
@@ -72,7 +83,7 @@ def _compare(gathered, paths):
     return compared
 
 
-def _progress(done, of):
+def _progress(done: int, of: int) -> None:
     """Show how far it is, where somebody watches and waits."""
     if sys.stderr.isatty() and of > 200:
         print(f"\rreading saved runs: {done:,} of {of:,}", end="" if done < of else "\n", file=sys.stderr, flush=True)

@@ -6,13 +6,14 @@ have the first one still. Every path is below ``root``, so that a test can make 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 UNLIMITED_BYTES = 2**62  # version 1 says "no limit" by a number near 2**63
 
 
-def cpu_cores(root="/"):
-    """Return how many cores' time this process gets, a float; None where nothing limits it."""
+def cpu_cores(root: str | Path = "/") -> float | None:
+    """Return how many cores' time this process gets; None where nothing limits it."""
     found = []
     for group in _groups(root, "cpu"):
         quota, period = _numbers(group / "cpu.max", 2) or (None, None)
@@ -24,8 +25,8 @@ def cpu_cores(root="/"):
     return min(found, default=None)
 
 
-def free_bytes(root="/"):
-    """Return how much more memory this process may take, in bytes; None where nothing limits it.
+def free_bytes(root: str | Path = "/") -> int | None:
+    """Return how much more memory this process may take; None where nothing limits it.
 
     Pages of files that nobody uses now are free: the kernel gives them back when it must.
     """
@@ -41,7 +42,7 @@ def free_bytes(root="/"):
     return min(found, default=None)
 
 
-def _groups(root, controller):
+def _groups(root: str | Path, controller: str) -> Iterator[Path]:
     """Yield the folders of this process's groups, those around them included, in both versions."""
     mounted = Path(root, "sys/fs/cgroup")
     try:
@@ -61,14 +62,14 @@ def _groups(root, controller):
             yield from (top / inner for inner in (own, *own.parents))
 
 
-def _numbers(path, count):
+def _numbers(path: Path, count: int) -> list[int] | None:
     try:
         return [int(word) for word in path.read_text().split()[:count]]
     except (OSError, ValueError):  # "max" is no number and no limit
         return None
 
 
-def _stat(path, field):
+def _stat(path: Path, field: str) -> int:
     try:
         pairs = (line.split() for line in path.read_text().splitlines())
         return next((int(value) for name, value in pairs if name == field), 0)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from benchmarks.frameworks.engines.nvidia import cuda_text
 from pytest_duet.doctor.row import BROKEN, OK, WARNING, Row
 from pytest_duet.sensors import gpu
+from pytest_duet.sensors.cuda_versions import cuda_text
 from pytest_duet.sensors.gpu import POWER_CAP
+from pytest_duet.sensors.gpu_holders import Held
 
 GIB = 2**30
 DEVICE_FILES = ("/dev/nvidia0", "/dev/nvidiactl", "/dev/dxg")  # the last is WSL's
@@ -37,6 +40,10 @@ AMISS = {  # what kept NVML from answering, by its exception: what that means, a
 }
 
 
+Card = dict[str, Any]
+Text = tuple[str, str, str] | None  # a row's state, what was found, and what to do; None where all is well
+
+
 @dataclass(frozen=True)
 class Look:
     """What NVML says of this machine.
@@ -49,13 +56,13 @@ class Look:
     :param hidden: whether CUDA_VISIBLE_DEVICES hides all GPUs; each is then judged all the same.
     """
 
-    amiss: tuple | None = None
-    cards: tuple = ()
+    amiss: tuple[str, str] | None = None
+    cards: tuple[Card, ...] = ()
     device_file: bool = False
     hidden: bool = False
 
 
-def look():
+def look() -> Look:
     """Return the :class:`Look` of now."""
     device_file = any(Path(name).exists() for name in DEVICE_FILES)
     try:
@@ -69,7 +76,7 @@ def look():
     return Look(cards=cards, device_file=device_file, hidden=bool(cards) and not visible)
 
 
-def _card(one, visible):
+def _card(one: gpu.Gpu, visible: set[str | None]) -> Card:
     return {
         "visible": one.uuid() in visible,  # where NVML tells no UUIDs, all are None, and alike
         **one.fingerprint(),
@@ -81,13 +88,13 @@ def _card(one, visible):
     }
 
 
-def rows(look, device="auto"):
+def rows(look: Look, device: str = "auto") -> list[Row]:
     """Return the :class:`Row` of NVML where it is amiss, else those of each GPU.
 
     :param device: where a GPU is asked for (``"gpu"``), its absence is broken.
     """
     if look.amiss:
-        return [_amiss(look, device)]
+        return [_amiss(*look.amiss, look.device_file, device)]
     if not look.cards:
         what = "update the driver, or look for the card with `lspci -d 10de:`"
         return [Row("GPU", BROKEN if device == "gpu" else WARNING, "the driver is there and sees no GPU", what)]
@@ -100,20 +107,19 @@ def rows(look, device="auto"):
     return found
 
 
-def _amiss(look, device):
-    name, text = look.amiss
+def _amiss(name: str, text: str, device_file: bool, device: str) -> Row:
     found, what = AMISS.get(name, (f"NVML does not answer: {text or name}", "run `nvidia-smi` and read what it says"))
-    if name in (NO_MODULE, NO_LIBRARY) and not look.device_file:
+    if name in (NO_MODULE, NO_LIBRARY) and not device_file:
         if device == "gpu":
             return Row("GPU", BROKEN, f"no NVIDIA GPU is to be seen: {found}", what)
-        return Row("GPU", OK, f"none ({found}): everything trains on the CPU")
-    if look.device_file or device == "gpu":
+        return Row("GPU", OK, f"none ({found}): everything runs on the CPU")
+    if device_file or device == "gpu":
         return Row("GPU", BROKEN, f"{found}; the GPU's memory, clocks and other users are unknown", what)
     return Row("GPU", WARNING, found, what)
 
 
-def _of_card(subject, card, elsewhere):
-    """A row for the card, and one more for each thing that makes its figures doubtful, if it can be trained on."""
+def _of_card(subject: str, card: Card, elsewhere: bool) -> list[Row]:
+    """Return a row for the card and, if it can be used, one more for each thing that makes its figures doubtful."""
     if elsewhere:
         return [Row(subject, OK, f"{_describe(card)}; CUDA_VISIBLE_DEVICES hides it")]
     troubles = [
@@ -122,7 +128,7 @@ def _of_card(subject, card, elsewhere):
     return [Row(subject, OK, _describe(card)), *troubles]
 
 
-def _describe(card):
+def _describe(card: Card) -> str:
     driver_cuda, power = card["driver_cuda"], card["power_limit_milliwatts"]
     known = {
         "{}": card["name"],
@@ -139,18 +145,18 @@ def _describe(card):
     return ", ".join(form.format(value) for form, value in known.items() if value is not None)
 
 
-def _on_or_off(value):
+def _on_or_off(value: bool | None) -> str | None:
     return None if value is None else "on" if value else "off"
 
 
-def _throttled(card):
+def _throttled(card: Card) -> Text:
     reasons = [reason for reason in card["throttle_reasons"] or () if reason != POWER_CAP]
     if not reasons:
         return None
     return WARNING, f"its clocks are down now: {', '.join(reasons)}", "let it cool, and look at fans and power supply"
 
 
-def _busy(card):
+def _busy(card: Card) -> Text:
     others = sorted(pid for pid in card["holders"] or () if pid != os.getpid())
     if not others:
         return None
@@ -159,7 +165,7 @@ def _busy(card):
     return WARNING, f"other processes compute on it: {', '.join(map(str, others))}{held}", what
 
 
-def _capped(card):
+def _capped(card: Card) -> Text:
     limit, default = card["power_limit_milliwatts"], card["power_default_milliwatts"]
     if limit is None or default is None or limit >= default:
         return None
@@ -167,14 +173,14 @@ def _capped(card):
     return WARNING, f"its power is capped at {limit / 1000:.0f} W, by default {default / 1000:.0f} W", what
 
 
-def _worn(card):
+def _worn(card: Card) -> Text:
     errors = card["uncorrected_memory_errors"]
     if not errors:
         return None
     return BROKEN, f"{errors} uncorrected memory errors since the last reboot", "reboot; if they come back, replace it"
 
 
-def _cut(card):
+def _cut(card: Card) -> Text:
     if not card["mig"]:
         return None
     what = (
@@ -183,12 +189,12 @@ def _cut(card):
     return WARNING, "it is cut into MIG instances, each a smaller GPU, and its energy cannot be told", what
 
 
-def memory_by_process(findings):
+def memory_by_process(looks: Iterable[Held | None]) -> list[Row]:
     """Return the row that says whether NVML shows what each process holds here; none where nobody held a GPU.
 
-    :param findings: :class:`benchmarks.doctor.examine.Findings` of all frameworks.
+    :param looks: one for each process that was examined; None where it held no GPU.
     """
-    held = [found.held for found in findings if found.held is not None]
+    held = [look for look in looks if look is not None]
     if not held:
         return []
     if any(look.process_bytes is not None for look in held):

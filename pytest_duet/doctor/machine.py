@@ -1,13 +1,14 @@
-"""The machine without its GPUs: cores, clock, memory, disk, the data set and the storage, a row each."""
+"""The machine without its GPUs: cores, clock, memory, disk and the storage, a row each."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
-from benchmarks.workload.cache import absolute, cache_directory
 from pytest_duet.doctor import cgroup
 from pytest_duet.doctor.row import BROKEN, OK, WARNING, Row
 from pytest_duet.errors import DuetError
@@ -17,10 +18,21 @@ GIB = 2**30
 # The largest worker seen holds 1.7 GiB, --against has two of them alive, and pytest itself needs some 0.3 GiB.
 LEAST_MEMORY_BYTES = 4 * GIB
 NO_ROOM = "name another folder (--storage, TMPDIR, XDG_CACHE_HOME)"
-LEAST_DISK_BYTES = 1 * GIB  # a saved run takes 0.1 MiB, MNIST 55 MiB; compilers' scratch files are what fills a disk
+LEAST_DISK_BYTES = 1 * GIB  # a saved run takes 0.1 MiB; compilers' scratch files are what fills a disk
+Folders = Mapping[str, Callable[[], "str | Path"]]  # what they are for, and what finds them, or raises DuetError
 
 
-def cores(root="/"):
+def rows(folder: str | Path | None, folders: Folders) -> list[Row]:
+    """Return all rows of the machine.
+
+    :param folder: where runs are saved; None where that is no folder.
+    :param folders: what else is written to, such as a cache.
+    """
+    found = [cores(), governor(), memory()]
+    return [*found, disk(folder, folders), storage(folder)] if folder else found
+
+
+def cores(root: str | Path = "/") -> Row:
     """Return the row of the cores: how many there are, and whether a container's limit makes threads wait."""
     usable, quota = usable_cores(), cgroup.cpu_cores(root)
     text = f"{usable} of {os.cpu_count()} cores usable"
@@ -30,7 +42,7 @@ def cores(root="/"):
     return Row("cores", OK, text)
 
 
-def governor(root="/"):
+def governor(root: str | Path = "/") -> Row:
     """Return the row of Linux's CPU frequency governor."""
     files = Path(root, "sys/devices/system/cpu").glob("cpu*/cpufreq/scaling_governor")
     names = sorted({name for name in map(_read, files) if name})
@@ -42,7 +54,7 @@ def governor(root="/"):
     return Row("CPU governor", WARNING, f"{' and '.join(names)}: clocks follow the load, and times with them", what)
 
 
-def memory(root="/"):
+def memory(root: str | Path = "/") -> Row:
     """Return the row of the memory that is free, for the machine and for this process's control group."""
     machine, group = _available_bytes(root), cgroup.free_bytes(root)
     free = min((size for size in (machine, group) if size is not None), default=None)
@@ -57,28 +69,27 @@ def memory(root="/"):
     return Row("memory", OK, text)
 
 
-def disk(storage):
-    """Return the row of the disk with the least room of those that the suite writes to."""
-    places = {"the storage": storage, "temporary files": tempfile.gettempdir()}
-    try:
-        places["the cache"] = cache_directory()
-    except DuetError as error:
-        return Row("disk", WARNING, "there is no place for the cache", str(error))
+def disk(storage: str | Path, folders: Folders = MappingProxyType({})) -> Row:
+    """Return the row of the disk with the least room of those that a session writes to."""
+    places: Folders = {"the storage": lambda: storage, "temporary files": tempfile.gettempdir, **folders}
     found = []
-    for purpose, folder in places.items():
+    for purpose, find in places.items():
         try:
+            folder = absolute(find())
             found.append((shutil.disk_usage(_existing(folder)).free, purpose, folder))
+        except DuetError as error:
+            return Row("disk", WARNING, f"there is no place for {purpose}", str(error))
         except OSError as error:
-            text = f"nobody can tell how much is free for {purpose} ({absolute(folder)}: {error.strerror or error})"
+            text = f"it is unknown how much is free for {purpose} ({folder}: {error.strerror or error})"
             return Row("disk", WARNING, text, NO_ROOM)
     free, purpose, folder = min(found)
-    text = f"{free / GIB:.1f} GiB free for {purpose} ({absolute(folder)})"
+    text = f"{free / GIB:.1f} GiB free for {purpose} ({folder})"
     if free < LEAST_DISK_BYTES:
         return Row("disk", WARNING, text, f"make room there, or {NO_ROOM}")
     return Row("disk", OK, text)
 
 
-def storage(folder):
+def storage(folder: str | Path) -> Row:
     """Return the row that says whether runs can be saved; nothing that was not there is left there."""
     path = absolute(folder)
     try:
@@ -92,40 +103,23 @@ def storage(folder):
     return Row("storage", OK, f"{path} can be written{made}")
 
 
-def data_set(directory=None):
-    """Return the row of MNIST: where it is, and the digest that proves it; nothing is fetched.
-
-    :param directory: as ``--mnist-dir``.
-    """
-    from benchmarks.workload import mnist  # its NumPy is nothing that a session's check-up should wait for
-
-    bad = []
-    try:
-        place = mnist.find(directory, echo=bad.append, fetch=False)
-        data = mnist.load(place)
-    except DuetError as error:
-        text, *_ = str(error).splitlines()
-        if directory or os.environ.get("MNIST_DIR"):
-            return Row("data set", BROKEN, text, "put the four original files there, or let the suite look for them")
-        what = "the first session fetches it (12 MB); without a network, name a folder with --mnist-dir"
-        return Row("data set", WARNING, " ".join(["MNIST is not on this machine yet.", *bad]).rstrip("."), what)
-    images = len(data.train_labels) + len(data.test_labels)
-    return Row("data set", OK, f"MNIST, {images:,} images, digest {data.digest[:16]}, in {place}")
+def absolute(path: str | Path) -> Path:
+    """Return a path with ``~`` expanded, whatever the working directory will be."""
+    return Path(os.path.abspath(os.path.expanduser(path)))
 
 
-def _existing(path):
+def _existing(path: Path) -> Path:
     """Return the path, or the nearest folder above it that is there and can be seen."""
-    path = absolute(path)
     # Not Path.is_dir, which raises where a folder on the way may not be entered.
     return next(folder for folder in (path, *path.parents) if os.path.isdir(folder))
 
 
-def _available_bytes(root):
+def _available_bytes(root: str | Path) -> int | None:
     lines = (_read(Path(root, "proc/meminfo")) or "").splitlines()
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
 
 
-def _read(path):
+def _read(path: Path) -> str | None:
     try:
         return path.read_text().strip()
     except OSError:

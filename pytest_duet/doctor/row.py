@@ -1,4 +1,4 @@
-"""One finding of the doctor: what was looked at, how it is, and the one thing to do about it."""
+"""One finding of the doctor: what was looked at, what state it is in, and the one thing to do about it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ WORST_LAST = (OK, MISSING, WARNING, BROKEN)
 class Row:
     """What the doctor says of one thing.
 
-    :param subject: what was looked at: a framework's name, or ``"memory"``.
+    :param subject: what was looked at, such as ``"memory"``.
     :param state: ``ok``; ``missing``, not installed and not asked for by name; ``warning``, results are at risk;
         ``broken``, it does not work.
     :param found: what there is, in one line.
@@ -27,6 +27,6 @@ class Row:
     detail: str = ""
 
     @property
-    def rank(self):
+    def rank(self) -> int:
         """How bad it is, to sort by."""
         return WORST_LAST.index(self.state)

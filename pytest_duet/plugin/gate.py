@@ -269,17 +269,19 @@ class Gate:
             )
         if self._has_judged:
             from pytest_duet.report import verdicts
+            from pytest_duet.report.additions import words
 
-            verdicts.show(terminalreporter, self.record())
+            verdicts.show(terminalreporter, self.record(), words(self.config.hook).subject)
 
     def pytest_sessionfinish(self) -> None:  # not with the summary in the terminal, which may be off
         if not self._has_judged:
             return
         from pytest_duet.report import verdicts
+        from pytest_duet.report.additions import words
 
         if self.options.json:
             verdicts.write_json(self.record(), self.options.json)
         summary = os.environ.get("GITHUB_STEP_SUMMARY")
         if summary:
             with Path(summary).open("a", encoding="utf-8") as file:
-                file.write(verdicts.markdown(self.record(), self.machine))
+                file.write(verdicts.markdown(self.record(), words(self.config.hook).subject, self.machine))

@@ -14,10 +14,17 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Sequence
+    from pathlib import Path
+
     import pytest
 
+    from pytest_duet.doctor.machine import Folders
+    from pytest_duet.doctor.row import Row as Looked
     from pytest_duet.record.metrics import Metric
     from pytest_duet.record.row import Row
+    from pytest_duet.report.additions import Column, Material, Section, Words
 
 hookspec = pluggy.HookspecMarker("pytest")
 
@@ -99,3 +106,42 @@ def pytest_duet_tables(
     :param rows: of each benchmark its row and the ``extra_info`` that it stands in; at least one.
     :param machine: its name; ``""`` where the session measured on this machine alone.
     """
+
+
+# The report and the doctor, which commands make outside of a session, too.
+
+
+@hookspec(firstresult=True)
+def pytest_duet_report_words() -> Words | None:
+    """Return how a report is titled, and what it calls a subject and a round. The first that is not None counts."""
+
+
+@hookspec
+def pytest_duet_report_columns() -> Sequence[Column] | None:
+    """Return columns to add to the comparison on the report's page and in Markdown."""
+
+
+@hookspec
+def pytest_duet_report_sections(material: Material) -> Sequence[Section] | None:
+    """Return sections to add to the report's page, made from what there is to report on."""
+
+
+@hookspec
+def pytest_duet_report_csv(rows: Sequence[dict[str, Any]], directory: Path) -> Sequence[Path] | None:
+    """Write CSV files of one run into a folder that is there, for ``--results-csv``, and return their paths.
+
+    :param rows: the ``extra_info`` of each benchmark.
+    """
+
+
+@hookspec
+def pytest_duet_doctor_rows(chosen: Namespace) -> Sequence[Looked] | None:
+    """Look at something else than the machine, and return what was found.
+
+    :param chosen: the options of the command.
+    """
+
+
+@hookspec
+def pytest_duet_doctor_folders() -> Folders | None:
+    """Return further folders that must have room: what each is for, and a function that finds it."""

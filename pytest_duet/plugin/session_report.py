@@ -49,7 +49,8 @@ class SessionReport:
         gathered = gather((), storage if storage and storage.is_dir() else None, today=run)
         self.lines += [f"{name}: {text}" for name, text in gathered.remarks]
         summary = os.environ.get("GITHUB_STEP_SUMMARY")
-        written = files.write(gathered, self.path, append_to=Path(summary) if summary else None)
+        append_to = Path(summary) if summary else None
+        written = files.write(gathered, self.path, append_to=append_to, hook=self.config.hook)
         self.lines += [f"wrote {path}" for path in written]
 
     @pytest.hookimpl(trylast=True)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
 import altair as alt
 
 # After Okabe and Ito's palette, which the colour-blind can tell apart; each has a contrast of 3 to 1 or more with the
@@ -12,23 +16,55 @@ BLUE, ORANGE, GREEN, VIOLET = 0, 1, 2, 6  # places of colours with a meaning of 
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "stroke")
 FONT = "system-ui, sans-serif"
 HEIGHT = 260  # pixels
-ROW_HEIGHT = 26  # of a chart with a line for each framework
+ROW_HEIGHT = 26  # of a chart with a line for each subject
 
 
-def chart(rows):
-    """Return an empty chart over named rows, as wide as the page lets it be.
+Datasets = dict[str, list[dict[str, Any]]]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart of a section: what is drawn, and of which of the page's rows.
+
+    :param made: Altair's, over rows of the name "rows".
+    :param rows: their key in the page's data; "trend" and "ratio" are the rows that page.js makes of its columns.
+    :param height: in pixels.
+    :param where: fields of the rows, and what they must be.
+    :param pictures: yields name and rows of each picture where they are no plain rows of the data.
+    """
+
+    made: Any
+    rows: str
+    height: int = HEIGHT
+    where: dict[str, str] = field(default_factory=dict)
+    pictures: Callable[[], Iterable[tuple[str, Datasets]]] | None = None
+
+    def specification(self) -> dict[str, Any]:
+        """Return Vega-Lite's specification, as wide as the page lets it be."""
+        made: dict[str, Any] = self.made.properties(width="container", height=self.height).to_dict()
+        return made
+
+    def datasets(self, name: str, data: dict[str, Any]) -> Iterable[tuple[str, Datasets]]:
+        """Return name and rows of each picture that is drawn from it.
+
+        :param name: the chart's.
+        :param data: the page's.
+        """
+        if self.pictures:
+            return self.pictures()
+        wanted = self.where.items()
+        return [(name, {"rows": [row for row in data[self.rows] if all(row.get(key) == its for key, its in wanted)]})]
+
+
+def chart(rows: str) -> Any:
+    """Return an empty chart over named rows.
 
     :param rows: the name by which the page, or a file's writer, binds them.
     """
     return alt.Chart(alt.NamedData(rows))
 
 
-def specification(made, height=HEIGHT):
-    """Return a chart's Vega-Lite specification for the page."""
-    return made.properties(width="container", height=height).to_dict()
-
-
-def config(dark):
+def config(dark: bool) -> dict[str, Any]:
     """Return Vega-Lite's configuration in the page's light or dark colours."""
     ink, line = ("#e8e8e8", "#555555") if dark else ("#222222", "#cccccc")
     colours = DARK if dark else LIGHT
@@ -59,10 +95,10 @@ def config(dark):
     }
 
 
-def framework_colour(frameworks, legend=True):
-    """Return the encoding that gives each framework its colour, the same in all charts.
+def colour(names: Sequence[str], legend: bool = True) -> Any:
+    """Return the encoding that gives each subject its colour, the same in all charts.
 
-    :param frameworks: the names of all that the page shows.
+    :param names: of all that the page shows.
     """
-    legend = alt.Legend(title=None) if legend else None
-    return alt.Color("framework:N", scale=alt.Scale(domain=frameworks), legend=legend)
+    scale = alt.Scale(domain=list(names))
+    return alt.Color("framework:N", scale=scale, legend=alt.Legend(title=None) if legend else None)

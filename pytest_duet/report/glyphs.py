@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 BARS = "▁▂▃▄▅▆▇█"
 RUNS = 20  # the newest, that a trend in text shows
 
 
-def sparkline(values):
-    """Return a bar for each value, from the lowest to the highest; a middling one for each where all are the same.
+def sparkline(values: Sequence[float]) -> str:
+    """Return a bar for each value, from the lowest to the highest; all of middle height where they are the same.
 
     Values that differ by less than 1 % altogether are drawn as equal: the glyphs shall not make mountains of noise.
     """

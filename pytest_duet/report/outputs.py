@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from benchmarks.report import csv_files
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 from pytest_duet.atomic import atomic_write
 from pytest_duet.errors import DuetError
-from pytest_duet.report import figure_files, markdown, page
-from pytest_duet.report.content import content
+from pytest_duet.report import additions, figure_files, markdown, page
+from pytest_duet.report.content import Content, content
+from pytest_duet.report.gather import Gathered
+
+if TYPE_CHECKING:
+    from pluggy import HookRelay
 
 
-def check_places(*files, directories=()):
+def check_places(*files: Path | None, directories: Iterable[Path | None] = ()) -> None:
     """Refuse places that cannot be written to, before anything long is begun; None is no place.
 
     :raises DuetError: naming the place.
@@ -25,27 +32,31 @@ def check_places(*files, directories=()):
 
 
 def write(
-    gathered, page_file=None, figures=None, markdown_file=None, csv_directory=None, compared=None, append_to=None
-):
+    gathered: Gathered,
+    page_file: Path | None = None,
+    figures: Path | None = None,
+    markdown_file: Path | None = None,
+    csv_directory: Path | None = None,
+    compared: dict[str, Any] | None = None,
+    append_to: Path | None = None,
+    hook: HookRelay | None = None,
+) -> Iterator[Path]:
     """Write what was asked for, each file all or nothing, and yield the paths.
 
-    :param gathered: :class:`pytest_duet.report.gather.Gathered`.
     :param compared: what :func:`pytest_duet.report.two_runs.compare` gave, for the page.
     :param append_to: a file that the Markdown is added to, as CI's step summary is.
+    :param hook: of the plugins that add to the report.
     """
     if csv_directory:
-        if not gathered.rows:
-            raise DuetError(f"{gathered.shown.name}: none of its benchmarks has this suite's fields, so no CSV.")
-        csv_directory.mkdir(parents=True, exist_ok=True)
-        yield from csv_files.write(gathered.rows, csv_directory)
+        yield from _write_csv(gathered, csv_directory, hook)
     if not (page_file or figures or markdown_file):
         return
-    found = content(gathered)
+    found = content(gathered, hook)
     if page_file:
         atomic_write(page_file, page.render(found, compared).encode())
         yield page_file
     if figures:
-        yield from figure_files.write(figures, gathered, found)
+        yield from figure_files.write(figures, found)
     if markdown_file:
         atomic_write(markdown_file, as_markdown(gathered, found).encode())
         yield markdown_file
@@ -54,10 +65,18 @@ def write(
             file.write(as_markdown(gathered, found))
 
 
-def as_markdown(gathered, found):
-    """Return the summary as Markdown.
+def _write_csv(gathered: Gathered, directory: Path, hook: HookRelay | None) -> list[Path]:
+    if not gathered.rows:
+        raise DuetError(f"{gathered.shown.name}: none of its benchmarks has trials, so there is nothing for CSV.")
+    directory.mkdir(parents=True, exist_ok=True)
+    written = additions.write_csv(hook, gathered.rows, directory)
+    if not written:
+        raise DuetError("--results-csv: no plugin here writes CSV files. Use the suite's own command, if it has one.")
+    return written
 
-    :param found: its :class:`pytest_duet.report.content.Content`.
-    """
-    trends = {its.benchmark: [point.seconds for point in its.points] for its in found.series}
-    return markdown.summary(found.shown["sentence"], found.shown["urgent"], gathered.shown.data, trends)
+
+def as_markdown(gathered: Gathered, found: Content) -> str:
+    """Return the summary as Markdown."""
+    trends = {its.benchmark: [point.seconds for point in its.points] for its in found.material.series}
+    table = markdown.table(gathered.shown.data, trends, found.material.words, found.material.columns)
+    return markdown.summary(found.shown["sentence"], found.shown["urgent"], table)

@@ -20,7 +20,15 @@ const chosen = () => {
 const places = data.benchmarks.map(() => []);
 data.points.benchmark.forEach((benchmark, place) => places[benchmark].push(place));
 
-const position = (run) => ({ run, when: data.runs.when[run], date: data.runs.when[run].slice(0, 16).replace("T", " ") });
+const STATES = { held: "pending" }; // how what the data say is shown
+const position = (run) => ({
+  run,
+  when: data.runs.when[run],
+  date: data.runs.when[run].slice(0, 16).replace("T", " "),
+  name: data.runs.name[run],
+  commit: data.runs.commit[run],
+  state: STATES[data.runs.state[run]] ?? data.runs.state[run],
+});
 
 function trend(number) {
   const metric = document.getElementById("metric").value;
@@ -28,9 +36,6 @@ function trend(number) {
   const { run: runs, low, high } = data.points;
   const points = places[number].filter((place) => data.points[metric][place] !== null).map((place) => ({
     ...position(runs[place]),
-    name: data.runs.name[runs[place]],
-    commit: data.runs.commit[runs[place]],
-    state: data.runs.state[runs[place]],
     value: data.points[metric][place] * scale,
     low: metric === "seconds" ? low[place] : null,
     high: metric === "seconds" ? high[place] : null,
@@ -53,19 +58,20 @@ function ratios(keep) {
     const row = data.benchmarks[data.points.benchmark[place]];
     const run = data.points.run[place];
     if (ratio === null || !keep(row)) return;
-    points.push({ ...position(run), name: data.runs.name[run], commit: data.runs.commit[run], framework: row.framework, benchmark: row.benchmark, ratio });
+    points.push({ ...position(run), framework: row.framework, benchmark: row.benchmark, ratio });
   });
   return { points };
 }
 
+// The rows that are made of the columns; all others are embedded as they are.
+const MADE = { trend: (element) => trend(Number(element.dataset.benchmark)), ratio: (element, keep) => ratios(keep) };
+
 function rowsOf(element) {
-  const { rows, group } = charts.specs[element.dataset.chart];
+  const { rows, where } = charts.specs[element.dataset.chart];
   const keep = chosen();
-  if (rows === "trend") return trend(Number(element.dataset.benchmark));
-  if (rows === "ratio") return ratios(keep);
-  const all = data[rows].filter(keep);
-  if (rows === "tradeoff") return { rows: all.filter((row) => row.panel === element.dataset.panel) };
-  return { rows: group === null ? all : all.filter((row) => row.group === group) };
+  if (rows in MADE) return MADE[rows](element, keep);
+  const wanted = Object.entries(where);
+  return { rows: data[rows].filter((row) => keep(row) && wanted.every(([field, value]) => row[field] === value)) };
 }
 
 // Without the layers that have nothing to show, such as the intervals of single trials.
@@ -78,7 +84,7 @@ function withoutEmptyLayers(spec, datasets) {
   return { ...spec, layer: spec.layer.filter(shows) };
 }
 
-// With a legend of the frameworks that this chart shows, which have the same colours in all charts.
+// With a legend of those that this chart shows, which have the same colours in all charts.
 function withOwnLegend(spec, datasets) {
   const own = new Set(Object.values(datasets).flat().map((row) => row.framework));
   for (const { encoding: { color } = {} } of [spec, ...(spec.layer ?? [])]) {

@@ -4,53 +4,71 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import orjson
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
-from pytest_duet.report.charts import config
+from pytest_duet.report.additions import Section
+from pytest_duet.report.charts import Chart, config
+from pytest_duet.report.content import Content
 
 HERE = Path(__file__).parent
 
 
-def render(content, other=None):
-    """Return the page of a :class:`pytest_duet.report.content.Content` as text.
+def render(content: Content, other: dict[str, Any] | None = None) -> str:
+    """Return the page as text.
 
     :param other: what :func:`pytest_duet.report.two_runs.compare` gave, to be shown beside.
     """
-    template = _environment().get_template("page.html")
-    return template.render(
+    environment = _environment()
+    environment.globals["words"] = content.material.words
+    specifications = {name: _drawn(chart) for name, chart in content.charts.items()}
+    text: str = environment.get_template("page.html").render(
         **content.shown,
+        sections=[(section, _body(environment, section)) for section in content.sections if section.template],
         other=other,
         data=_embeddable(content.data),
-        charts=_embeddable({"specs": content.charts, "light": config(dark=False), "dark": config(dark=True)}),
+        charts=_embeddable({"specs": specifications, "light": config(dark=False), "dark": config(dark=True)}),
         bundle=_bundle(),
         script=(HERE / "page.js").read_text(encoding="utf-8"),
         style=(HERE / "page.css").read_text(encoding="utf-8"),
     )
+    return text
 
 
-def _embeddable(value):
+def _body(environment: Environment, section: Section) -> Markup:
+    assert section.template
+    template = environment.from_string(section.template.read_text(encoding="utf-8"))
+    return Markup(template.render(**section.shown))
+
+
+def _drawn(chart: Chart) -> dict[str, Any]:
+    return {"spec": chart.specification(), "rows": chart.rows, "where": chart.where}
+
+
+def _embeddable(value: Any) -> str:
     """Return JSON that cannot end the script element it stands in."""
-    text = orjson.dumps(value).decode()
+    text: str = orjson.dumps(value).decode()
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
 @cache
-def _bundle():
+def _bundle() -> str:
     """Return Vega, Vega-Lite and vega-embed as one script."""
     import vl_convert
 
-    return vl_convert.javascript_bundle().replace("</script", "<\\/script")
+    script: str = vl_convert.javascript_bundle()
+    return script.replace("</script", "<\\/script")
 
 
-def _environment():
+def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters.update(
         figure=lambda value, form: "-" if value is None else form.format(value),
-        mib=lambda value: "-" if value is None else f"{value / 2**20:,.0f}",
         raw=lambda value: "" if value is None else repr(value),
     )
     return environment

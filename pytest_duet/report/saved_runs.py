@@ -7,16 +7,23 @@ it had, and what can be used for nothing is named.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from statistics import median
+from typing import Any
 
 import orjson
 
 from pytest_duet.judge.median_interval import median_interval
-from pytest_duet.record.metrics import DEVICE_SOURCES
+from pytest_duet.record.history import History
 from pytest_duet.record.saved_run import Run
 from pytest_duet.report.lenient import Record
+from pytest_duet.report.reading import contract, is_ours, memory_source
+
+# What a run's state is called; the key is what the files say.
+STATES = {"accepted": "accepted", "held": "pending", "rejected": "rejected", "": ""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +31,9 @@ class Point:
     """One benchmark in one saved run; what it does not say is None, or ``""`` where it is text.
 
     :param benchmark: pytest-benchmark's ``fullname``.
-    :param framework: the name in the table; the benchmark's own where it is not this suite's.
+    :param framework: the name in the table; the benchmark's own where it has no trials.
     :param contract: ``execution``, ``data`` and ``precision``, in this order.
-    :param seconds: of a steady epoch, or of however many steps it had; of a round where it is not this suite's.
+    :param seconds: of a steady round of the trials; pytest-benchmark's median where there are no trials.
     :param low: lower bound of its median over the trials, ``high`` the upper one.
     :param confidence: of these bounds.
     :param memory_bytes: peak, by ``memory_source``, a key of the ledger.
@@ -34,9 +41,9 @@ class Point:
 
     benchmark: str
     framework: str
-    contract: tuple = ()
+    seconds: float
+    contract: tuple[str, ...] = ()
     device: str = ""
-    seconds: float | None = None
     low: float | None = None
     high: float | None = None
     confidence: float | None = None
@@ -55,24 +62,24 @@ class SavedRun:
     :param name: what it is listed by.
     :param when: ISO 8601; ``""`` if unknown, as are ``commit`` and ``branch``.
     :param fingerprint: of its machine; None if unknown.
-    :param state: ``"accepted"``, ``"held"`` or ``"rejected"``, ``why`` in words; ``""`` outside of a history.
+    :param state: a key of ``STATES``, ``why`` in words; ``""`` outside of a history.
     :param shard: which one of which run it is, ``"2/4 of nightly-7"``; ``""`` where it is a whole run.
     :param data: the whole JSON, where it was asked for.
     """
 
     name: str
-    points: tuple
+    points: tuple[Point, ...]
     when: str = ""
     commit: str = ""
     branch: str = ""
-    fingerprint: dict | None = None
+    fingerprint: dict[str, Any] | None = None
     state: str = ""
     why: str = ""
     shard: str = ""
-    data: dict | None = field(default=None, repr=False)
+    data: dict[str, Any] | None = field(default=None, repr=False)
 
 
-def parse(content):
+def parse(content: bytes) -> dict[str, Any]:
     """Return what a JSON file says.
 
     :raises ValueError: where it is none, or no pytest-benchmark run.
@@ -86,7 +93,7 @@ def parse(content):
     return data
 
 
-def _parse_as_python(content):
+def _parse_as_python(content: bytes) -> Any:
     """Return what a file says that holds what Python writes and JSON does not know: NaN, Infinity, half characters."""
     try:
         return cleaned(json.loads(content))
@@ -94,8 +101,8 @@ def _parse_as_python(content):
         raise ValueError("it is nested too deeply") from None
 
 
-def _writable(data):
-    """Return a dictionary; None for one that is empty, or nested deeper than orjson writes: it reads more than that."""
+def _writable(data: dict[str, Any]) -> dict[str, Any] | None:
+    """Return a dictionary; None if it is empty, or nested deeper than orjson can write, though it can read it."""
     try:
         orjson.dumps(data)
     except TypeError:
@@ -103,22 +110,24 @@ def _writable(data):
     return data or None
 
 
-def cleaned(data):
+def cleaned(data: Any) -> Any:
     """Return data as strict JSON gives them back."""
     strict = json.loads(json.dumps(data, default=str), parse_constant=lambda name: None)
     return orjson.loads(json.dumps(strict, ensure_ascii=False).encode(errors="replace"))
 
 
-def read(path, name=None, history=None):
-    """Return the :class:`SavedRun` in a file, and what is to be said of it, ``""`` if nothing.
+def read(path: Path, name: str | None = None, history: History | None = None) -> tuple[SavedRun, str]:
+    """Return the run in a file, and a remark on it, ``""`` if there is nothing to remark.
 
-    :param history: :class:`pytest_duet.record.history.History` that it is part of, to say whether it counts.
+    :param history: that it is part of, to say whether it counts.
     :raises ValueError: where it is no run; OSError where it cannot be read.
     """
     return from_data(parse(path.read_bytes()), name or path.name, history)
 
 
-def from_data(data, name, history=None, keep=False):
+def from_data(
+    data: dict[str, Any], name: str, history: History | None = None, keep: bool = False
+) -> tuple[SavedRun, str]:
     """Return the same of a run that was parsed already.
 
     :param keep: whether to keep all of its data.
@@ -141,27 +150,27 @@ def from_data(data, name, history=None, keep=False):
     return run, _remark(data, points)
 
 
-def _shard(record):
+def _shard(record: Record) -> str:
     return f"{record.get('number')}/{record.get('of')} of {record.text('run')}" if record else ""
 
 
-def _remark(data, points):
+def _remark(data: dict[str, Any], points: Sequence[Point]) -> str:
     missing = Record(data).get("merged", "missing")
     lost = [f"no host measured {', '.join(map(str, missing))}"] if isinstance(missing, list) and missing else []
     return "; ".join(lost + [text for text in [_remark_on_points(data, points)] if text])
 
 
-def _remark_on_points(data, points):
+def _remark_on_points(data: dict[str, Any], points: Sequence[Point]) -> str:
     if not points:
         return "it holds no benchmark with a time"
     lost = len(data["benchmarks"]) - len(points)
     parts = [f"{lost} of its {len(data['benchmarks'])} benchmarks hold no time"] if lost else []
     if not all(point.ours for point in points):
-        parts.append("it has benchmarks without this suite's fields: the medians of their rounds are shown")
+        parts.append("it has benchmarks without trials: the medians of their rounds are shown")
     return "; ".join(parts)
 
 
-def _date(text):
+def _date(text: str) -> str:
     """Return a date in UTC, as ISO 8601 has it; ``""`` for anything else, which could not be put in order."""
     try:
         found = datetime.fromisoformat(text)
@@ -170,7 +179,7 @@ def _date(text):
         return ""
 
 
-def _state(history, data, name):
+def _state(history: History | None, data: dict[str, Any], name: str) -> tuple[str, str]:
     if history is None:
         return "", ""
     try:
@@ -179,19 +188,14 @@ def _state(history, data, name):
         return "held", "it cannot be judged: the gate's part of it is damaged"
 
 
-def is_ours(bench):
-    """Tell whether a benchmark's :class:`Record` has this suite's fields."""
-    return bool(bench.text("extra_info", "framework") and bench.records("extra_info", "trials"))
-
-
-def _point(bench):
+def _point(bench: Record) -> Point | None:
     name = bench.text("fullname") or bench.text("name")
     round_seconds = bench.positive("stats", "median")
     if not is_ours(bench):
         if not name or not round_seconds:
             return None
         low, high = bench.number("stats", "q1"), bench.number("stats", "q3")
-        return Point(name, name.rpartition("::")[2], seconds=round_seconds, low=low, high=high)
+        return Point(name, name.rpartition("::")[2], round_seconds, low=low, high=high)
     row = bench.record("extra_info")
     times = list(filter(None, (trial.positive("epoch_seconds") for trial in row.records("trials"))))
     seconds = row.positive("epoch_seconds") or (median(times) if times else round_seconds)
@@ -202,9 +206,9 @@ def _point(bench):
     return Point(
         name,
         row.text("framework"),
+        seconds,
         contract(row),
         row.text("device"),
-        seconds,
         bounds and bounds.low,
         bounds and bounds.high,
         bounds and bounds.confidence,
@@ -215,14 +219,3 @@ def _point(bench):
         int(row.number("disturbed_trials") or 0),
         True,
     )
-
-
-def contract(row):
-    """Return a row's execution, data and precision."""
-    return tuple(row.text("contract", part) for part in ("execution", "data", "precision"))
-
-
-def memory_source(row):
-    """Return the key of a row's ledger that the gate would judge its memory by; ``""`` where it has none."""
-    sources = ("host_peak_rss_bytes",) if row.text("device") == "cpu" else DEVICE_SOURCES
-    return next((source for source in sources if row.number("memory", source) is not None), "")

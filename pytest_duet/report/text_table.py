@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pytest
 
 
-def write_table(terminalreporter, title, headings, lines, right):
+def write_table(
+    terminalreporter: pytest.TerminalReporter,
+    title: str,
+    headings: Sequence[str],
+    lines: Iterable[Sequence[str]],
+    right: Collection[str],
+) -> None:
     """Write a table through pytest's terminal reporter; the arguments are those of :func:`as_table`."""
     text = as_table(headings, lines, right, terminalreporter.hasmarkup)
     terminalreporter.ensure_newline()
@@ -13,7 +24,9 @@ def write_table(terminalreporter, title, headings, lines, right):
     terminalreporter.write(f"{text}\n")
 
 
-def as_table(headings, lines, right, markup=False):
+def as_table(
+    headings: Sequence[str], lines: Iterable[Sequence[str]], right: Collection[str], markup: bool = False
+) -> str:
     """Return a table as text.
 
     :param headings: of the columns; those in ``right`` have their text on the right.
@@ -36,6 +49,6 @@ def as_table(headings, lines, right, markup=False):
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
 
 
-def or_dash(form, value, unit=1):
+def or_dash(form: str, value: float | None, unit: int = 1) -> str:
     """Return a number in ``unit`` as ``form`` has it, or a dash for None."""
     return "-" if value is None else form.format(value / unit)

@@ -3,132 +3,119 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from math import ceil
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from benchmarks.proof.parity import ACCURACY_TOLERANCE
 from pytest_duet.atomic import atomic_write
-from pytest_duet.judge.verdict import Verdict
-from pytest_duet.record.metrics import ACCURACY, METRICS
+from pytest_duet.record.comparison import Comparison, Verdict
+from pytest_duet.record.metrics import Metric
+from pytest_duet.record.saved_run import GateRecord
 from pytest_duet.report.markdown import escape, table_row
 from pytest_duet.report.text_table import write_table
 
-SCHEMA = 1
-TITLES = {ACCURACY: "accuracy", **{name: metric.title for name, metric in METRICS.items()}}
-UNITS = {ACCURACY: "", **{name: metric.unit for name, metric in METRICS.items()}}
+if TYPE_CHECKING:
+    import pytest
 
 
-def paragraph(cell, options):
-    """Return what a failed or open cell's test says: was, is, interval, margin, trials, and what to do.
-
-    :param cell: :class:`pytest_duet.judge.verdict.Cell`.
-    :param options: :class:`pytest_duet.plugin.gate_options.GateOptions`.
-    """
-    parts = [f"{cell.framework}, {TITLES[cell.metric]}: {cell.verdict}"]
-    if cell.was is not None:
-        parts[0] += f", {quantity(cell.was, cell.metric)} was, {quantity(cell.now, cell.metric)} is"
-    if cell.low is not None:
-        parts[0] += (
-            f"; new/old lies between {cell.low:.3f} and {cell.high:.3f} (each bound wrong with p < {cell.alpha:.2g})"
-        )
-    if cell.margin is not None:
-        parts[0] += f", up to {cell.margin:.3f} does not matter"
-    if cell.trials:
-        base = f"against {cell.runs} runs" if cell.runs is not None else f"with {options.against}, turn by turn"
-        parts.append(f"{cell.trials} trials {base}")
-    if cell.note:
-        parts.append(cell.note.rstrip("."))
-    if cell.verdict is Verdict.REGRESSED:
-        parts.append(_what_to_do(cell, options))
+def paragraph(one: Comparison, gate: GateRecord) -> str:
+    """Return what the test of a comparison says that failed or is open: values, interval, margin, and what to do."""
+    metric = gate.metrics[one.metric]
+    parts = [f"{one.subject}, {metric.title}: {one.verdict}"]
+    if one.old is not None:
+        parts[0] += f", {metric.text(one.old)} → {metric.text(one.new)}"
+    if one.low is not None and one.high is not None:
+        low, high = sorted((_changed(one.low, metric), _changed(one.high, metric)))
+        interval = f"{low:+.1f} to {high:+.1f} %, each bound wrong with p < {one.alpha:.2g}"
+        parts[0] += f" ({_change(one)}interval {interval})"
+    if one.margin is not None:
+        parts[0] += f", margin {100 * (one.margin - 1):.3g} %"
+    if one.trials:
+        base = f"against {one.runs} runs" if one.runs is not None else f"with {gate.against}, turn by turn"
+        parts.append(f"{one.trials} trials {base}")
+    if one.note:
+        parts.append(one.note.rstrip("."))
+    if one.verdict is Verdict.REGRESSED:
+        parts.append(_what_to_do(one, metric, gate))
     return ". ".join(parts) + "."
 
 
-def _what_to_do(cell, options):
-    if cell.metric == ACCURACY:
-        allowed = 2 * ACCURACY_TOLERANCE
-        return f"They may differ by {allowed:g}; the other metrics of this benchmark mean nothing until they agree"
-    if options.history:
+def _change(one: Comparison) -> str:
+    return f"{100 * (one.new / one.old - 1):+.1f} %, " if one.old and one.new else ""
+
+
+def _changed(ratio: float, metric: Metric) -> float:
+    """Return by how many per cent the value changed, of a ratio that is above 1 where it is worse."""
+    return 100 * ((1 / ratio if metric.better == "higher" else ratio) - 1)
+
+
+def _what_to_do(one: Comparison, metric: Metric, gate: GateRecord) -> str:
+    if metric.exact:
+        return f"They may differ by {metric.tolerance:g}; the other metrics of this benchmark mean nothing until they agree"
+    if gate.mode == "history":
         return (
-            "If it is meant to be so, `python -m benchmarks history accept latest` starts a new window with this run "
+            "If this is intended, `python -m pytest_duet history accept latest` starts a new window with this run "
             "(README says how where CI keeps the history)"
         )
-    return f"If it is meant to be so, allow for it: --gate-margin {cell.metric}={ceil(100 * (cell.high - 1))}%"
+    return f"If this is intended, allow for it: --gate-margin {one.metric}={ceil(100 * ((one.high or 1) - 1))}%"
 
 
-def quantity(value, metric):
-    """Return a metric's value as text, with its unit."""
-    if value is None:
-        return "-"
-    if UNITS[metric] == "s":
-        return f"{value:.3f} s" if value >= 0.1 else f"{value * 1e3:.3f} ms"
-    return f"{value / 2**20:,.1f} MiB" if UNITS[metric] == "B" else f"{value:.4f}"
-
-
-def rows(gate):
+def rows(gate: GateRecord) -> list[tuple[str, ...]]:
     """Return the table's lines as tuples of text, the verdicts that need somebody first."""
     order = list(Verdict)
-    cells = sorted((gate.cells or {}).values(), key=lambda cell: order.index(cell.verdict))
     return [
         (
-            cell.framework,
-            TITLES[cell.metric],
-            str(cell.verdict),
-            quantity(cell.was, cell.metric),
-            quantity(cell.now, cell.metric),
-            "-" if cell.low is None else f"{cell.low:.3f} to {cell.high:.3f}",
-            "-" if cell.margin is None else f"{cell.margin:.3f}",
-            str(cell.trials or "-"),
-            cell.note,
+            one.subject,
+            gate.metrics[one.metric].title,
+            str(one.verdict),
+            gate.metrics[one.metric].text(one.old),
+            gate.metrics[one.metric].text(one.new),
+            "-" if one.low is None else f"{one.low:.3f} to {one.high:.3f}",
+            "-" if one.margin is None else f"{one.margin:.3f}",
+            str(one.trials or "-"),
+            one.note,
         )
-        for cell in cells
+        for one in sorted(gate.comparisons, key=lambda one: order.index(one.verdict))
     ]
 
 
-HEADINGS = ("framework", "metric", "verdict", "was", "is", "new/old", "margin", "trials", "notes")
+def headings(subject: str) -> tuple[str, ...]:
+    """Return the table's headings.
+
+    :param subject: what the suite calls what it measures.
+    """
+    return (subject, "metric", "verdict", "before", "now", "new/old", "margin", "trials", "notes")
 
 
-def headline(gate):
+def headline(gate: GateRecord) -> str:
     """Return the gate's answer in one sentence."""
-    if not gate.cells:
+    if not gate.comparisons:
         return "the gate judged nothing"
-    counts = {verdict: sum(cell.verdict is verdict for cell in gate.cells.values()) for verdict in Verdict}
+    counts = {verdict: sum(one.verdict is verdict for one in gate.comparisons) for verdict in Verdict}
     return ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
 
 
-def show(terminalreporter, gate):
+def show(terminalreporter: pytest.TerminalReporter, gate: GateRecord, subject: str) -> None:
     """Write the table through pytest's terminal reporter."""
-    right = ("was", "is", "margin", "trials")
-    write_table(terminalreporter, f"gate: {headline(gate)}", HEADINGS, rows(gate), right)
+    right = ("before", "now", "margin", "trials")
+    write_table(terminalreporter, f"gate: {headline(gate)}", headings(subject), rows(gate), right)
     for finding in gate.findings + gate.cautions:
         terminalreporter.write_line(finding, yellow=True)
 
 
-def markdown(gate):
-    """Return the same as Markdown."""
-    where = f" on {gate.machine}" if gate.machine else ""
+def markdown(gate: GateRecord, subject: str, machine: str = "") -> str:
+    """Return the same as Markdown.
+
+    :param machine: its name, where the session measured on several.
+    """
+    where = f" on {machine}" if machine else ""
     lines = [f"### Gate{where}: {headline(gate)}", ""]
-    lines += [table_row(HEADINGS), table_row(["---"] * len(HEADINGS))]
+    lines += [table_row(headings(subject)), table_row(["---"] * len(headings(subject)))]
     lines += [table_row(line) for line in rows(gate)]
     lines += [""] + [f"- {escape(finding)}" for finding in gate.findings + gate.cautions]
     return "\n".join(lines) + "\n\n"
 
 
-def as_json(gate):
-    """Return the verdicts as RESULTS.md documents them."""
-    options = gate.options
-    return {
-        "schema": SCHEMA,
-        "mode": "against" if options.against else "history" if options.history else None,
-        "against": options.against,
-        "max_trials": options.max_trials if options.against else None,
-        "failed_tests": gate.failed,
-        "interrupted": gate.interrupted,
-        "cells": [asdict(cell) for cell in (gate.cells or {}).values()],
-        "findings": list(gate.findings),
-        "cautions": list(gate.cautions),
-    }
-
-
-def write_json(gate, path):
-    """Write them to a file, all or nothing."""
-    atomic_write(path, json.dumps(as_json(gate), indent=2).encode() + b"\n")
+def write_json(gate: GateRecord, path: str | Path) -> None:
+    """Write them to a file, all or nothing; RESULTS.md documents it."""
+    atomic_write(path, json.dumps(gate.as_json(), indent=2).encode() + b"\n")

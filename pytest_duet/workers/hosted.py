@@ -68,13 +68,23 @@ class Hosted:
         try:
             return decode(kind, plain)
         except ValueError as error:
-            self._fail(f"answered {call} with nonsense: {error}")
+            self._fail("answered", f" with nonsense: {error}", f" {call}", "nonsense")
 
-    def _fail(self, what: str) -> NoReturn:
-        raise WorkerError(f"{self.name}: the worker {what}.")
+    def _fail(self, what: str, more: str, where: str, cause: str, happened: str = "") -> NoReturn:
+        """Raise what happened to the worker, in which call (``where``), and what ``more`` there is to say.
+
+        :param happened: the same as ``what`` without the call, where it is no part of the sentence's beginning.
+        """
+        tail = self._log_tail()
+        tail = f"The end of its log:\n{tail}" if tail else ""
+        text = "\n".join(filter(None, [f"{self.name}: the worker {what}{where}{more}.", tail]))
+        raise WorkerError(text, (happened or what, more), cause, tail)
+
+    def _log_tail(self) -> str:
+        return ""
 
     def _on_purpose(self, kind: str, text: str) -> None:
         """Raise, with the subject's name, what it raised on purpose; nothing happens where it was something else."""
         if kind in ON_PURPOSE:
-            stop = "." if ON_PURPOSE[kind] is SubjectError else ""
-            raise ON_PURPOSE[kind](f"{self.name}: {text}{stop}")
+            stop = "." if issubclass(ON_PURPOSE[kind], SubjectError) else ""
+            raise ON_PURPOSE[kind](f"{self.name}: {text}{stop}", (text, ""))

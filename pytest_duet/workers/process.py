@@ -79,7 +79,8 @@ class Worker(Hosted):
         except OSError as error:
             self._close_pipes()
             self._scratch.cleanup()
-            raise WorkerError(f"{name}: its worker did not start: {error}.") from error
+            text = f"its worker did not start: {error}"
+            raise WorkerError(f"{name}: {text}.", (text, ""), "no start") from error
         finally:
             for descriptor in theirs:
                 os.close(descriptor)
@@ -99,10 +100,10 @@ class Worker(Hosted):
             if "error" not in reply:
                 return reply["result"]
         except (ValueError, TypeError, KeyError):
-            self._fail(f"answered {call} with nonsense: {line[:200]!r}")
+            self._fail("answered", f" with nonsense: {line[:200]!r}", f" {call}", "nonsense")
         self._on_purpose(reply["kind"], reply["error"])
         last = "\n".join(reply.get("traceback", "").strip().splitlines()[-LOG_LINES:])
-        self._fail(f"raised {reply['kind']} in {call}: {reply['error']}\n{last}")
+        self._fail(f"raised {reply['kind']}", f": {reply['error']}\n{last}", f" in {call}", "raised")
 
     def hurry(self, seconds: float) -> None:
         if seconds < self.timeout_seconds:
@@ -128,9 +129,8 @@ class Worker(Hosted):
             left = deadline - time.monotonic()
             if left <= 0:
                 self._kill()
-                self._fail(
-                    f"did not answer {call} within {self.timeout_seconds:g} s and was killed{self._timeout_advice}"
-                )
+                within, killed = f" within {self.timeout_seconds:g} s", f" and was killed{self._timeout_advice}"
+                self._fail(f"did not answer {call}", killed, within, "timeout", happened=f"did not answer{within}")
             if not select.select([self._pipes["replies"]], [], [], left)[0]:
                 continue
             chunk = os.read(self._pipes["replies"], 1 << 16)
@@ -145,21 +145,17 @@ class Worker(Hosted):
             code = self.process.wait(GOODBYE_SECONDS)
         except subprocess.TimeoutExpired:
             self._kill()
-            self._fail(f"closed its pipe during {call} and was killed")
+            self._fail("closed its pipe", " and was killed", f" during {call}", "exit")
         if code >= 0:
-            self._fail(f"exited with code {code} during {call}")
-        how = f"died of {signal.Signals(-code).name} during {call}"
+            self._fail(f"exited with code {code}", "", f" during {call}", "exit")
+        name, why = signal.Signals(-code).name, ""
         if -code == signal.SIGKILL:
             kills = memory.out_of_memory_kills()
             if kills is not None and kills != self._started_kills:
-                how += "; the kernel's out-of-memory killer ran meanwhile, so it most likely needs more memory"
+                why = "; the kernel's out-of-memory killer ran meanwhile, so it most likely needs more memory"
             else:
-                how += "; somebody killed it, or a container's memory limit did"
-        self._fail(how)
-
-    def _fail(self, what: str) -> NoReturn:
-        tail = self._log_tail()
-        raise WorkerError(f"{self.name}: the worker {what}." + (f"\nThe end of its log:\n{tail}" if tail else ""))
+                why = "; somebody killed it, or a container's memory limit did"
+        self._fail(f"died of {name}", why, f" during {call}", name)
 
     def _log_tail(self) -> str:
         lines = self._log.read_bytes()[-8_000:].decode(errors="replace").strip().splitlines()

@@ -16,7 +16,21 @@ PROTOCOL = 2
 T = TypeVar("T")
 
 
-class WorkerError(DuetError):
+class FromWorker(DuetError):
+    """What went wrong with a worker, for people, and in parts for programs that tell it in their own words.
+
+    :ivar happened: what happened, in two parts, between which stands in which call: ("died of SIGSEGV", "").
+    :ivar cause: "no start", "timeout", "exit", "raised", "nonsense", or the name of the signal that it died of.
+    :ivar log_tail: the end of its log.
+    """
+
+    def __init__(self, text: str, happened: tuple[str, str] | None = None, cause: str = "", log_tail: str = "") -> None:
+        super().__init__(text)
+        self.happened = happened or (text, "")
+        self.cause, self.log_tail = cause, log_tail
+
+
+class WorkerError(FromWorker):
     """A worker crashed, hung, raised or answered nonsense; the text says which, with the tail of its log."""
 
 
@@ -24,15 +38,19 @@ class SubjectError(WorkerError):
     """The subject broke its interface; the text says how, without a full stop."""
 
 
-class NotInstalled(DuetError):
+class GpuUnseen(SubjectError):
+    """A GPU was asked for, and what the subject stands on sees none; the text is as above."""
+
+
+class NotInstalled(FromWorker):
     """What the subject stands on is not installed where the worker runs: a reason to skip it."""
 
 
-class WrongHardware(DuetError):
+class WrongHardware(FromWorker):
     """The subject can never run on this machine's hardware: a reason to skip it."""
 
 
-ON_PURPOSE = {kind.__name__: kind for kind in (SubjectError, NotInstalled, WrongHardware)}
+ON_PURPOSE = {kind.__name__: kind for kind in (SubjectError, GpuUnseen, NotInstalled, WrongHardware)}
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,16 @@ import re
 import pytest
 from support import ROOT
 
-from pytest_duet.report.markdown import table
+from benchmarks.report.columns import COLUMNS, WORDS
+from pytest_duet.report import markdown
 
 README = (ROOT / "README.md").read_text()
 SAVED = json.loads((ROOT / re.search(r"\((results/\S+-all\.json)\)", README)[1]).read_text())
+
+
+def table(saved):
+    """Return the suite's table."""
+    return markdown.table(saved, words=WORDS, columns=COLUMNS)
 
 
 def only_row(**changed):

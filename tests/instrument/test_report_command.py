@@ -97,7 +97,7 @@ def test_the_markdown_has_the_verdict_what_needs_somebody_and_trends(report, tmp
     assert report("--markdown=summary.md") == (0, "wrote summary.md\n", "")
     text = (tmp_path / "summary.md").read_text()
     assert text.startswith("### One of 1 figures got worse: jax's epoch time, +50.0%.\n")
-    assert "- jax, epoch time: regressed: 1.000 s was, 1.500 s is\n" in text
+    assert "- jax, epoch time: regressed: 1.000 s → 1.500 s\n" in text
     assert "| trend |" in text and "▁▁█" in text
 
 

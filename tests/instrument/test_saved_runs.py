@@ -8,8 +8,10 @@ import pytest
 from made_runs import FOLDER, benchmark, run, write
 from support import ROOT
 
+from benchmarks.report import hooks
 from benchmarks.report.csv_files import epochs_of
 from pytest_duet.errors import DuetError
+from pytest_duet.plugin import extensions
 from pytest_duet.record.history import History
 from pytest_duet.report import content as content_module
 from pytest_duet.report import page
@@ -18,6 +20,7 @@ from pytest_duet.report.gather import gather
 from pytest_duet.report.lenient import Record
 from pytest_duet.report.outputs import as_markdown
 
+SUITE = extensions.manager(hooks).hook
 REAL = ROOT / "results" / "2026-11-21-cpu-2-cores.json"
 GATED = ROOT / "results" / "gate" / "hog-0-1.json"
 # What another node of the JSON is replaced by: each type, and figures that are none.
@@ -67,7 +70,7 @@ def save(path, data):
 def shown(*files, storage=None):
     """Gather files, write all that a report writes, and return what was gathered and the page."""
     gathered = gather(files, storage)
-    found = content(gathered)
+    found = content(gathered, SUITE)
     as_markdown(gathered, found).encode()
     return gathered, page.render(found)
 
@@ -135,7 +138,7 @@ def test_a_run_with_any_one_node_of_another_kind_is_reported_or_named(tmp_path, 
             assert any(
                 "broken" in item for item in [*(r.name for r in gathered.runs), *(n for n, _ in gathered.remarks)]
             )
-            found = content(gathered)
+            found = content(gathered, SUITE)
             if number % 100 == 0:
                 as_markdown(gathered, found)
                 page.render(found)
@@ -155,7 +158,7 @@ def test_a_run_of_this_history_with_any_one_node_of_another_kind_is_no_crash(tmp
         holder, key, old = replaced(data, path, other)
         write(tmp_path, 4, json.dumps(data))
         try:
-            content(gather((), tmp_path))
+            content(gather((), tmp_path), SUITE)
         except Exception as error:
             crashes.append((".".join(map(str, path)), repr(error)))
         holder[key] = old
@@ -178,7 +181,7 @@ def test_a_middle_run_of_a_long_history_with_any_figure_of_another_kind_is_no_cr
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error")  # NumPy only warns of the logarithm of nothing
-                content(gather((), tmp_path))
+                content(gather((), tmp_path), SUITE)
         except Exception as error:
             crashes.append((".".join(map(str, path)), repr(error)))
     assert crashes == []
@@ -233,8 +236,8 @@ def test_a_run_of_another_project_has_its_medians(tmp_path):
         ("test_sort[1000]", 0.0021, 0.0019, 0.0022, False),
     ]
     ((name, why),) = gathered.remarks
-    assert name == "theirs.json" and "without this suite's fields" in why
-    assert "This run has none of this suite&#39;s benchmarks" in html or "none of this suite's" in html
+    assert name == "theirs.json" and "without trials" in why
+    assert "This run has no benchmarks with trials" in html
     assert gathered.rows == []
 
 
@@ -264,7 +267,7 @@ def test_runs_without_dates_come_first_in_the_order_in_which_they_were_given(tmp
         save(path, data)
     gathered = gather([paths[2], paths[1], paths[0]])
     assert [run.name for run in gathered.runs] == ["b.json", "a.json", "c.json"]
-    assert gathered.shown.name == "c.json" and not content(gathered).dated
+    assert gathered.shown.name == "c.json" and not content(gathered).material.dated
     gathered, html = shown(paths[1])
     assert gathered.shown.when == "" and "unknown" in html
 
@@ -341,7 +344,7 @@ def test_a_history_with_decisions_shows_the_states(tmp_path):
     gathered, html = shown(storage=tmp_path)
     assert [run.state for run in gathered.runs] == ["accepted", "accepted", "rejected", "held"]
     assert "a flaky disk" in gathered.runs[1].why
-    assert "held: 2 tests failed" in html
+    assert "pending: 2 tests failed" in html
 
 
 def test_outside_of_a_history_a_run_has_no_state(tmp_path):
@@ -351,7 +354,7 @@ def test_outside_of_a_history_a_run_has_no_state(tmp_path):
 def test_nothing_to_show_is_one_paragraph(tmp_path):
     with pytest.raises(DuetError) as none:
         gather((), tmp_path)
-    assert str(none.value) == f"There is no run in {tmp_path} yet. `pytest benchmarks --benchmark-autosave` saves one."
+    assert str(none.value) == f"There is no run in {tmp_path} yet. `pytest --benchmark-autosave` saves one."
     with pytest.raises(DuetError) as damaged:
         gather([save(tmp_path / "bad.json", "{"), save(tmp_path / "empty.json", run({}))])
     assert "bad.json" in str(damaged.value) and "empty.json" in str(damaged.value)

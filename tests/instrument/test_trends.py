@@ -9,6 +9,7 @@ from pytest_duet.judge import by_history
 from pytest_duet.judge.verdict import Verdict
 from pytest_duet.record.history import History
 from pytest_duet.record.metrics import METRICS
+from pytest_duet.report import series as levels
 from pytest_duet.report.content import content
 from pytest_duet.report.gather import gather
 from pytest_duet.report.glyphs import BARS, sparkline
@@ -21,8 +22,8 @@ JAX = benchmark("jax")
 def series(directory):
     """Return the runs of a history and their series with windows, as a report has them."""
     gathered = gather((), directory)
-    found = trends.series(gathered.runs)
-    trends.add_windows(found, gathered.history, gathered.shown, gathered.runs)
+    found = levels.series(gathered.runs)
+    levels.add_windows(found, gathered.history, gathered.shown, gathered.runs)
     return gathered.runs, found
 
 
@@ -124,9 +125,9 @@ def test_a_rejected_run_does_not_move_a_level_s_height(tmp_path):
     assert place == 12 and ratio == pytest.approx(1.2, rel=0.02)
 
 
-def judged(directory, seconds, shown, alpha=trends.WINDOW_ALPHA, **changed):
+def judged(directory, seconds, shown, alpha=levels.WINDOW_ALPHA, **changed):
     """Return what the gate says of another run of the shown one's benchmark, whose trials all took so long."""
-    back = History(directory).look_back({JAX: shown}, FINGERPRINT, trends.WINDOW)
+    back = History(directory).look_back({JAX: shown}, FINGERPRINT, levels.WINDOW)
     today = row(seconds=seconds, **changed)
     margin = METRICS["epoch_seconds"].history
     return by_history.judge(JAX, today, "epoch_seconds", margin, back.window(JAX, "epoch_seconds"), 8, alpha)
@@ -147,7 +148,7 @@ def test_the_window_is_what_the_gate_would_judge_by(tmp_path, runs):
     for number, seconds in enumerate(noisy(runs), start=1):
         write(tmp_path, number, seconds=seconds)
     its = check_band(tmp_path)
-    assert (its.window["first"], its.window["last"]) == (max(0, runs - trends.WINDOW), runs - 1)
+    assert (its.window["first"], its.window["last"]) == (max(0, runs - levels.WINDOW), runs - 1)
     assert judged(tmp_path, its.window["high"] * 1.06, row()).verdict is Verdict.REGRESSED
 
 
@@ -188,8 +189,8 @@ def test_a_single_run_has_no_window_nor_have_files(tmp_path):
     name = write(tmp_path, 1)
     assert jax(tmp_path).window is None
     gathered = gather([tmp_path / name])
-    found = trends.series(gathered.runs)
-    trends.add_windows(found, None, gathered.shown, gathered.runs)
+    found = levels.series(gathered.runs)
+    levels.add_windows(found, None, gathered.shown, gathered.runs)
     assert [its.window for its in found] == [None]
 
 
@@ -202,8 +203,8 @@ def test_a_benchmark_that_the_shown_run_lacks_has_no_window(tmp_path):
 
 def test_ratios_are_to_the_framework_that_most_runs_have():
     runs = [saved(("jax",), 1), saved({**rows("jax", seconds=1.0), **rows("torch", seconds=3.0)}, 2)]
-    assert trends.reference(runs) == "jax"
-    assert trends.ratios(runs, "jax") == [[1.0], [1.0, 3.0]]
+    assert levels.reference(runs) == "jax"
+    assert levels.ratios(runs, "jax") == [[1.0], [1.0, 3.0]]
     assert [(r["run"], r["framework"], r["ratio"]) for r in trends.ratio_rows(runs, "jax")] == [
         (0, "jax", 1.0),
         (1, "jax", 1.0),
@@ -212,7 +213,7 @@ def test_ratios_are_to_the_framework_that_most_runs_have():
 
 
 def test_one_framework_has_no_ratios():
-    assert trends.reference([saved(("jax",))]) is None and trends.reference([]) is None
+    assert levels.reference([saved(("jax",))]) is None and levels.reference([]) is None
 
 
 def test_a_ratio_is_of_one_workload_alone():
@@ -228,7 +229,7 @@ def test_a_ratio_is_of_one_workload_alone():
             ("torch", 9, 5),
         )
     }
-    assert trends.ratios([saved(made)], "jax") == [[1.0, 2.0, 1.0, 4.0, None]]
+    assert levels.ratios([saved(made)], "jax") == [[1.0, 2.0, 1.0, 4.0, None]]
 
 
 def test_points_are_embedded_column_by_column(tmp_path):

@@ -1,9 +1,11 @@
 """The doctor finds what was planted: each trouble in its own row, with the thing to do, and nothing else broken."""
 
+import argparse
 import json
 import os
 import subprocess
 import sys
+from dataclasses import asdict
 from types import SimpleNamespace
 
 import psutil
@@ -11,16 +13,20 @@ import pytest
 from fake_nvml import FakeNvml
 from support import ROOT
 
-from benchmarks import __main__, doctor_command
-from benchmarks.doctor import frameworks, probe
+from benchmarks import __main__
+from benchmarks.doctor import command, data_set, frameworks, hooks, probe
 from benchmarks.doctor.advice import advise
 from benchmarks.doctor.examine import WORKLOAD, Failure, Findings, examine
 from benchmarks.frameworks import REGISTRY, entries_of_file
-from benchmarks.frameworks.engines import nvidia
 from benchmarks.trainer_runner import TrainerRunner
 from pytest_duet import doctor as doctor_package
+from pytest_duet.commands import doctor_command
+from pytest_duet.commands.doctor_command import as_json, show
 from pytest_duet.doctor import BROKEN, MISSING, OK, WARNING, cheap, gpus, machine
+from pytest_duet.errors import DuetError
+from pytest_duet.plugin import extensions
 from pytest_duet.plugin.checkup import SessionCheckup
+from pytest_duet.sensors import cuda_versions
 from pytest_duet.sensors.gpu import Gpu
 from pytest_duet.sensors.gpu_holders import Held
 
@@ -44,7 +50,7 @@ def planted(tmp_path, monkeypatch):
         (tmp_path / f"{name}.py").write_text(f"{code}\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "3000")  # so that no cell is wrapped
-    monkeypatch.setattr(machine, "data_set", lambda directory: machine.Row("data set", OK, "MNIST"))
+    monkeypatch.setattr(data_set, "data_set", lambda directory: machine.Row("data set", OK, "MNIST"))
     monkeypatch.setattr(machine, "memory", lambda: machine.Row("memory", OK, "enough"))
     monkeypatch.setattr(machine, "LEAST_DISK_BYTES", 0)
     monkeypatch.setattr(gpus, "look", lambda: gpus.Look(("NVMLError_LibraryNotFound", "")))
@@ -146,8 +152,8 @@ def test_a_trainer_that_knows_the_cpu_alone_is_asked_so(doctor):
 def test_the_table_says_what_the_json_says(doctor, monkeypatch):
     names = "well,segfaults,flagged,not-installed"
     chosen = SimpleNamespace(frameworks=[names], framework_path=[SICK], python=[], envs=None, device="cpu", timeout=60)
-    kept = doctor_command._examine(chosen)
-    monkeypatch.setattr(doctor_command, "_examine", lambda chosen: kept)
+    kept = command._examine(chosen)
+    monkeypatch.setattr(command, "_examine", lambda chosen: kept)
     (code, found), (code_too, table) = doctor(names, "--json"), doctor(names)
     assert code == code_too == 1
     lines = {" ".join(line.split()) for line in table.splitlines()}
@@ -206,7 +212,9 @@ def findings(**known):
 def test_a_gpu_that_the_framework_does_not_see(about, text, advice):
     (row,) = frameworks.rows(findings(about=about), gpu=H200)
     assert row.state == BROKEN and text in row.found and advice in row.advice
-    insisted = findings(about=about, device=None, failure=Failure("failed", "train", "it sees no GPU here; install"))
+    insisted = findings(
+        about=about, device=None, failure=Failure("failed", "train", "whatever it says", cause="no GPU")
+    )
     (same,) = frameworks.rows(insisted, gpu=H200, device="gpu")
     assert (same.state, same.advice) == (BROKEN, row.advice) and text in same.found
     assert frameworks.rows(findings(about=about), gpu=H200, device="cpu")[0].state == OK
@@ -250,23 +258,26 @@ def test_hardware_that_is_not_there_is_nothing_to_mend():
 
 
 @pytest.mark.parametrize(
-    ("text", "what"),
+    ("cause", "text", "what"),
     [
-        ("libcuda.so.1: cannot open shared object file", "install the NVIDIA driver"),
-        ("raised ImportError: /lib/libc.so.6: version `GLIBC_2.35' not found", "needs GLIBC_2.35"),
-        ("undefined symbol: cublasLtCreate", "no cublasLtCreate"),
-        ("died of SIGILL", "for this processor"),
-        ("died of SIGKILL; the kernel's out-of-memory killer ran", "free memory"),
-        ("raised ValueError: whatever", "run `/a/python -X faulthandler -c 'import torch'` and read"),
+        ("raised", "libcuda.so.1: cannot open shared object file", "install the NVIDIA driver"),
+        ("raised", "raised ImportError: /lib/libc.so.6: version `GLIBC_2.35' not found", "needs GLIBC_2.35"),
+        ("raised", "undefined symbol: cublasLtCreate", "no cublasLtCreate"),
+        ("SIGILL", "", "for this processor"),
+        ("SIGKILL", "", "free memory"),
+        ("SIGABRT", "", "to see where it dies"),
+        ("no start", "", "--python"),
+        ("exit", "", "what its interpreter lacks"),
+        ("raised", "ValueError: it died of SIGILL", "run `/a/python -X faulthandler -c 'import torch'` and read"),
     ],
 )
-def test_advice_is_read_from_how_it_failed(text, what):
-    assert what in advise(Failure("failed", "import", text), "/a/python", "torch")
+def test_advice_goes_by_how_it_failed(cause, text, what):
+    assert what in advise(Failure("failed", "import", text, cause=cause), "/a/python", "torch")
 
 
 def test_versions_as_numbers_become_text():
-    assert [nvidia.cudnn_text(number) for number in (91002, 90100, 8902)] == ["9.10.2", "9.1.0", "8.9.2"]
-    assert [nvidia.cuda_text(number) for number in (12080, 11000)] == ["12.8", "11.0"]
+    assert [cuda_versions.cudnn_text(number) for number in (91002, 90100, 8902)] == ["9.10.2", "9.1.0", "8.9.2"]
+    assert [cuda_versions.cuda_text(number) for number in (12080, 11000)] == ["12.8", "11.0"]
 
 
 def test_libraries_are_read_from_the_map_of_the_process(tmp_path):
@@ -432,13 +443,15 @@ def test_nvml_is_asked_about_the_worker_while_it_trains_on_a_gpu():
     assert frameworks.rows(found, gpu=H200)[0].state == OK
 
 
-def test_whether_nvml_shows_what_a_process_holds():
+def test_whether_nvml_shows_what_a_process_holds(capsys):
     shown, hidden = Held(5, 6, None, frozenset()), Held(None, 6, "NVML lists no process", frozenset())
-    assert gpus.memory_by_process([findings()]) == [], "nobody trained on a GPU, so nobody knows"
-    assert [row.state for row in gpus.memory_by_process([findings(held=hidden), findings(held=shown)])] == [OK]
-    (row,) = gpus.memory_by_process([findings(held=hidden)])
+    assert gpus.memory_by_process([None]) == [], "nobody trained on a GPU, so nobody knows"
+    assert [row.state for row in gpus.memory_by_process([None, hidden, shown])] == [OK]
+    (row,) = gpus.memory_by_process([hidden])
     assert row.state == WARNING and "NVML lists no process" in row.found and "--pid=host" in row.advice
-    found = json.loads(doctor_command.as_json([row], [findings(held=hidden)], gpus.Look(cards=({"holders": {1: 2}},))))
+    look = gpus.Look(cards=({"holders": {1: 2}},))
+    show([row], as_json(look, frameworks=[asdict(findings(held=hidden))]))
+    found = json.loads(capsys.readouterr().out)
     assert found["frameworks"][0]["held"]["others"] == []
     assert found["gpus"] == [{"holders": {"1": 2}}]
 
@@ -525,7 +538,7 @@ def test_a_place_that_cannot_be_looked_at_costs_its_own_row(tmp_path, monkeypatc
     """A name that is too long stands for what the user may not enter, which root may: both make Path.is_dir raise."""
     monkeypatch.setenv("FRAMEWORK_BENCHMARKS_CACHE", str(tmp_path / ("x" * 300)))
     monkeypatch.setattr(machine, "LEAST_DISK_BYTES", 0)
-    assert machine.disk(tmp_path).state == OK
+    assert machine.disk(tmp_path, hooks.pytest_duet_doctor_folders()).state == OK
     assert machine.storage(tmp_path / ("x" * 300)).state == OK
 
     def refuse(path):
@@ -543,9 +556,9 @@ def test_the_data_set(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    row = machine.data_set()
+    row = data_set.data_set()
     assert row.state == WARNING and "not on this machine yet" in row.found and "--mnist-dir" in row.advice
-    row = machine.data_set(str(tmp_path))
+    row = data_set.data_set(str(tmp_path))
     assert row.state == BROKEN and "there is no train-images-idx3-ubyte" in row.found
     assert not (tmp_path / "cache").exists(), "nothing was fetched"
 
@@ -577,11 +590,11 @@ def test_a_session_says_what_is_amiss_unless_it_is_to_be_quiet(command, tmp_path
 
 
 def test_a_check_up_that_fails_ends_no_session(monkeypatch):
-    def fails(storage, device):
+    def fails(storage, device, hook):
         raise OSError("no such\nthing")
 
     monkeypatch.setattr(doctor_package, "cheap", fails)
-    config = SimpleNamespace(getoption=lambda name: "file://./.benchmarks")
+    config = SimpleNamespace(getoption=lambda name: "file://./.benchmarks", hook=None)
     assert SessionCheckup("cpu").pytest_report_header(config) == ["check-up failed: OSError: no such thing"]
 
 
@@ -627,3 +640,47 @@ def test_what_torch_and_jax_were_built_for(monkeypatch):
     assert about_torch()["cudnn"] is None
     assert built_for() == {"cuda": None, "cudnn": None}
     assert about_torch()["devices"][0] == "cpu"
+
+
+# The doctor of any suite
+
+
+def generic(*arguments, plugins=()):
+    """Run the doctor that knows no suite, and return its exit code."""
+    parser = argparse.ArgumentParser()
+    doctor_command.add_parser(parser.add_subparsers(), extensions.manager(*plugins).hook)
+    chosen = parser.parse_args(["doctor", "--device=cpu", *arguments])
+    return chosen.run(chosen)
+
+
+def test_a_doctor_without_a_suite_looks_at_the_machine(planted, capsys):
+    assert generic(f"--storage={planted}", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [row["subject"] for row in found["rows"]] == ["cores", "CPU governor", "memory", "disk", "storage", "GPU"]
+    assert set(found) == {"schema", "rows", "gpus"}
+
+
+def test_a_plugin_adds_rows_and_folders(planted, capsys, monkeypatch):
+    def nowhere():
+        raise DuetError("set A_CACHE.")
+
+    plugin = SimpleNamespace(
+        pytest_duet_doctor_rows=lambda chosen: [machine.Row("a licence", BROKEN, "expired", "renew it")],
+        pytest_duet_doctor_folders=lambda: {"the scratch files": nowhere},
+    )
+    monkeypatch.setenv("COLUMNS", "3000")
+    assert generic(f"--storage={planted}", plugins=[plugin]) == 1
+    lines = {" ".join(line.split()) for line in capsys.readouterr().out.splitlines()}
+    assert {
+        "a licence BROKEN expired renew it",
+        "disk WARNING there is no place for the scratch files set A_CACHE.",
+    } <= lines
+
+
+def test_a_doctor_without_a_suite_imports_none():
+    code = "import sys, argparse\nfrom pytest_duet.commands import doctor_command\n"
+    code += "parser = argparse.ArgumentParser()\ndoctor_command.add_parser(parser.add_subparsers())\n"
+    code += "chosen = parser.parse_args(['doctor', '--storage=/tmp'])\nchosen.run(chosen)\n"
+    code += "sys.exit([name for name in sys.modules if name.startswith('benchmarks')] or 0)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, text=True, capture_output=True)
+    assert done.stderr == "" and "rows: " in done.stdout

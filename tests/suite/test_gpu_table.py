@@ -6,6 +6,7 @@ import pytest
 
 from benchmarks.report import framework_table as terminal
 from benchmarks.report import gpu_table
+from pytest_duet.record.metrics import memory_source
 
 MIB = 2**20
 MEMORY = {
@@ -102,15 +103,17 @@ def test_rows_of_the_cpu_are_not_shown_and_without_others_there_is_no_table():
 @pytest.mark.parametrize(
     ("missing", "cell"),
     [
-        ((), "612 MiB gpu"),
-        (("nvml_process_peak_bytes",), "640 MiB gpu, device delta"),
-        (("nvml_process_peak_bytes", "nvml_device_delta_peak_bytes"), "64 MiB gpu, reserved pool"),
+        ((), "31 MiB gpu, live arrays"),
+        (("allocator_peak_bytes",), "612 MiB gpu"),
+        (("allocator_peak_bytes", "nvml_process_peak_bytes"), "64 MiB gpu, reserved pool"),
+        ([name for name in MEMORY if not name.startswith(("host", "nvml_device"))], "640 MiB gpu, device delta"),
         ([name for name in MEMORY if not name.startswith("host")], "2,000 MiB host"),
     ],
 )
 def test_the_main_table_says_which_source_a_figure_is_from(missing, cell):
+    known = dict.fromkeys(missing)
     made = {
-        **row(memory=dict.fromkeys(missing)),
+        **row(memory=known),
         "contract": {"execution": "eager", "data": "host-fed", "precision": "fp32"},
         "epoch_seconds": 1.0,
         "epoch_spread": None,
@@ -125,6 +128,7 @@ def test_the_main_table_says_which_source_a_figure_is_from(missing, cell):
         "cpu_only": None,
         "isolation": "process",
         "dataset": {"name": "mnist"},
-        "trials": [],
+        "trials": [{"memory": {**MEMORY, **known}}],
     }
+    assert memory_source(made) in (None, *terminal.SOURCES), "it is the gate's figure"
     assert dict(zip(terminal.HEADINGS, terminal.cells(made)))["memory"] == cell

@@ -1,164 +1,144 @@
-"""Every benchmark over the saved runs: its points, the window that counts, where its level or the machine changed."""
+"""The trends: every benchmark over the runs, as columns that page.js makes the rows of its charts of."""
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
-from math import exp, log
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
 
 import altair as alt
 
-from pytest_duet.judge.by_history import evidence
-from pytest_duet.judge.change_points import level_changes
-from pytest_duet.judge.prediction import expect
-from pytest_duet.record.history import MIN_RUNS, WINDOW
-from pytest_duet.record.lookback import differences
-from pytest_duet.record.saved_run import ROW
-from pytest_duet.record.shape import check
-from pytest_duet.report.charts import chart, framework_colour
-from pytest_duet.report.glyphs import RUNS, sparkline
-from pytest_duet.report.lenient import Record
-from pytest_duet.report.saved_runs import is_ours
+from pytest_duet.report.additions import Material, Rows, Section
+from pytest_duet.report.charts import Chart, Datasets, chart, colour
+from pytest_duet.report.glyphs import RUNS
+from pytest_duet.report.reading import CONTRACT
+from pytest_duet.report.saved_runs import STATES, Point, SavedRun
+from pytest_duet.report.series import Series, ratios, reference
 
-WINDOW_ALPHA = 0.025  # on either side: the band is to hold 95 % of further runs, benchmark by benchmark
+MOST_BREAKS = 100  # changes of the machine that a benchmark's trend shows, the newest: runners may alternate
+TOLD_BREAKS = 5  # of them, in words
+FIGURES = ("seconds", "low", "high", "first_epoch_seconds", "accuracy")  # of a point
 
 
-@dataclass
-class Series:
-    """One benchmark over the runs that have it, oldest first.
+def section(material: Material) -> Section:
+    """Return the section; it is not shown where there is one run alone."""
+    runs, found, what = material.gathered.runs, material.series, material.words.round
+    to = reference(runs)
 
-    :param runs: their places among all runs.
-    :param points: :class:`pytest_duet.report.saved_runs.Point`, one for each.
-    :param breaks: ``[(run, what changed), ...]``: the places of runs whose machine is another than the run's before.
-    :param changes: ``[(run, new/old), ...]``: the places of runs with which another level begins, and its ratio.
-    :param window: ``{"first": run, "last": run, "low": seconds, "high": seconds, "size": runs}``; None without one.
+    def charts() -> dict[str, Chart]:
+        made = {"trend": Chart(trend_chart(material.dated), "trend", pictures=lambda: _pictures(material))}
+        if to:
+            drawn = ratio_chart(material.dated, to, material.names, what)
+            made["ratio"] = Chart(drawn, "ratio", pictures=lambda: [("ratio", {"points": ratio_rows(runs, to)})])
+        return made
+
+    shown = {
+        "tabled": RUNS,
+        "trends": [_trend(number, its, runs) for number, its in enumerate(found)],
+        "reference": to,
+        "metrics": {
+            "seconds": f"{what} time, s",
+            "first_epoch_seconds": f"first {what}, s",
+            "memory_bytes": "peak memory, MiB",
+            "accuracy": "accuracy",
+        },
+    }
+    template = Path(__file__).with_name("trends.html") if len(runs) > 1 else None
+    return Section("trends", "Trends", "Trends", 200, template, shown, columns(runs, found, to), charts)
+
+
+def columns(runs: Sequence[SavedRun], found: Sequence[Series], to: str | None) -> dict[str, Any]:
+    """Return the runs, and their points column by column: tens of thousands of rows with names would be too long.
+
+    :param to: the subject that the others are compared with.
     """
-
-    benchmark: str
-    runs: list
-    points: list
-    breaks: list
-    changes: list
-    window: dict | None = None
-
-    @property
-    def framework(self):
-        return self.points[-1].framework
-
-    def summary(self):
-        """Return the line of this series in the section's table."""
-        change, ratio = self.changes[-1] if self.changes else (None, None)
-        return {
-            "benchmark": self.benchmark,
-            "framework": self.framework,
-            "runs": len(self.runs),
-            "newest": self.points[-1].seconds,
-            "window": self.window,
-            "change": change,
-            "change_ratio": ratio,
-            "breaks": len(self.breaks),
-            "glyphs": sparkline([point.seconds for point in self.points[-RUNS:]]),
-        }
-
-
-def series(runs):
-    """Return the :class:`Series` of all benchmarks, in the order in which the newest run has them, then older ones.
-
-    :param runs: :class:`SavedRun`, oldest first. Rejected ones take no part in the levels.
-    """
-    found = {}
-    for place in reversed(range(len(runs))):
-        for point in runs[place].points:
-            found.setdefault(point.benchmark, []).append((place, point))
-    return [_series(name, its[::-1], runs) for name, its in found.items()]
-
-
-def _series(benchmark, its, runs):
-    places, points = [place for place, _ in its], [point for _, point in its]
-    machines, breaks = [], []  # the machine of each run; one that does not say is taken for the one before it
-    for place in places:
-        then, now = machines[-1] if machines else None, runs[place].fingerprint
-        machines.append(then if now is None else now)
-        if then is None or now is None or then is now:
-            continue
-        differs = differences(then, now)
-        if differs:
-            breaks.append((place, [f"{name}: {_short(old)} → {_short(new)}" for name, old, new in differs]))
-        else:
-            machines[-1] = then  # but for what a kernel's update moves, it is the same
-    rejected = {place for place in places if runs[place].state == "rejected"}
-    changes = _changes(its, rejected, [id(machine) for machine in machines])
-    return Series(benchmark, places, points, breaks, changes)
-
-
-def _changes(its, rejected, machines):
-    """Look for changes of level machine by machine: another machine's level is no change of the code."""
-    by_machine = {}
-    for (place, point), machine in zip(its, machines):
-        if place not in rejected:
-            by_machine.setdefault(machine, []).append((place, point.seconds))
-    return sorted(
-        (here[at][0], ratio)
-        for here in by_machine.values()
-        for at, ratio in level_changes([seconds for _, seconds in here])
-    )
-
-
-def _short(value):
-    text = "none" if value is None else str(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def add_windows(found, history, shown, runs):
-    """Add to every series the window that the gate would judge its next run by, and what it would expect of that.
-
-    :param history: :class:`pytest_duet.record.history.History`, or None.
-    :param shown: the newest run, with its data.
-    """
-    benches = filter(is_ours, Record(shown.data).records("benchmarks"))
-    rows = {bench.text("fullname"): bench.get("extra_info") for bench in benches}
-    if history is None or not shown.fingerprint or not all(map(_is_sound, rows.values())):
-        return
-    back = history.look_back(rows, shown.fingerprint, WINDOW)
-    places = {run.name: place for place, run in enumerate(runs)}
-    for its in found:
-        if its.benchmark not in rows:
-            continue
-        window = zip(back.runs[its.benchmark], back.window(its.benchmark, "epoch_seconds"))
-        known = {name: evidence(row, "epoch_seconds") for name, row in window if name in places}
-        logs = {name: [log(value) for value in values] for name, values in known.items() if values}
-        if len(logs) >= MIN_RUNS:
-            low, high = map(exp, expect(list(logs.values()), len(rows[its.benchmark]["trials"]), WINDOW_ALPHA))
-            at = sorted(places[name] for name in logs)
-            its.window = {"first": at[0], "last": at[-1], "low": low, "high": high, "size": len(logs)}
-
-
-def _is_sound(row):
-    """Tell whether a row has what the gate compares by; the rows of history were checked when they were read."""
-    try:
-        check(row, ROW, "the row")
-    except (TypeError, ValueError):
-        return False
-    return True
-
-
-def rows(its, runs, dated):
-    """Return the rows of a series' chart: its points, window, changes of level and breaks, as page.js makes them."""
-
-    def at(place):
-        run = runs[place]
-        return {"run": place, "when": run.when, "date": run.when[:16].replace("T", " ")}
-
+    fingerprints: list[Any] = []
+    for run in runs:
+        if run.fingerprint is not None and not any(run.fingerprint is known for known in fingerprints):
+            fingerprints.append(run.fingerprint)
+    place = {id(fingerprint): number for number, fingerprint in enumerate(fingerprints)}
+    number = {its.benchmark: number for number, its in enumerate(found)}
+    over = ratios(runs, to) if to else [[None] * len(run.points) for run in runs]
     points = [
-        {
-            **at(place),
-            "name": runs[place].name,
-            "commit": runs[place].commit[:12],
-            "state": runs[place].state,
-            "value": point.seconds,
-            "low": point.low,
-            "high": point.high,
-        }
+        (at, number[point.benchmark], point, ratio)
+        for at, run in enumerate(runs)
+        for point, ratio in zip(run.points, over[at])
+    ]
+    return {
+        "reference": to,
+        "fingerprints": fingerprints,
+        "runs": {
+            **{name: [getattr(run, name) for run in runs] for name in ("name", "when", "branch", "state")},
+            "commit": [run.commit[:12] for run in runs],
+            "fingerprint": [place.get(id(run.fingerprint)) for run in runs],
+        },
+        "benchmarks": [_benchmark(its) for its in found],
+        "points": {
+            "run": [at for at, *_ in points],
+            "benchmark": [benchmark for _, benchmark, *_ in points],
+            **{name: [getattr(point, name) for *_, point, _ in points] for name in FIGURES},
+            "memory_bytes": [
+                point.memory_bytes if point.memory_source == found[benchmark].points[-1].memory_source else None
+                for _, benchmark, point, _ in points
+            ],
+            "ratio": [ratio for *_, ratio in points],
+        },
+    }
+
+
+def _conditions(point: Point) -> dict[str, str]:
+    return {**dict(zip(CONTRACT, point.contract or ("", "", ""))), "device": point.device}
+
+
+def _benchmark(its: Series) -> dict[str, Any]:
+    return {
+        "benchmark": its.benchmark,
+        "framework": its.framework,
+        **_conditions(its.points[-1]),
+        "memory_source": its.points[-1].memory_source,
+        "window": its.window,
+        "changes": [{"run": run, "ratio": ratio} for run, ratio in its.changes],
+        "breaks": [{"run": run, "text": "; ".join(text)} for run, text in its.breaks[-MOST_BREAKS:]],
+    }
+
+
+def _trend(number: int, its: Series, runs: Sequence[SavedRun]) -> dict[str, Any]:
+    latest = [
+        {**_at(runs, at), "commit": runs[at].commit[:10], "point": point}
+        for at, point in list(zip(its.runs, its.points))[-RUNS:][::-1]
+    ]
+    summary = its.summary()
+    if summary["change"] is not None:
+        at = runs[summary["change"]]
+        summary["change_text"] = f"{at.when[:10]} {at.commit[:10]}".strip() or at.name
+    changed = [text for _, text in its.breaks[-TOLD_BREAKS:]]
+    return {**summary, **_conditions(its.points[-1]), "number": number, "latest": latest, "changed_machine": changed}
+
+
+def _pictures(material: Material) -> Iterable[tuple[str, Datasets]]:
+    for its in material.series:
+        if len(its.runs) > 1:
+            name = f"trend-{its.framework}-{its.benchmark.rpartition('::')[2]}"
+            yield name, rows(its, material.gathered.runs, material.dated)
+
+
+def _at(runs: Sequence[SavedRun], place: int) -> dict[str, Any]:
+    """Return what every mark says of its run."""
+    run = runs[place]
+    return {
+        "run": place,
+        "when": run.when,
+        "date": run.when[:16].replace("T", " "),
+        "name": run.name,
+        "commit": run.commit[:12],
+        "state": STATES[run.state],
+    }
+
+
+def rows(its: Series, runs: Sequence[SavedRun], dated: bool) -> Datasets:
+    """Return the rows of a series' chart: its points, window, changes of level and breaks, as page.js makes them."""
+    points = [
+        {**_at(runs, place), "value": point.seconds, "low": point.low, "high": point.high}
         for place, point in zip(its.runs, its.points)
     ]
     window = its.window and {
@@ -168,58 +148,23 @@ def rows(its, runs, dated):
     return {
         "points": points,
         "window": [window] if window else [],
-        "changes": [{**at(place), "text": f"level {ratio - 1:+.1%}"} for place, ratio in its.changes],
-        "breaks": [{**at(place), "text": "; ".join(text)} for place, text in its.breaks],
+        "changes": [{**_at(runs, place), "text": f"level {ratio - 1:+.1%}"} for place, ratio in its.changes],
+        "breaks": [{**_at(runs, place), "text": "; ".join(text)} for place, text in its.breaks],
     }
 
 
-def ratio_rows(runs, to):
-    """Return the rows of the chart of ratios to framework ``to``."""
-    by_run = ratios(runs, to)
+def ratio_rows(runs: Sequence[SavedRun], to: str) -> Rows:
+    """Return the rows of the chart of ratios to subject ``to``."""
+    over = ratios(runs, to)
     return [
-        {
-            "run": place,
-            "when": run.when,
-            "name": run.name,
-            "commit": run.commit[:12],
-            "framework": point.framework,
-            "benchmark": point.benchmark,
-            "ratio": ratio,
-        }
+        {**_at(runs, place), "framework": point.framework, "benchmark": point.benchmark, "ratio": ratio}
         for place, run in enumerate(runs)
-        for point, ratio in zip(run.points, by_run[place])
+        for point, ratio in zip(run.points, over[place])
         if ratio is not None
     ]
 
 
-def reference(runs):
-    """Return the framework that the others are compared with over time, the one that most runs have; None for one."""
-    seen = Counter(framework for run in runs for framework in {point.framework for point in run.points if point.ours})
-    return min(seen, key=lambda name: (-seen[name], name)) if len(seen) > 1 else None
-
-
-def ratios(runs, to):
-    """Return, for each run's points in order, seconds over those of framework ``to``; None where that is unknown.
-
-    Both are of the same run, device and workload.
-    """
-    found = []
-    for run in runs:
-        base = {_beside(point): point.seconds for point in run.points if point.framework == to and point.ours}
-        found.append([_ratio(point.seconds, base.get(_beside(point))) if point.ours else None for point in run.points])
-    return found
-
-
-def _beside(point):
-    """Return the device, and the benchmark's name without the framework's: what sets its workload apart."""
-    return point.device, point.benchmark.replace(f"[{point.framework}", "[", 1)
-
-
-def _ratio(over, under):
-    return over / under if under else None
-
-
-def trend_chart(dated):
+def trend_chart(dated: bool) -> Any:
     """Return the chart of one benchmark's runs.
 
     :param dated: whether every run has a date; else they stand in their order.
@@ -247,15 +192,10 @@ def trend_chart(dated):
     )
     base = chart("points").encode(x=x, tooltip=tooltip)
     whisker = base.transform_filter("isValid(datum.low)").mark_rule(opacity=0.45).encode(y="low:Q", y2="high:Q")
+    shapes = alt.Scale(domain=list(STATES.values()), range=["circle", "triangle-up", "cross", "circle"])
     dots = base.mark_point(style="run", filled=True, size=36, opacity=0.9).encode(
         y=alt.Y("value:Q", title="seconds", scale=alt.Scale(zero=False)),
-        shape=alt.Shape(
-            "state:N",
-            scale=alt.Scale(
-                domain=["accepted", "held", "rejected", ""], range=["circle", "triangle-up", "cross", "circle"]
-            ),
-            legend=None,
-        ),
+        shape=alt.Shape("state:N", scale=shapes, legend=None),
     )
     changes = chart("changes").mark_rule(style="change", strokeWidth=2, strokeDash=[6, 3])
     breaks = chart("breaks").mark_rule(style="break", strokeWidth=2)
@@ -263,8 +203,11 @@ def trend_chart(dated):
     return alt.layer(band, *marked, whisker, dots)
 
 
-def ratio_chart(dated, to, frameworks):
-    """Return the chart of all frameworks' times over those of one of them, run by run."""
+def ratio_chart(dated: bool, to: str, names: Sequence[str], what: str) -> Any:
+    """Return the chart of all subjects' times over those of one of them, run by run.
+
+    :param what: is timed.
+    """
     field, title = ("when:T", None) if dated else ("run:Q", "runs, oldest first")
     tooltip = [
         "framework:N",
@@ -274,8 +217,8 @@ def ratio_chart(dated, to, frameworks):
     ]
     base = chart("points").encode(
         x=alt.X(field, title=title),
-        y=alt.Y("ratio:Q", title=f"epoch time over {to}'s", scale=alt.Scale(zero=False)),
-        color=framework_colour(frameworks),
+        y=alt.Y("ratio:Q", title=f"{what} time over {to}'s", scale=alt.Scale(zero=False)),
+        color=colour(names),
         detail="benchmark:N",
         tooltip=tooltip,
     )

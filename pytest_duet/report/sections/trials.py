@@ -1,51 +1,65 @@
-"""Every trial and every epoch as a dot: does a median hide two speeds, and who was disturbed?"""
+"""Every trial and every round as a dot: does a median hide two speeds, and who was disturbed?"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
 import altair as alt
 
-from pytest_duet.report.charts import chart
-from pytest_duet.report.saved_runs import contract
-from pytest_duet.report.sections.comparison import benches, group_title
+from pytest_duet.report.additions import Material, Rows, Section, Words
+from pytest_duet.report.charts import ROW_HEIGHT, Chart, chart
+from pytest_duet.report.lenient import Record
+from pytest_duet.report.reading import conditions, group_title, rows_of
+from pytest_duet.report.saved_runs import SavedRun
+from pytest_duet.report.sections.comparison import groups
 
 
-def rows(run):
-    """Return the steady epochs of every trial as dictionaries, and its median as one of ``kind`` "trial"."""
+def section(material: Material) -> Section:
+    """Return the section."""
+    dots, clocks = rows(material.run, material.words), clock_rows(material.run)
+    by_group = groups(dots)
+
+    def charts() -> dict[str, Chart]:
+        made = {f"trials:{group}": _chart(group, its) for group, its in by_group.items()}
+        return {**made, "clocks": Chart(clock_chart(material.words.round), "clocks")} if clocks else made
+
+    shown, data = {"strips": list(by_group), "clocks": clocks}, {"trials": dots, "clocks": clocks}
+    return Section("trials", "Trials", "Trials", 300, Path(__file__).with_name("trials.html"), shown, data, charts)
+
+
+def _chart(group: str, its: Rows) -> Chart:
+    height = 40 + 2 * ROW_HEIGHT * len({row["framework"] for row in its})
+    return Chart(strip_chart(), "trials", height, {"group": group})
+
+
+def rows(run: SavedRun, words: Words) -> Rows:
+    """Return the steady rounds of every trial as dictionaries, and its median as one of ``kind`` "trial"."""
     return [
         record
-        for bench in benches(run)
-        for number, trial in enumerate(bench.records("extra_info", "trials"), start=1)
-        for record in _trial(bench.record("extra_info"), number, trial)
+        for row in rows_of(run)
+        for number, trial in enumerate(row.records("trials"), start=1)
+        for record in _trial({**conditions(row), "group": group_title(row, words), "trial": number}, trial)
     ]
 
 
-def _trial(row, number, trial):
+def _trial(same: dict[str, Any], trial: Record) -> Rows:
     reasons = _joined(trial.get("disturbance", "reasons"))
-    execution, data, precision = contract(row)
-    same = {
-        "framework": row.text("framework"),
-        "execution": execution,
-        "data": data,
-        "precision": precision,
-        "device": row.text("device"),
-        "group": group_title(row),
-        "trial": number,
-        "disturbed": "disturbed" if reasons else "undisturbed",
-        "reasons": reasons,
-    }
-    epochs = [(epoch.number("epoch"), epoch.number("seconds")) for epoch in trial.records("epochs")]
-    found = [{**same, "kind": "epoch", "epoch": epoch, "seconds": seconds} for epoch, seconds in epochs if seconds]
+    same = {**same, "disturbed": "disturbed" if reasons else "undisturbed", "reasons": reasons}
+    rounds = [(its.number("epoch"), its.number("seconds")) for its in trial.records("epochs")]
+    found = [(number, seconds) for number, seconds in rounds if seconds and number and number > 1]
+    steady = [{**same, "kind": "epoch", "epoch": number, "seconds": seconds} for number, seconds in found]
     median = trial.number("epoch_seconds")
-    steady = [record for record in found if record["epoch"] and record["epoch"] > 1]
     return steady + ([{**same, "kind": "trial", "epoch": None, "seconds": median}] if median else [])
 
 
-def _joined(texts):
+def _joined(texts: Any) -> str:
     return "; ".join(map(str, texts)) if isinstance(texts, list) else ""
 
 
-def strip_chart():
-    """Return the chart of one group: small dots are epochs, ticks are the trials' medians."""
+def strip_chart() -> Any:
+    """Return the chart of one group: small dots are rounds, ticks are the trials' medians."""
     y = alt.Y("framework:N", title=None)
     x = alt.X("seconds:Q", title="seconds", scale=alt.Scale(zero=False))
     colour = alt.Color(
@@ -66,30 +80,36 @@ def strip_chart():
     return dots.encode(shape=alt.Shape("disturbed:N", legend=None)) + ticks
 
 
-def clock_rows(run):
-    """Return the GPU's clock in every epoch that has one, as dictionaries; empty on a CPU."""
-    return [
-        {
-            "framework": bench.text("extra_info", "framework"),
-            "trial": number,
-            "epoch": epoch.number("epoch"),
-            "megahertz": epoch.number("gpu_clock_mhz"),
-            "throttled": _joined(epoch.get("gpu_throttle_reasons")) or "no",
-        }
-        for bench in benches(run)
-        for number, trial in enumerate(bench.records("extra_info", "trials"), start=1)
-        for epoch in trial.records("epochs")
-        if epoch.number("gpu_clock_mhz") is not None
-    ]
+def clock_rows(run: SavedRun) -> Rows:
+    """Return the GPU's clock in every round that has one, as dictionaries; empty on a CPU."""
+    return list(_clocks(run))
 
 
-def clock_chart():
-    """Return the chart of the GPU's clock over the epochs."""
+def _clocks(run: SavedRun) -> Iterator[dict[str, Any]]:
+    for row in rows_of(run):
+        for number, trial in enumerate(row.records("trials"), start=1):
+            for its in trial.records("epochs"):
+                clock = its.number("gpu_clock_mhz")
+                if clock is not None:
+                    yield {
+                        "framework": row.text("framework"),
+                        "trial": number,
+                        "epoch": its.number("epoch"),
+                        "megahertz": clock,
+                        "throttled": _joined(its.get("gpu_throttle_reasons")) or "no",
+                    }
+
+
+def clock_chart(what: str) -> Any:
+    """Return the chart of the GPU's clock over the rounds.
+
+    :param what: they are called.
+    """
     return (
         chart("rows")
         .mark_point(filled=True, size=40)
         .encode(
-            x=alt.X("epoch:O", title="epoch", axis=alt.Axis(labelAngle=0)),
+            x=alt.X("epoch:O", title=what, axis=alt.Axis(labelAngle=0)),
             y=alt.Y("megahertz:Q", title="mean SM clock, MHz", scale=alt.Scale(zero=False)),
             color=alt.Color("framework:N", legend=alt.Legend(title=None)),
             shape=alt.Shape("throttled:N", legend=alt.Legend(title="throttled")),

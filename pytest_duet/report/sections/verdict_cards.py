@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pytest_duet.judge.verdict import Verdict, smallest_visible
 from pytest_duet.record.metrics import ACCURACY
+from pytest_duet.report.lenient import Record
 from pytest_duet.report.verdicts import TITLES, quantity
 
 NEEDS_SOMEBODY = (Verdict.REGRESSED, Verdict.MACHINE, Verdict.VOID, Verdict.IMPROVED)
 
 
-def sentence(gate):
+def sentence(gate: Record) -> tuple[str, str]:
     """Return what a manager wants to know, and its tone: ``"bad"``, ``"open"``, ``"good"`` or ``"none"``.
 
-    :param gate: :class:`Record` of what the gate said, empty if it was not asked.
+    :param gate: what the gate said, empty if it was not asked.
     """
     cells = gate.records("cells")
     said = [cell.text("verdict") for cell in cells]
@@ -39,17 +42,17 @@ def sentence(gate):
     return f"No regression was found: {clean} of {len(said)} figures are clean, {rest} cannot be told yet.", "open"
 
 
-def judged_against(gate):
+def judged_against(gate: Record) -> str:
     """Return what the gate held this run against, in a sentence; ``""`` if nothing."""
     if gate.text("mode") == "against":
         return f"Judged against {gate.text('against')}, which took turns with it in the same session."
-    runs = [cell.number("runs") for cell in gate.records("cells") if cell.number("runs")]
+    runs = [runs for cell in gate.records("cells") if (runs := cell.number("runs"))]
     if gate.text("mode") == "history" and runs:
         return f"Judged against the accepted runs before it, {max(runs):g} at the most."
     return ""
 
 
-def _regressed(cells, of):
+def _regressed(cells: list[Record], of: int) -> str:
     """Tell the worst: another accuracy goes before everything else, since then something else is trained."""
     worst = max(cells, key=lambda cell: (cell.text("metric") == ACCURACY, cell.number("low") or 0))
     metric, was, now = worst.text("metric"), worst.number("was"), worst.number("now")
@@ -61,18 +64,18 @@ def _regressed(cells, of):
     return f"{len(cells)} of {of} figures got worse, most of all {what}."
 
 
-def _count(number, noun):
+def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'s' if number != 1 else ''}"
 
 
-def rows(gate):
+def rows(gate: Record) -> list[dict[str, Any]]:
     """Return the cells as dictionaries, those that need somebody first; what is unknown is None."""
-    order = {verdict: place for place, verdict in enumerate(Verdict)}
+    order: dict[str, int] = {verdict: place for place, verdict in enumerate(Verdict)}
     cells = sorted(gate.records("cells"), key=lambda cell: order.get(cell.text("verdict"), len(order)))
     return [_row(cell) for cell in cells]
 
 
-def _row(cell):
+def _row(cell: Record) -> dict[str, Any]:
     metric, low, high, margin = cell.text("metric"), cell.number("low"), cell.number("high"), cell.number("margin")
     known = metric in TITLES
     return {

@@ -1,0 +1,27 @@
+"""What the suite adds to every report: words, columns, sections and CSV files."""
+
+from __future__ import annotations
+
+
+def pytest_duet_report_words():
+    from benchmarks.report.columns import WORDS
+
+    return WORDS
+
+
+def pytest_duet_report_columns():
+    from benchmarks.report.columns import COLUMNS
+
+    return COLUMNS
+
+
+def pytest_duet_report_sections(material):
+    from benchmarks.report import budget, seed, tradeoff
+
+    return [seed.section(material), tradeoff.section(material), budget.section(material)]
+
+
+def pytest_duet_report_csv(rows, directory):
+    from benchmarks.report import csv_files
+
+    return csv_files.write(rows, directory)

@@ -1,0 +1,75 @@
+"""Time against memory, for rows that train the same to the same accuracy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from statistics import median_low
+
+import altair as alt
+
+from benchmarks.proof.parity import accuracies_agree
+from pytest_duet.report.additions import Section
+from pytest_duet.report.charts import Chart, chart, colour
+from pytest_duet.report.reading import device_title
+from pytest_duet.report.sections.comparison import MEMORY
+
+HEIGHT = 320  # pixels
+
+
+def section(material):
+    """Return the section."""
+    panels = tradeoffs(material.compared)
+
+    def charts():
+        made = tradeoff_chart(material.names)
+        return {f"tradeoff:{title}": Chart(made, "tradeoff", HEIGHT, {"panel": title}) for title in panels}
+
+    data = {"tradeoff": [{**row, "panel": title} for title, rows in panels.items() for row in rows]}
+    title = "Time against memory, at equal accuracy"
+    template = Path(__file__).with_name("tradeoff.html")
+    return Section("tradeoff", title, "Time and memory", 310, template, {"panels": list(panels)}, data, charts)
+
+
+def tradeoffs(compared):
+    """Return the rows that compare in time and memory: ``{title: rows}``, by device, workload and memory source.
+
+    All of a panel's rows have the same accuracy, which is that of most: others train something else.
+    """
+    panels = {}
+    for row in compared:
+        if row["accuracy"] is None or not row["whole"]:
+            continue
+        for source, title in MEMORY.items():
+            if row[source] is not None and (row["device"] != "cpu" or source == "host_peak_rss_bytes"):
+                title = f"{device_title(row['device'])}; {row['workload']}: {title}"
+                panels.setdefault(title, []).append({**row, "mebibytes": row[source] / 2**20, "source": source})
+    alike = {title: _of_the_usual_accuracy(rows) for title, rows in panels.items()}
+    return {
+        f"{title}, at an accuracy of {rows[0]['accuracy']:.4f}": rows for title, rows in alike.items() if len(rows) > 1
+    }
+
+
+def _of_the_usual_accuracy(rows):
+    usual = median_low(row["accuracy"] for row in rows)
+    return [row for row in rows if accuracies_agree(row["accuracy"], usual)]
+
+
+def tradeoff_chart(frameworks):
+    """Return the chart of one panel."""
+    return (
+        chart("rows")
+        .mark_point(size=110, filled=True, opacity=0.9)
+        .encode(
+            x=alt.X("seconds:Q", title="seconds of an epoch"),
+            y=alt.Y("mebibytes:Q", title="peak memory, MiB"),
+            color=colour(frameworks),
+            shape=alt.Shape("execution:N", legend=alt.Legend(title=None)),
+            tooltip=[
+                "framework:N",
+                "execution:N",
+                alt.Tooltip("seconds:Q", format=".3f"),
+                alt.Tooltip("mebibytes:Q", title="MiB", format=",.0f"),
+                alt.Tooltip("accuracy:Q", format=".4f"),
+            ],
+        )
+    )
