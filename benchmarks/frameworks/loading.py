@@ -12,10 +12,6 @@ from pathlib import Path
 from pytest_duet.workers.protocol import NotInstalled, SubjectError
 
 
-class GpuUnseen(TrainerError):
-    """A GPU was asked for, and the framework sees none."""
-
-
 def check_installed(requires):
     """Check that all the modules are there.
 

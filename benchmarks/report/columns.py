@@ -36,42 +36,22 @@ def _fastest_first(row):
     return -(row.number("images_per_second") or 0)
 
 
+def _figure(*path, form, place, page, markdown="", rank=None):
+    """Return the column of what stands at a path of a row."""
+    return Column("_".join(path), lambda row: row.number(*path), form, 1, page, markdown, place, rank=rank)
+
+
+def _contract(row):
+    return ", ".join(filter(None, contract(row)))
+
+
 WORDS = Words("Deep-learning frameworks, measured", "framework", "epoch", workload)
 COLUMNS = (
-    Column(
-        "contract",
-        lambda row: ", ".join(filter(None, contract(row))),
-        markdown="contract",
-        place=20,
-        words=True,
-        rank=_by_execution,
-    ),
-    Column(
-        "images_per_second",
-        lambda row: row.number("images_per_second"),
-        "{:,.0f}",
-        page="images/s",
-        markdown="images/s",
-        place=61,
-        rank=_fastest_first,
-    ),
+    Column("contract", _contract, markdown="contract", place=20, words=True, rank=_by_execution),
+    _figure("images_per_second", form="{:,.0f}", place=61, page="images/s", markdown="images/s", rank=_fastest_first),
     Column("limit_share", peak_share, "{:.0%}", page="of the measured peak", place=62),
     memory_column("context_floor_bytes", "GPU memory, once the framework is ready", place=63),  # nobody's peak
-    Column("accuracy", lambda row: row.number("accuracy"), "{:.4f}", page="accuracy", markdown="accuracy", place=81),
-    Column(
-        "parity_loss",
-        lambda row: row.number("parity", "loss"),
-        "{:.0e}",
-        page="parity error: loss",
-        markdown="parity: loss",
-        place=82,
-    ),
-    Column(
-        "parity_update",
-        lambda row: row.number("parity", "update"),
-        "{:.0e}",
-        page="update",
-        markdown="update",
-        place=83,
-    ),
+    _figure("accuracy", form="{:.4f}", place=81, page="accuracy", markdown="accuracy"),
+    _figure("parity", "loss", form="{:.0e}", place=82, page="parity error: loss", markdown="parity: loss"),
+    _figure("parity", "update", form="{:.0e}", place=83, page="update", markdown="update"),
 )

@@ -78,11 +78,11 @@ def _in_one_paragraph(item: pytest.Item) -> Generator[None, object, object]:
     import pytest
 
     from pytest_duet.errors import DuetError
-    from pytest_duet.workers.process import HardwareMissing
+    from pytest_duet.workers.protocol import WrongHardware
 
     try:
         return (yield)
-    except HardwareMissing as error:
+    except WrongHardware as error:
         raise pytest.skip.Exception(str(error)) from None
     except DuetError as error:
         raise pytest.fail.Exception(str(error), pytrace=False) from None

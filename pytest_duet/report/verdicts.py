@@ -51,7 +51,7 @@ def _changed(ratio: float, metric: Metric) -> float:
 
 def _what_to_do(one: Comparison, metric: Metric, gate: GateRecord) -> str:
     if metric.exact:
-        return f"They may differ by {metric.tolerance:g}; the other metrics of this benchmark mean nothing until they agree"
+        return f"They may differ by {metric.tolerance:g}; until they agree, this benchmark's other metrics mean nothing"
     if gate.mode == "history":
         return (
             "If this is intended, `python -m pytest_duet history accept latest` starts a new window with this run "
