@@ -166,8 +166,8 @@ def save_records(config: pytest.Config, records: list[Any], folder: str | None, 
     session.storage.default_machine_id = folder or session.machine_id
     session.benchmarks = records
     if records:
-        opens = json and _is_open(session.json)
-        session.json = open(json, "wb") if opens else json  # noqa: SIM115 - pytest-benchmark closes it
+        if json:  # which pytest-benchmark closes
+            session.json = open(json, "wb") if _is_open(session.json) else json  # noqa: SIM115
         BenchmarkSession.handle_saving(session)  # type: ignore[no-untyped-call]
 
 

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 
 import pluggy
 import pytest
@@ -133,6 +134,12 @@ def test_the_help_names_the_real_defaults(session):
     assert f"inf takes turns by whole epochs (default: {PART_SECONDS})" in text
     assert f"of --against (default: {options.MAX_TRIALS})" in text
     assert "--shard" in text and "--report" in text and "--cores-per-worker" in text
+
+
+def test_its_dependencies_have_lower_bounds_alone():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needs = [*project["dependencies"], *(need for extra in project["optional-dependencies"].values() for need in extra)]
+    assert [need for need in needs if not re.fullmatch(r"[a-z0-9-]+>=[\d.]+", need)] == []
 
 
 # The same hooks outside of pytest
