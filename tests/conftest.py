@@ -1,5 +1,6 @@
 """Runs the suite as its users do, in a process of its own, on a workload that takes milliseconds."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -17,6 +18,8 @@ if "PYTEST_XDIST_WORKER" in os.environ and hasattr(os, "sched_setaffinity"):
     os.sched_setaffinity(0, {_cores[int(os.environ["PYTEST_XDIST_WORKER"][2:]) % len(_cores)]})
 
 from support import ROOT, TRAINERS
+
+from pytest_duet.record.row import Row, worst
 
 SMALL = ("--dataset=synthetic", "--layer-sizes=784,32,10", "--trials=1")
 # Other tests run beside these, so a trial is never undisturbed; the tests of the disturbance check set it themselves.
@@ -56,8 +59,9 @@ class Run:
 
     @property
     def rows(self):
-        """Each saved benchmark's ``extra_info``, by framework."""
-        return {row["extra_info"]["framework"]: row["extra_info"] for row in self.json["benchmarks"]}
+        """Each saved benchmark's ``extra_info``, the instrument's row and the suite's own fields as one, by framework."""
+        found = [bench["extra_info"] for bench in self.json["benchmarks"]]
+        return {extra_info["duet"]["subject"]: _as_one(extra_info) for extra_info in found}
 
     @property
     def outcomes(self):
@@ -73,6 +77,12 @@ class Run:
         """``{name: (outcome, message)}`` of all tests, the gate's included."""
         cases = ElementTree.parse(self.directory / "junit.xml").iter("testcase")
         return {case.get("name"): _outcome(case) for case in cases}
+
+
+def _as_one(extra_info):
+    """Return the instrument's row and the suite's own fields as one, with the row's ledger under ``memory``."""
+    memory = dataclasses.asdict(worst(trial.memory for trial in Row.from_json(extra_info).trials))
+    return {**extra_info, **extra_info["duet"], "memory": memory}
 
 
 def _outcome(case):

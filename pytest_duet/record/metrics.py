@@ -12,6 +12,14 @@ from pytest_duet.errors import DuetError
 
 UNITS = {"s": {"ms": 1e-3, "s": 1.0}, "B": {"KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30}}
 EXAMPLES = {"s": "5%, 1ms or 0.5s", "B": "5% or 2MiB"}
+HOST_SOURCES = ("host_peak_rss_bytes",)
+# Device memory by the subject's own account before NVML's, which also books what an allocator keeps for later.
+DEVICE_SOURCES = (
+    "allocator_peak_bytes",
+    "nvml_process_peak_bytes",
+    "allocator_reserved_bytes",
+    "nvml_device_delta_peak_bytes",
+)
 MEMORY = "peak_memory_bytes"  # whose values are the ledger's, by the source that all rows have
 
 
@@ -108,6 +116,11 @@ DEFAULT = (
     Metric(MEMORY, "peak memory", "B", history=Margin(0.02, 2**20), against=Margin(0.02, 2**20)),
     Metric("first_seconds", "first round", "s", history=Margin(0.25, 0.5), against=Margin(0.25, 0.5)),
 )
+
+
+def memory_sources(device: str) -> tuple[str, ...]:
+    """Return the lines of the ledger that peak memory is taken from, the first that is known; one order for all."""
+    return HOST_SOURCES if device == "cpu" else DEVICE_SOURCES
 
 
 def error_share(metric: Metric, metrics: Mapping[str, Metric]) -> float:

@@ -11,18 +11,10 @@ from dataclasses import asdict
 from math import inf
 from typing import Any
 
-from pytest_duet.record.metrics import MEMORY, Margin, Metric
+from pytest_duet.record.metrics import MEMORY, Margin, Metric, memory_sources
 
 TODAY = 3
-LEDGER = (
-    ("host_peak_rss_bytes",),
-    (
-        "allocator_peak_bytes",
-        "nvml_process_peak_bytes",
-        "allocator_reserved_bytes",
-        "nvml_device_delta_peak_bytes",
-    ),
-)
+
 METRICS = {
     metric.name: metric
     for metric in (
@@ -114,7 +106,7 @@ def _work(old: Mapping[str, Any], dataset: Mapping[str, Any]) -> str:
 
 
 def _metrics(old: Mapping[str, Any], trials: list[dict[str, Any]]) -> dict[str, Any]:
-    sources = LEDGER[old["device"] != "cpu"]
+    sources = memory_sources(old["device"])
     held = {source: [trial["memory"].get(source) for trial in trials] for source in sources}
     source = next((source for source in sources if all(map(_known, held[source]))), "")
     values = {

@@ -10,18 +10,10 @@ from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any
 
-from pytest_duet.record.metrics import MEMORY, Measured, Metric
+from pytest_duet.record.metrics import MEMORY, Measured, Metric, memory_sources
 from pytest_duet.trials.trial import Memory, Trial
 
 SCHEMA = 3
-HOST_SOURCES = ("host_peak_rss_bytes",)
-# Device memory by the framework's own account before NVML's, which also books what an allocator keeps for later.
-DEVICE_SOURCES = (
-    "allocator_peak_bytes",
-    "nvml_process_peak_bytes",
-    "allocator_reserved_bytes",
-    "nvml_device_delta_peak_bytes",
-)
 
 
 @dataclass(frozen=True)
@@ -127,7 +119,7 @@ def memory_source(*rows: Row, shared: bool = False) -> str:
 
     :param shared: whether both sides had the device at the same time: then what it holds altogether says nothing.
     """
-    for source in HOST_SOURCES if rows[0].device == "cpu" else DEVICE_SOURCES:
+    for source in memory_sources(rows[0].device):
         if shared and source.startswith("nvml_device"):
             continue
         if all(row.values(MEMORY, source) for row in rows):

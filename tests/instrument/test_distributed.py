@@ -46,7 +46,7 @@ def test_two_workers_measure_on_cores_of_their_own_and_make_one_run(spread):
     for bench in run.json["benchmarks"]:
         row = bench["extra_info"]
         assert (row["workers"], row["threads"]["cores"]) == (2, 1)
-        rounds = [epoch["seconds"] for trial in row["trials"] for epoch in trial["epochs"][1:]]
+        rounds = [epoch["seconds"] for trial in row["trials"] for epoch in trial["rounds"][1:]]
         assert bench["stats"]["data"] == pytest.approx(rounds, rel=1e-9), "the trainers' own times"
     assert run.json["machine_info"]["fingerprint"]["usable_cores"] == 1, "what each of them had"
     assert len(list((run.directory / "storage").glob("*/0*.json"))) == 1
@@ -58,7 +58,7 @@ def test_two_workers_measure_on_cores_of_their_own_and_make_one_run(spread):
 def test_the_gate_judges_once_where_all_rows_are(spread):
     run = spread(*TWO, "--gate", frameworks="honest,wrong-rate,resident")
     assert run.exit_code == 1
-    cells = {(cell["framework"], cell["metric"]): cell["verdict"] for cell in run.json["gate"]["cells"]}
+    cells = {(cell["subject"], cell["metric"]): cell["verdict"] for cell in run.json["gate"]["comparisons"]}
     assert len(cells) == 3 * 4
     assert {verdict for (framework, _), verdict in cells.items() if framework == "wrong-rate"} == {"void"}
     assert run.json["gate"]["failed_tests"] == 1
@@ -73,7 +73,7 @@ def test_the_gate_judges_once_where_all_rows_are(spread):
 def test_both_sides_take_turns_on_a_worker_s_own_cores(spread):
     run = spread(*TWO, "--against=self", "--epochs=4", "--steps=8", "--max-trials=1", frameworks="honest,resident")
     assert run.exit_code == 0, run.output
-    assert {cell["metric"] for cell in run.json["gate"]["cells"]} > {"accuracy", "epoch_seconds"}
+    assert {cell["metric"] for cell in run.json["gate"]["comparisons"]} > {"accuracy", "epoch_seconds"}
     assert {row["against"]["name"] for row in run.rows.values()} == {"self"}
 
 
@@ -118,9 +118,9 @@ def test_what_the_controller_is_told_is_what_happened(spread, tmp_path):
     run = spread(*TWO, "--gate", str(tmp_path / "test_broken.py"), str(tmp_path / "test_plain.py"))
     assert run.exit_code == 1
     assert run.json["gate"]["failed_tests"] == 1
-    assert {cell["framework"] for cell in run.json["gate"]["cells"]} == {"honest"}
+    assert {cell["subject"] for cell in run.json["gate"]["comparisons"]} == {"honest"}
     history = History(tmp_path / "storage")
-    assert [history.state(history.read(name)) for name in history.names()] == [("held", "1 tests failed")]
+    assert [history.state(history.read(name)) for name in history.names()] == [("pending", "1 tests failed")]
 
 
 @two_cores

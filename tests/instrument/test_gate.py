@@ -10,8 +10,9 @@ import pytest
 from support import ROOT
 
 from benchmarks.__main__ import main
+from benchmarks.metrics import FIRST_EPOCH, METRICS
 from pytest_duet.plugin.gate import Gate
-from pytest_duet.record.metrics import METRICS, Margin
+from pytest_duet.record.metrics import Margin
 
 TWO_TRIALS = ("--gate", "--trials=2", "--epochs=2")
 
@@ -48,17 +49,20 @@ def history(suite, tmp_path, saved_run):
     return make
 
 
-def _scale(row, factors, noise):
-    first = dict(row["trials"][0])
+def _scale(extra_info, factors, noise):
+    row = extra_info["duet"]
+    for name in ("epoch_seconds", "first_epoch_seconds"):
+        values = row["metrics"][name]["values"]
+        row["metrics"][name]["values"] = [values[0] * factors.get(name, 1) * noise for _ in values]
     for trial in row["trials"]:
-        for name in ("epoch_seconds", "first_epoch_seconds"):
-            trial[name] = first[name] * factors.get(name, 1) * noise
         trial["memory"]["host_peak_rss_bytes"] *= factors.get("peak_memory_bytes", 1) * noise
-    row["accuracy"] += factors.get("accuracy", 0)
+        trial["memory"]["host_peak_rss_bytes"] = round(trial["memory"]["host_peak_rss_bytes"])
+    accuracy = row["metrics"]["accuracy"]
+    accuracy["values"] = [value + factors.get("accuracy", 0) for value in accuracy["values"]]
 
 
 def verdicts(run):
-    return {cell["metric"]: cell["verdict"] for cell in run.json["gate"]["cells"]}
+    return {cell["metric"]: cell["verdict"] for cell in run.json["gate"]["comparisons"]}
 
 
 def case(run, metric):
@@ -137,7 +141,7 @@ def test_a_benchmark_that_fails_is_void_not_slow(suite, history):
     history()
     run = suite(*TWO_TRIALS, "--gate-margin=epoch_seconds=900%", frameworks="honest,wrong-rate")
     assert run.exit_code == 1
-    cells = {(cell["framework"], cell["metric"]): cell for cell in run.json["gate"]["cells"]}
+    cells = {(cell["subject"], cell["metric"]): cell for cell in run.json["gate"]["comparisons"]}
     assert cells["wrong-rate", "epoch_seconds"]["verdict"] == "void"
     assert "parity fails" in cells["wrong-rate", "epoch_seconds"]["note"]
     assert cells["honest", "epoch_seconds"]["verdict"] not in ("void", "no baseline")
@@ -196,9 +200,9 @@ def test_verdicts_as_json_and_in_the_step_summary(suite, history, tmp_path):
     run = suite(*TWO_TRIALS, f"--gate-json={tmp_path}/gate.json", environment={"GITHUB_STEP_SUMMARY": str(summary)})
     told = json.loads((tmp_path / "gate.json").read_text())
     assert told["schema"] == 1 and told["mode"] == "history"
-    (cell,) = [cell for cell in told["cells"] if cell["metric"] == "epoch_seconds"]
+    (cell,) = [cell for cell in told["comparisons"] if cell["metric"] == "epoch_seconds"]
     assert cell["verdict"] == "regressed"
-    assert cell["low"] <= cell["now"] / cell["was"] <= cell["high"] and cell["low"] > cell["margin"] > 1
+    assert cell["low"] <= cell["new"] / cell["old"] <= cell["high"] and cell["low"] > cell["margin"] > 1
     text = summary.read_text()
     assert text.startswith("before\n### Gate: 1 regressed")
     assert "| honest | epoch time | regressed |" in text
@@ -221,7 +225,8 @@ def test_a_run_without_the_gate_says_how_it_ended_all_the_same(suite):
 
 def test_a_marker_sets_a_benchmarks_own_margin(pytestconfig):
     options = SimpleNamespace(
-        margins={name: metric.history for name, metric in METRICS.items()},
+        metrics={metric.name: metric for metric in METRICS},
+        margins={metric.name: metric.history for metric in METRICS},
         margin_texts=("peak_memory_bytes=9%",),
     )
     marks = [pytest.mark.gate(epoch_seconds="3%,2ms", peak_memory_bytes="7%").mark]
@@ -229,14 +234,14 @@ def test_a_marker_sets_a_benchmarks_own_margin(pytestconfig):
     margins = Gate(options, pytestconfig)._margins_of(item)
     assert margins["epoch_seconds"] == Margin(0.03, 0.002)
     assert margins["peak_memory_bytes"].share == 0.09
-    assert margins["first_epoch_seconds"] == METRICS["first_epoch_seconds"].history
+    assert margins["first_epoch_seconds"] == FIRST_EPOCH.history
 
 
 def test_only_storage_in_files_will_do():
     session = SimpleNamespace(storage="elsewhere", disabled=False)
     config = SimpleNamespace(args=[], _benchmarksession=session)
     with pytest.raises(pytest.UsageError, match="needs runs in files"):
-        Gate(SimpleNamespace(history=True), config).pytest_sessionstart()
+        Gate(SimpleNamespace(history=True, metrics={}), config).pytest_sessionstart()
 
 
 def test_the_gate_without_a_benchmark_is_an_error_not_a_pass(command):
@@ -259,7 +264,7 @@ def test_failed_first_does_not_judge_before_there_is_something_to_judge(suite, h
 
 
 def test_a_cell_that_comes_before_its_benchmark_is_void_and_the_run_is_held(pytestconfig):
-    options = SimpleNamespace(margins={}, margin_texts=(), history=True, against=None)
+    options = SimpleNamespace(metrics={}, margins={}, margin_texts=(), history=True, against=None)
     gate = Gate(options, pytestconfig)
     gate.margins, gate.subjects = {"x": {}}, {"x": "jax"}
     assert gate._without_row("x", "epoch_seconds").verdict == "void"
@@ -275,12 +280,12 @@ def test_missing_baselines_fail_the_run_but_it_still_makes_the_history(suite):
 
 def test_verdicts_are_written_whatever_the_terminal_shows(suite, tmp_path):
     suite(*TWO_TRIALS, "--no-summary", f"--gate-json={tmp_path}/gate.json")
-    assert json.loads((tmp_path / "gate.json").read_text())["cells"]
+    assert json.loads((tmp_path / "gate.json").read_text())["comparisons"]
 
 
 def test_a_slow_run_beside_others_work_is_not_called_a_regression(suite, history, busy_neighbour):
     history(epoch_seconds=1 / 20)
     run = suite(*TWO_TRIALS, "--max-foreign-cores=0")
-    (cell,) = [cell for cell in run.json["gate"]["cells"] if cell["metric"] == "epoch_seconds"]
+    (cell,) = [cell for cell in run.json["gate"]["comparisons"] if cell["metric"] == "epoch_seconds"]
     assert cell["verdict"] == "inconclusive"
     assert re.search(r"others used the machine beside [12] of 2 trials", cell["note"])

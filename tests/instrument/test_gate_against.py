@@ -49,8 +49,8 @@ def test_the_same_code_is_not_slower_than_itself(suite):
     assert benchmark["name"].startswith("test_training_against[honest")
     row = benchmark["extra_info"]
     assert row["against"]["name"] == "self"
-    assert len(row["trials"]) == len(row["against"]["trials"]) == len(row["against"]["epoch_ratios"]) == 7
-    verdicts = {cell["metric"]: cell["verdict"] for cell in run.json["gate"]["cells"]}
+    assert len(row["trials"]) == len(row["against"]["row"]["trials"]) == len(row["against"]["ratios"]) == 7
+    verdicts = {cell["metric"]: cell["verdict"] for cell in run.json["gate"]["comparisons"]}
     assert verdicts["accuracy"] == verdicts["peak_memory_bytes"] == "clean"
     assert "regressed" not in verdicts.values()
     assert run.json["gate"]["max_trials"] == 7

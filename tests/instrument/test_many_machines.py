@@ -43,7 +43,7 @@ def start(command, tmp_path):
 
 
 def rows(path):
-    return {bench["extra_info"]["framework"] for bench in json.loads(path.read_text())["benchmarks"]}
+    return {bench["extra_info"]["duet"]["subject"] for bench in json.loads(path.read_text())["benchmarks"]}
 
 
 def test_every_machine_runs_everything_and_keeps_its_own_results(start, machines, tmp_path):
@@ -61,8 +61,10 @@ def test_every_machine_runs_everything_and_keeps_its_own_results(start, machines
         assert rows(tmp_path / f"run-{host.name}.json") == {"honest", "resident"}
         assert run["machine"] == host.name
         assert run["machine_info"]["fingerprint"]["usable_cores"] >= 1
-        assert len(run["gate"]["cells"]) == 2 * 4
-        assert json.loads((tmp_path / f"gate-{host.name}.json").read_text())["cells"] == run["gate"]["cells"]
+        assert len(run["gate"]["comparisons"]) == 2 * 4
+        assert (
+            json.loads((tmp_path / f"gate-{host.name}.json").read_text())["comparisons"] == run["gate"]["comparisons"]
+        )
         assert (tmp_path / "csv" / host.name / "results.csv").exists()
         assert f"training epoch, {host.name}'" in output, "pytest-benchmark's table says whose rows they are"
         assert (host.directory / ROOT.name / "conftest.py").exists(), "the suite went along"
@@ -96,7 +98,7 @@ def test_a_machine_that_dies_costs_its_own_rows(start, machines, tmp_path):
     for name in history.names():
         run = history.read(name)
         states[run.data["machine"]] = history.state(run)[0]
-    assert states == {survivor.name: "accepted", victim.name: "held"}
+    assert states == {survivor.name: "accepted", victim.name: "pending"}
 
 
 @pytest.mark.slow

@@ -130,8 +130,8 @@ def test_a_shard_is_as_sure_as_the_whole_run_would_be(storage, merge, shard, sui
     output = process.communicate(timeout=120)[0]
     assert "Vanished" not in output, "the other shard has it"
     last = max(storage.glob("shards/nightly-7/*/0001_*.json"), key=lambda path: path.stat().st_mtime)
-    cells = {cell["metric"]: cell for cell in json.loads(last.read_text())["gate"]["cells"]}
-    assert {cell["framework"] for cell in cells.values()} == {"honest"}
+    cells = {cell["metric"]: cell for cell in json.loads(last.read_text())["gate"]["comparisons"]}
+    assert {cell["subject"] for cell in cells.values()} == {"honest"}
     for name, metric in METRICS.items():
         assert cells[name]["alpha"] in (FAMILY_ERROR * metric.error_share / 2, None)
     assert cells["peak_memory_bytes"]["alpha"] and cells["peak_memory_bytes"]["runs"] == 9
@@ -174,7 +174,7 @@ def test_a_shard_whose_benchmarks_fail_or_are_skipped_is_not_one_that_died(shard
     assert failed.startswith("failed: wrong-rate: parity fails")
     assert merge()[0] == 0
     run = only_run(tmp_path / "storage")
-    assert History(tmp_path / "storage").state(run)[0] == "held" and run.data["merged"]["missing"] == []
+    assert History(tmp_path / "storage").state(run)[0] == "pending" and run.data["merged"]["missing"] == []
 
 
 def test_an_interrupted_shard_saves_what_it_has(shard, merge, tmp_path):
@@ -188,7 +188,7 @@ def test_an_interrupted_shard_saves_what_it_has(shard, merge, tmp_path):
     code, said = merge()
     assert (code, re.findall(r"missing: \S+\[(\w+)", said)) == (1, ["hangs"])
     run = only_run(tmp_path / "storage")
-    assert [row["framework"] for row in run.rows.values()] == ["honest"] and run.data["gate"]["interrupted"]
+    assert [row.subject for row in run.rows.values()] == ["honest"] and run.data["gate"]["interrupted"]
 
 
 @pytest.mark.parametrize(
@@ -266,7 +266,7 @@ def test_the_slurm_example_survives_a_node_that_dies(command, tmp_path):
     lost = re.findall(r"^  missing: \S+\[(\w+)-\S+\], of shard 1/4$", done.stdout, re.MULTILINE)
     assert lost == ["hangs"], done.stdout
     run = only_run(tmp_path / "storage")
-    assert {row["framework"] for row in run.rows.values()} == {"wants-numpy", "honest"}, done.stderr
+    assert {row.subject for row in run.rows.values()} == {"wants-numpy", "honest"}, done.stderr
     assert run.why_held == "1 of its benchmarks are missing"
     wait_until(lambda: not left_behind(tmp_path), 30)
 

@@ -37,7 +37,7 @@ def test_saved_file_is_valid_and_holds_everything(suite):
     assert benchmark["group"] == "training epoch"
     assert benchmark["params"] == {"framework": "honest"}
 
-    rounds = [epoch["seconds"] for trial in row["trials"] for epoch in trial["epochs"] if epoch["epoch"] > 1]
+    rounds = [epoch["seconds"] for trial in row["trials"] for epoch in trial["rounds"] if epoch["number"] > 1]
     assert benchmark["stats"]["data"] == pytest.approx(rounds, rel=1e-9), "the worker's own times, nothing else"
     assert benchmark["stats"]["rounds"] == 2 * 5
     assert row["schema"] == 2
@@ -46,8 +46,8 @@ def test_saved_file_is_valid_and_holds_everything(suite):
     assert row["scheduling"] in ("batch", None)
     assert row["memory"]["allocator_peak_bytes"] is None
     assert row["memory"]["host_peak_rss_bytes"] > 10 * 2**20
-    assert row["limit"] == unknown(), "not measured, so null and not 0"
-    assert row["limit_share"] is None
+    assert row["measured_peak"] == unknown(), "not measured, so null and not 0"
+    assert row["peak_share"] is None
     assert run.json["machine_info"]["fingerprint"]["usable_cores"] >= 1
     assert "NaN" not in json.dumps(run.json)
 
@@ -170,12 +170,12 @@ def test_csv_files_have_the_seed_experiment_s_columns(suite, tmp_path):
     epochs = list(csv.DictReader((tmp_path / "tables" / "results.csv").open()))
     seeds = ["framework", "run", "epoch", "time", "accuracy", "peak_memory_mib", "avg_memory_mib"]
     assert list(epochs[0]) == [*seeds, "steps"]
-    saved = [epoch for trial in run.rows["honest"]["trials"] for epoch in trial["epochs"]]
+    saved = [epoch for trial in run.rows["honest"]["trials"] for epoch in trial["rounds"]]
     assert [float(epoch["time"]) for epoch in epochs] == [epoch["seconds"] for epoch in saved]
     assert [(row["run"], row["epoch"]) for row in epochs] == [(r, e) for r in "12" for e in "123456"]
 
     (summary,) = csv.DictReader((tmp_path / "tables" / "summary.csv").open())
-    steady = [epoch["seconds"] for epoch in saved if epoch["epoch"] > 1]
+    steady = [epoch["seconds"] for epoch in saved if epoch["number"] > 1]
     assert float(summary["time_mean"]) == pytest.approx(sum(steady) / len(steady))
     assert float(summary["peak_memory_mib_mean"]) > 10
     assert float(summary["final_accuracy_mean"]) == run.rows["honest"]["accuracy"]

@@ -170,7 +170,7 @@ def test_preallocating_is_another_benchmark(suite):
     (row,) = run.json["benchmarks"]
     assert row["fullname"].endswith("preallocate]")
     assert row["extra_info"]["preallocate"] is True
-    assert row["extra_info"]["memory"]["context_floor_bytes"] is None
-    assert {epoch["memory_source"] for trial in row["extra_info"]["trials"] for epoch in trial["epochs"]} == {
+    assert row["extra_info"]["context_overhead_bytes"] is None
+    assert {epoch["memory_source"] for trial in row["extra_info"]["duet"]["trials"] for epoch in trial["rounds"]} == {
         "host_rss"
     }

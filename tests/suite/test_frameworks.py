@@ -23,7 +23,7 @@ def test_a_framework_trains_what_the_oracle_trains(suite, name):
         pytest.skip(message)
     assert outcome == "passed", message
     row = run.rows[name]
-    assert row["contract"]["precision"] == "fp32"
+    assert row["labels"]["precision"] == "fp32"
     assert row["device"].startswith("cpu")
     assert row["versions"][REGISTRY[name].requires[0]][0].isdigit()
     assert row["parity"]["loss"] < 1e-5

@@ -64,7 +64,7 @@ def test_the_honest_have_every_figure_of_the_gpu(suite, any_on_gpu):
         row = run.rows[name]
         assert row["device"].startswith("gpu:")
         memory = row["memory"]
-        assert memory["context_floor_bytes"] > 100 * 2**20, "a CUDA context and its libraries"
+        assert row["context_overhead_bytes"] > 100 * 2**20, "a CUDA context and its libraries"
         parameters = 4 * Workload().n_parameters
         assert memory["allocator_peak_bytes"] > parameters
         assert memory["nvml_device_delta_peak_bytes"] > parameters
@@ -84,7 +84,7 @@ def check_power_and_clock(row):
     """Whatever NVML tells is of the size that cards of today have; what it does not tell is None."""
     idle = row["gpu_idle_watts"]
     assert idle is None or 20 < idle < 400
-    for epoch in [epoch for trial in row["trials"] for epoch in trial["epochs"]]:
+    for epoch in [epoch for trial in row["trials"] for epoch in trial["rounds"]]:
         assert epoch["gpu_clock_mhz"] is None or 200 < epoch["gpu_clock_mhz"] < 3000
         joules, seconds = epoch["gpu_energy_joules"], epoch["gpu_energy_window_seconds"]
         assert joules is None or (idle is not None and -idle * seconds < joules < 2000 * seconds)

@@ -73,9 +73,9 @@ def test_session_on_a_gpu(suite, tmp_path, hides):
     row = run.rows["on-gpu"]
     memory, (trial,) = row["memory"], row["trials"]
     source = "nvml_device_delta" if hides else "nvml_process"
-    assert memory["context_floor_bytes"] == 300 * MIB
-    assert memory["context_floor_source"] == source
-    assert {epoch["memory_source"] for epoch in trial["epochs"]} == {source}
+    assert row["context_overhead_bytes"] == 300 * MIB
+    assert row["context_overhead_source"] == source
+    assert {epoch["memory_source"] for epoch in trial["rounds"]} == {source}
     assert memory["nvml_process_peak_bytes"] == (None if hides else 300 * MIB)
     assert memory["nvml_device_delta_peak_bytes"] == 300 * MIB
     assert trial["nvml_process_hidden"] == (
@@ -83,7 +83,7 @@ def test_session_on_a_gpu(suite, tmp_path, hides):
     )
     assert row["gpu_idle_watts"] == trial["gpu_idle_watts"] == pytest.approx(60, rel=0.3)
     assert row["gpu_energy_joules"] == trial["gpu_energy_joules"] > 0
-    assert all(epoch["gpu_energy_window_seconds"] > epoch["seconds"] for epoch in trial["epochs"])
+    assert all(epoch["gpu_energy_window_seconds"] > epoch["seconds"] for epoch in trial["rounds"])
     assert json.dumps(row), "plain"
     table = run.output.partition("GPU memory and energy")[2]
     (line,) = [line.strip() for line in table.splitlines() if line.startswith(" on-gpu ")]

@@ -267,7 +267,7 @@ def test_an_epoch_budget_trains_a_part_and_says_so(suite):
     assert not slow["whole_epochs"] and slow["epoch_seconds"] is None
     assert slow["steps_per_second"] < 20
     assert honest["whole_epochs"] and honest["epoch_seconds"] > 0
-    names = {row["extra_info"]["framework"]: row["name"] for row in run.json["benchmarks"]}
+    names = {row["extra_info"]["duet"]["subject"]: row["name"] for row in run.json["benchmarks"]}
     assert f"steps={slow['steps_per_epoch']}]" in names["slow"], "never compared with whole epochs"
     assert "steps" not in names["honest"]
     assert names["test"].startswith("test_training_epoch[test-"), "only what stands between the brackets is renamed"
