@@ -119,7 +119,7 @@ def test_another_revision_is_checked_out_and_goes_again():
         pytest.skip("not a git checkout")
     with open_other("git:HEAD") as other:
         tree = Path(other.root)
-        assert (tree / "benchmarks" / "measure" / "worker.py").is_file()
+        assert (tree / "pytest_duet" / "workers" / "process.py").is_file()
         listed = subprocess.run(["git", "-C", str(ROOT), "worktree", "list"], text=True, capture_output=True).stdout
         assert str(tree) in listed
     assert not tree.exists()
