@@ -192,23 +192,17 @@ def _kind(device):
 def _versions(runner):
     """Return the versions of what an engine stands on and of what multiplies for it; None where one is missing."""
     names = [module.split(".")[0] for module in runner.entry.requires]
-    if runner.python is None:
-        installed = {found.metadata["Name"]: found.version for found in importlib.metadata.distributions()}
-        return {**{name: _version(name) for name in names}, **_multipliers(installed)}
+    installed = _installed(runner.python)
+    multipliers = {name: version for name, version in installed.items() if name and MULTIPLIERS.fullmatch(name)}
+    return {**{name: installed.get(name) for name in names}, **multipliers}
+
+
+def _installed(python):
+    """Return each distribution's version under an interpreter, None for this one; nothing if it cannot be asked."""
+    if python is None:
+        return {found.metadata["Name"]: found.version for found in importlib.metadata.distributions()}
     try:
-        told = subprocess.run([runner.python, "-c", ALL_VERSIONS], capture_output=True, text=True, timeout=60)
-        installed = json.loads(told.stdout)
-        return {**{name: installed.get(name) for name in names}, **_multipliers(installed)}
+        told = subprocess.run([python, "-c", ALL_VERSIONS], capture_output=True, text=True, timeout=60)
+        return json.loads(told.stdout)
     except (OSError, ValueError, subprocess.TimeoutExpired):
-        return dict.fromkeys(names)
-
-
-def _multipliers(installed):
-    return {name: version for name, version in installed.items() if name and MULTIPLIERS.fullmatch(name)}
-
-
-def _version(name):
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+        return {}

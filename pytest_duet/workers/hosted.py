@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class Hosted:
-    """A hosted subject, a context manager: leaving it ends the subject.
+    """A hosted subject, a context manager: leaving it ends the subject. The calls are those of :class:`Subject`.
 
     :ivar name: the subject's, for messages.
     :ivar pid: of the process that it lives in.
@@ -43,7 +43,6 @@ class Hosted:
         raise NotImplementedError
 
     def open(self, **arguments: Any) -> Opened:
-        """See :meth:`pytest_duet.workers.protocol.Subject.open`."""
         plain = self.call("open", **arguments)
         spoken = plain.get("protocol") if isinstance(plain, dict) else None
         if spoken != PROTOCOL:
@@ -54,11 +53,9 @@ class Hosted:
         return self._decode(Opened, "open", plain)
 
     def round(self, number: int, first: int = 0, stop: int | None = None) -> Timed:
-        """See :meth:`pytest_duet.workers.protocol.Subject.round`."""
         return self._decode(Timed, "round", self.call("round", number=number, first=first, stop=stop))
 
     def examine(self) -> Examined:
-        """See :meth:`pytest_duet.workers.protocol.Subject.examine`."""
         return self._decode(Examined, "examine", self.call("examine"))
 
     def hurry(self, seconds: float) -> None:

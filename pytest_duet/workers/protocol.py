@@ -80,7 +80,7 @@ class Opened:
     """
 
     device: str
-    versions: dict[str, str]
+    versions: dict[str, Any]
     python: str
     scheduling: str | None
     threads: dict[str, Any]
@@ -176,22 +176,13 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _is_table(of: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, dict) and all(map(of, value.values()))
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
 # By an annotation's text: an older Python cannot evaluate it. JSON has one kind of number.
 _IS: Dict[str, Callable[[Any], bool]] = {
     "int": _is_number,
     "float": _is_number,
-    "str": _is_text,
+    "str": lambda value: isinstance(value, str),
     "None": lambda value: value is None,
     "Reading": lambda value: isinstance(value, dict),
     "dict[str, Any]": lambda value: isinstance(value, dict),
-    "dict[str, str]": _is_table(_is_text),
-    "dict[str, float]": _is_table(_is_number),
+    "dict[str, float]": lambda value: isinstance(value, dict) and all(map(_is_number, value.values())),
 }
