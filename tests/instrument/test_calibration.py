@@ -197,11 +197,11 @@ def test_only_a_margin_below_what_the_machine_resolves_is_cautioned_about():
         for margin in (1.03, 1.05, None)
     ]
     judged += [Comparison("jax", "jax", "epoch_seconds", Verdict.INCONCLUSIVE, margin=1.001)]  # nothing is known of it
-    (found,) = cautions(judged, {("torch", "epoch_seconds"): KNOWN}, METRICS)
+    (found,) = cautions(judged, [asdict(KNOWN)], METRICS)
     assert found.startswith(
         "torch, epoch time: the margin, 3.0%, is below what this machine resolves, 4.0%: only slowdowns beyond 7.1% are"
     )
-    assert cautions(judged, {}, METRICS) == []
+    assert cautions(judged, [], METRICS) == []
 
 
 # The command
