@@ -2,7 +2,17 @@
 
 from hypothesis import settings
 
+from pytest_duet.judge.verdict import Family
+from pytest_duet.record.metrics import MEMORY, Measured
+from pytest_duet.record.old_schemas import METRICS
+from pytest_duet.record.row import Against, Row
+from pytest_duet.trials.trial import Memory, Trial
+
 EXAMPLES = settings(max_examples=100, derandomize=True, deadline=None)
+SOURCE = "host_peak_rss_bytes"
+JUDGED = [name for name, metric in METRICS.items() if not metric.exact]
+HISTORY = {name: metric.history for name, metric in METRICS.items()}
+AGAINST = {name: metric.against for name, metric in METRICS.items()}
 
 
 def at_most(count, of, rate):
@@ -15,24 +25,36 @@ def at_least(count, of, rate):
     return at_most(of - count, of, 1 - rate)
 
 
-def row(framework, values, old=None, accuracy=0.9, device="cpu", **fields):
-    """Return a row as the gate reads it.
+def family(names, margins=HISTORY, metrics=METRICS, of=None):
+    """Return the :class:`Family` of these benchmarks, which have the same margins.
 
-    :param values: of the three metrics by name, trial by trial, as :func:`trials` takes them.
-    :param old: the same of the other side, with ``--against``.
+    :param of: how many benchmarks the whole run has; these alone by default.
     """
-    found = {"framework": framework, "device": device, "accuracy": accuracy, "trials": trials(values), **fields}
+    return Family(metrics, dict.fromkeys(names, margins), of or len(names))
+
+
+def row(subject, values, old=None, accuracy=0.9, old_accuracy=None, device="cpu", metrics=METRICS, **fields):
+    """Return a :class:`Row`.
+
+    :param values: by metric, one for each trial.
+    :param old: the same of the other side, with ``--against``.
+    :param accuracy: in every trial, where it is among the metrics; ``old_accuracy`` likewise, by default the same.
+    """
+    known = {"accuracy": [accuracy] * len(next(iter(values.values()))), **values}
+    found = {
+        name: Measured.of(metrics[name], known[name], SOURCE if name == MEMORY else "")
+        for name in metrics
+        if name in known
+    }
     if old is not None:
-        ratios = [n / o for n, o in zip(values["epoch_seconds"], old["epoch_seconds"])]
-        found["against"] = dict(row(framework, old, accuracy=accuracy, device=device), epoch_ratios=ratios)
-    return found
+        turns = next((name for name, metric in metrics.items() if metric.turns), None)
+        ratios = tuple(new / before for new, before in zip(values[turns], old[turns])) if turns else ()
+        other = accuracy if old_accuracy is None else old_accuracy
+        fields["against"] = Against("other", row(subject, old, None, other, device=device, metrics=metrics), ratios)
+    return Row(subject, device, found, _trials(values), **fields)
 
 
-def trials(values):
-    """Return the trials that have these values."""
-    return [
-        {"epoch_seconds": epoch, "first_epoch_seconds": first, "memory": {"host_peak_rss_bytes": memory}}
-        for epoch, memory, first in zip(
-            values["epoch_seconds"], values["peak_memory_bytes"], values["first_epoch_seconds"]
-        )
-    ]
+def _trials(values):
+    first = next(iter(values.values()))
+    memory = values.get(MEMORY, [None] * len(first))
+    return tuple(Trial(Memory(host_peak_rss_bytes=held)) for held in memory)

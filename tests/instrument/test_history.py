@@ -7,10 +7,12 @@ import subprocess
 import sys
 
 import pytest
-from made_runs import FINGERPRINT, FOLDER, benchmark, row, rows, run, write
+from made_runs import FINGERPRINT, FOLDER, LABELS, WORKLOAD, benchmark, row, rows, run, typed, write
+from made_up import METRICS, family
 from support import ROOT
 
 from pytest_duet.errors import DuetError
+from pytest_duet.judge.by_history import judge_session
 from pytest_duet.record import storage
 from pytest_duet.record.history import History
 from pytest_duet.record.lookback import differences
@@ -20,15 +22,15 @@ JAX = benchmark("jax")
 
 def look_back(storage, *frameworks, today=None, size=20, aliases=(), fingerprint=FINGERPRINT):
     today = today or rows(*frameworks or ["jax"])
-    return History(storage).look_back(today, fingerprint, size, aliases)
+    return History(storage).look_back(typed(today), fingerprint, size, aliases)
 
 
 def seconds(back, name=JAX):
     """Return which runs a window holds, by the epoch time that each was given; newest first."""
-    return [row["trials"][0]["epoch_seconds"] for row in back.window(name, "epoch_seconds")]
+    return [row.values("epoch_seconds")[0] for row in back.window(name, "epoch_seconds")]
 
 
-def findings(storage, *frameworks, was_asked=lambda framework: True, **how):
+def findings(storage, *frameworks, was_asked=lambda subject: True, **how):
     back = look_back(storage, *frameworks, **how)
     return back.findings(was_asked, back.rows)
 
@@ -42,12 +44,12 @@ def test_the_window_holds_the_newest_accepted_runs(tmp_path):
         write(tmp_path, number, seconds=number)
     back = look_back(tmp_path, size=10)
     assert seconds(back) == [12, 11, 10, 9, 8, 7, 6, 5, 4, 3]
-    assert back.findings(lambda framework: True, back.rows) == []
+    assert back.findings(lambda subject: True, back.rows) == []
 
 
 def test_no_storage_is_an_empty_window(tmp_path):
     back = look_back(tmp_path / "none")
-    assert seconds(back) == [] and back.findings(lambda framework: True, back.rows) == []
+    assert seconds(back) == [] and back.findings(lambda subject: True, back.rows) == []
 
 
 def test_runs_after_9999_are_the_newest(tmp_path):
@@ -68,12 +70,13 @@ def test_runs_after_9999_are_the_newest(tmp_path):
         ({"mode": "against"}, "both sides took turns"),
     ],
 )
-def test_a_run_that_is_not_sound_waits_until_somebody_accepts_it(tmp_path, how, why):
-    write(tmp_path, 1, seconds=1)
-    name = write(tmp_path, 2, seconds=2, **how)
+@pytest.mark.parametrize("old", [False, True], ids=["today", "old"])
+def test_a_run_that_is_not_sound_waits_until_somebody_accepts_it(tmp_path, how, why, old):
+    write(tmp_path, 1, seconds=1, old=old)
+    name = write(tmp_path, 2, seconds=2, old=old, **how)
     history = History(tmp_path)
     state, text = history.state(history.read(name))
-    assert state == "held" and text.startswith(why)
+    assert state == "pending" and text.startswith(why)
     assert seconds(look_back(tmp_path)) == [1]
     decide(tmp_path, "accept", name)
     assert seconds(look_back(tmp_path)) == [2, 1]
@@ -89,7 +92,7 @@ def test_a_run_that_says_nothing_of_how_it_ended_waits(tmp_path):
     data = run()
     del data["gate"]
     history = History(tmp_path)
-    assert history.state(history.read(write(tmp_path, 1, data))) == ("held", "it says nothing of how it ended")
+    assert history.state(history.read(write(tmp_path, 1, data))) == ("pending", "it says nothing of how it ended")
     assert seconds(look_back(tmp_path)) == []
 
 
@@ -122,28 +125,28 @@ def test_an_acknowledged_change_of_one_metric_leaves_the_others_their_window(tmp
 def test_a_run_that_the_gate_was_not_asked_about_stays_out(tmp_path):
     """Else whoever saves a slow branch's runs moves the baseline."""
     data = run()
-    data["gate"].update(mode=None, cells=[])
+    data["gate"].update(mode=None, comparisons=[])
     write(tmp_path, 1, data)
     history = History(tmp_path)
     (saved,) = history.newest_first()
-    assert history.state(saved) == ("held", "the gate was not asked about it")
+    assert history.state(saved) == ("pending", "the gate was not asked about it")
     assert seconds(look_back(tmp_path)) == []
 
 
 def test_another_workload_is_no_baseline_and_has_not_vanished(tmp_path):
-    other = {"batch_size": 256, "epochs": 6}
+    other = {**WORKLOAD, "batch_size": 256}
     old = JAX.replace("[jax]", "[jax-batch_size=256]")
-    write(tmp_path, 1, run({old: row(workload=other)}))
+    write(tmp_path, 1, run({old: row(workload=other, conditions={"workload": other})}))
     assert findings(tmp_path) == []
     back = look_back(tmp_path, aliases={old: JAX})
     assert seconds(back) == []
-    assert "workload.batch_size from 256 to 128" in back.findings(lambda framework: True, back.rows)[0]
+    assert "workload.batch_size from 256 to 128" in back.findings(lambda subject: True, back.rows)[0]
 
 
 def test_a_benchmark_that_failed_today_has_not_vanished(tmp_path):
     write(tmp_path, 1, frameworks=("jax", "torch"))
     back = look_back(tmp_path, "jax")
-    assert back.findings(lambda framework: True, {JAX, benchmark("torch")}) == []
+    assert back.findings(lambda subject: True, {JAX, benchmark("torch")}) == []
 
 
 def test_runs_accepted_together_start_a_window_at_the_first_that_still_counts(tmp_path):
@@ -175,7 +178,7 @@ def test_another_machine_is_named_field_by_field(tmp_path):
     today = {**FINGERPRINT, "gpu": {**gpu, "driver": "2"}}
     back = look_back(tmp_path, fingerprint=today)
     assert seconds(back) == []
-    assert back.findings(lambda framework: True, back.rows) == [
+    assert back.findings(lambda subject: True, back.rows) == [
         f"Another fingerprint: no accepted run is from this machine. Since {name}: "
         "usable_cores from 4 to 2, gpu.driver from '1' to '2'."
     ]
@@ -217,23 +220,43 @@ def test_a_run_that_knows_no_fingerprint_is_of_another_machine(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("changed", "text"),
+    ("changed", "changed_then", "text"),
     [
-        ({"device": "gpu"}, "device from 'gpu' to 'cpu'"),
-        ({"contract": {**row()["contract"], "data": "device"}}, "contract.data from 'device' to 'host-fed'"),
-        ({"threads": {"asked": 1}}, "threads from 1 to 2"),
-        ({"threads": None}, "threads from None to 2"),
-        ({"scheduling": "other"}, "scheduling from 'other' to 'batch'"),
-        ({"dataset": {"digest": "ffff"}}, "digest of the data from 'ffff' to '5a4d'"),
+        ({"device": "gpu"}, {"device": "gpu"}, "device from 'gpu' to 'cpu'"),
+        (
+            {"contract": {**LABELS, "data": "device"}},
+            {"contract": {**LABELS, "data": "device"}},
+            "contract.data from 'device' to 'host-fed'",
+        ),
+        ({"threads": 1}, {"threads": {"asked": 1}}, "threads from 1 to 2"),
+        ({"threads": None}, {"threads": None}, "threads from None to 2"),
+        ({"scheduling": "other"}, {"scheduling": "other"}, "scheduling from 'other' to 'batch'"),
+        ({"digest of the data": "ffff"}, {"dataset": {"digest": "ffff"}}, "digest of the data from 'ffff' to '5a4d'"),
     ],
 )
-def test_a_benchmark_measured_under_other_conditions_is_named(tmp_path, changed, text):
-    name = write(tmp_path, 1, {**run(rows("torch") | {JAX: row(**changed)})})
+@pytest.mark.parametrize("old", [False, True], ids=["today", "old"])
+def test_a_benchmark_measured_under_other_conditions_is_named(tmp_path, changed, changed_then, text, old):
+    other = row(old=True, **changed_then) if old else row(conditions=changed)
+    name = write(tmp_path, 1, run(rows("torch", old=old) | {JAX: other}, old=old))
     back = look_back(tmp_path, "jax", "torch")
     assert seconds(back) == [] and seconds(back, benchmark("torch")) == [1]
-    assert back.findings(lambda framework: True, back.rows) == [f"Other conditions: {JAX}, since {name}: {text}."]
+    assert back.findings(lambda subject: True, back.rows) == [f"Other conditions: {JAX}, since {name}: {text}."]
     write(tmp_path, 2)
     assert findings(tmp_path, "jax", "torch") == [], "once there is a run under these"
+
+
+def test_conditions_that_a_suite_names_as_it_likes_are_compared(tmp_path):
+    """Whatever JSON can hold: also what was left out on one side, and tables within tables."""
+    own = {"layers": [784, 10], "cache": {"on": True, "bytes": 2**20}}
+    write(tmp_path, 1, run({JAX: row(conditions=own)}))
+    name = write(tmp_path, 2, run({JAX: row(conditions={**own, "layers": [784, 32, 10], "cache": {"on": False}})}))
+    assert seconds(look_back(tmp_path, today={JAX: row(conditions=own)})) == [1]
+    (tmp_path / FOLDER / "0001_made.json").unlink()
+    (finding,) = findings(tmp_path, today={JAX: row(conditions=own)})
+    assert finding == (
+        f"Other conditions: {JAX}, since {name}: layers from [784, 32, 10] to [784, 10], cache.on from False to True, "
+        f"cache.bytes from None to {2**20}."
+    )
 
 
 def test_a_vanished_benchmark_is_named(tmp_path):
@@ -242,7 +265,7 @@ def test_a_vanished_benchmark_is_named(tmp_path):
     (finding,) = findings(tmp_path, "jax")
     assert finding.startswith(f"Vanished: {benchmark('torch')} was in the last 2 accepted runs and is not in this one.")
     assert "history accept latest" in finding
-    assert findings(tmp_path, "jax", was_asked=lambda framework: framework != "torch") == []
+    assert findings(tmp_path, "jax", was_asked=lambda subject: subject != "torch") == []
 
 
 def test_what_vanished_is_remembered_for_as_long_as_a_window(tmp_path):
@@ -298,10 +321,16 @@ def test_an_alias_takes_nothing_from_a_benchmark_that_is_there_under_both_names(
 
 def without(name, data):
     """Return the run without a field of its only row."""
-    del data["benchmarks"][0]["extra_info"][name]
+    extra_info = data["benchmarks"][0]["extra_info"]
+    del extra_info.get("duet", extra_info)[name]
     return data
 
 
+def gate(**fields):
+    return {**run(), "gate": {"mode": "history", "failed_tests": 0, **fields}}
+
+
+# Files that cannot be used at all.
 DAMAGED = {
     "cut in half": json.dumps(run())[:400],
     "empty": "",
@@ -311,28 +340,18 @@ DAMAGED = {
     "too deep": "[" * 100_000,
     "without benchmarks": {},
     "benchmarks are none": {**run(), "benchmarks": {"jax": 1}},
-    "a benchmark is none": {**run(), "benchmarks": ["jax"]},
-    "a benchmark without a name": {**run(), "benchmarks": [{"extra_info": row()}]},
-    "a name that is none": {**run(), "benchmarks": [{"fullname": ["jax"], "extra_info": row()}]},
-    "extra_info is none": {**run(), "benchmarks": [{"fullname": "jax", "extra_info": [1]}]},
-    "a machine that is none": {**run(), "machine_info": "mine"},
-    "a fingerprint that is none": run(fingerprint=["mine"]),
-    "a date that is none": {**run(), "datetime": 5},
-    "a commit that is none": {**run(), "commit_info": "abc"},
     "a gate that is none": {**run(), "gate": [1]},
-    "cells that are none": {**run(), "gate": {"mode": "history", "failed_tests": 0, "cells": [1]}},
-    "a gate without cells": {**run(), "gate": {"mode": "history", "failed_tests": 0}},
+    "a gate that is a text": {**run(), "gate": "clean"},
+    "comparisons that are none": gate(comparisons=[1]),
+    "a comparison without a benchmark": gate(comparisons=[{"subject": "jax", "metric": "a", "verdict": "clean"}]),
+    "a verdict that is none": run(verdicts={"jax": "fine"}),
+    "metrics that are none": gate(metrics={"epoch_seconds": "lower"}),
+    "cells that are none": gate(cells=[1]),
+    "cells of nothing": gate(cells=None),
     "failed tests that are none": run(failed="many"),
-    "without a device": without("device", run()),
-    "without a framework": without("framework", run()),
-    "without an accuracy": without("accuracy", run()),
-    "without data": without("dataset", run()),
-    "trials that are none": run(trials=5),
-    "a trial that is none": run(trials=[1]),
-    "a trial without memory": run(trials=[{"epoch_seconds": 1}]),
-    "a time that is none": run(seconds="fast"),
-    "threads that are none": run(threads=[2]),
-    "versions that are none": run(versions="1.0"),
+    "old failed tests that are none": run(failed="many", old=True),
+    "a shard that is none": {**run(), "shard": {"run": "x"}},
+    "a merge that is none": {**run(), "merged": {"run": "x"}},
 }
 
 
@@ -346,11 +365,91 @@ def test_a_damaged_file_is_left_out_and_named(tmp_path, damage):
     (tmp_path / name).write_bytes(text.encode(errors="surrogateescape"))
     back = look_back(tmp_path)
     assert seconds(back) == [3, 1]
-    (finding,) = back.findings(lambda framework: True, back.rows)
+    (finding,) = back.findings(lambda subject: True, back.rows)
     assert finding.startswith(f"Left out: {tmp_path / name} is damaged: ")
     assert "\n" not in finding and len(finding) < 500
     with pytest.raises(DuetError, match="is damaged"):
         History(tmp_path).read(name)
+
+
+# Rows that cannot be used, whose run can.
+DAMAGED_ROWS = {
+    "extra_info is none": [1],
+    "a row that is none": {"duet": 5},
+    "of a schema to come": {"duet": {"schema": 4}},
+    "without a schema": without("schema", run()),
+    "without a device": without("device", run()),
+    "without a subject": without("subject", run()),
+    "without metrics": without("metrics", run()),
+    "without trials": without("trials", run()),
+    "trials that are none": row(trials=5),
+    "a trial that is none": row(trials=[1]),
+    "a trial without memory": row(trials=[{"seconds": 1}]),
+    "memory that is none": row(trials=[{"memory": [1]}]),
+    "a time that is none": row(trials=[{"memory": {}, "seconds": "fast"}]),
+    "a value that is none": row(metrics={"epoch_seconds": {"title": "epoch time", "values": ["fast"]}}),
+    "a direction that is none": row(metrics={"epoch_seconds": {"title": "epoch time", "better": "faster"}}),
+    "conditions that are none": {"duet": {**row()["duet"], "conditions": [2]}},
+    "versions that are none": row(versions="1.0"),
+    "an other side that is none": row(against={"name": "main", "row": {}, "ratios": []}),
+    "old, without a device": without("device", run(old=True)),
+    "old, without a framework": without("framework", run(old=True)),
+    "old, without an accuracy": without("accuracy", run(old=True)),
+    "old, without data": without("dataset", run(old=True)),
+    "old, without a contract": without("contract", run(old=True)),
+    "old, without a workload": without("workload", run(old=True)),
+    "old, trials that are none": row(old=True, trials=5),
+    "old, a trial that is none": row(old=True, trials=[1]),
+    "old, a trial without memory": row(old=True, trials=[{"epoch_seconds": 1}]),
+    "old, a time that is none": row(old=True, seconds="fast"),
+    "old, threads that are none": row(old=True, threads=[2]),
+    "old, versions that are none": row(old=True, versions="1.0"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGED_ROWS)
+def test_a_damaged_row_costs_its_own_benchmark_alone_and_is_named(tmp_path, damage):
+    found = DAMAGED_ROWS[damage]
+    extra_info = found["benchmarks"][0]["extra_info"] if isinstance(found, dict) and "benchmarks" in found else found
+    data = run(("jax", "torch"), seconds=2)
+    data["benchmarks"][0]["extra_info"] = extra_info
+    write(tmp_path, 1, seconds=1, frameworks=("jax", "torch"))
+    name = write(tmp_path, 2, data)
+    write(tmp_path, 3, seconds=3, frameworks=("jax", "torch"))
+    back = look_back(tmp_path, "jax", "torch")
+    assert (seconds(back), seconds(back, benchmark("torch"))) == ([3, 1], [3, 2, 1])
+    (finding,) = back.findings(lambda subject: True, back.rows)
+    assert finding.startswith(f"Left out: {tmp_path / name} is damaged: {JAX}: ")
+    assert "\n" not in finding and len(finding) < 500
+    assert list(History(tmp_path).read(name).damaged) == [JAX]
+
+
+# What a run does not need to say, or nobody here asks it for.
+HARMLESS = {
+    "a benchmark that is none": {**run(), "benchmarks": ["jax", *run(seconds=2)["benchmarks"]]},
+    "a benchmark without a name": {**run(), "benchmarks": [{"extra_info": row()}, *run(seconds=2)["benchmarks"]]},
+    "a name that is none": {**run(), "benchmarks": [{"fullname": ["x"]}, *run(seconds=2)["benchmarks"]]},
+    "a commit that is none": {**run(seconds=2), "commit_info": "abc"},
+    "a commit's id that is none": {**run(seconds=2), "commit_info": {"id": 5}},
+    "a date that is none": {**run(seconds=2), "datetime": 5},
+}
+
+
+@pytest.mark.parametrize("what", HARMLESS)
+def test_what_no_verdict_needs_may_be_anything(tmp_path, what):
+    write(tmp_path, 1, seconds=1)
+    write(tmp_path, 2, HARMLESS[what])
+    write(tmp_path, 3, seconds=3)
+    assert seconds(look_back(tmp_path)) == [3, 2, 1]
+    assert findings(tmp_path) == []
+
+
+@pytest.mark.parametrize("machine", ["mine", {"fingerprint": ["mine"]}, {"fingerprint": "mine"}, {}, None])
+def test_a_run_whose_machine_is_none_is_of_another_one(tmp_path, machine):
+    write(tmp_path, 1, {**run(), "machine_info": machine})
+    assert seconds(look_back(tmp_path)) == []
+    (finding,) = findings(tmp_path)
+    assert finding.startswith("Another fingerprint: no accepted run is from this machine.")
 
 
 def test_a_folder_that_is_named_like_a_run_is_damage(tmp_path):
@@ -369,8 +468,69 @@ def test_benchmarks_that_are_not_this_suite_s_are_no_damage(tmp_path):
 
 def test_a_row_without_a_time_is_no_damage(tmp_path):
     """A part of an epoch has none, and a GPU's memory is unknown on a CPU."""
-    write(tmp_path, 1, versions=None, trials=[{"epoch_seconds": None, "memory": {"allocator_peak_bytes": None}}])
-    assert len(look_back(tmp_path).windows[JAX]) == 1
+    write(
+        tmp_path, 1, old=True, versions=None, trials=[{"epoch_seconds": None, "memory": {"allocator_peak_bytes": None}}]
+    )
+    write(tmp_path, 2, seconds=None, trials=[{"memory": {"allocator_peak_bytes": None}}] * 3)
+    back = look_back(tmp_path)
+    assert [row.values("epoch_seconds") for row in back.windows[JAX]] == [None, None]
+    assert findings(tmp_path) == []
+
+
+# Files of before: a window holds them beside those of today
+
+
+def test_a_row_of_before_says_what_the_same_row_says_today():
+    old, today = typed({JAX: row(old=True, seconds=[1.0, 2.0])})[JAX], typed({JAX: row(seconds=[1.0, 2.0])})[JAX]
+    assert old == today
+
+
+def test_a_window_holds_old_runs_and_those_of_today(tmp_path):
+    for number in range(1, 9):
+        write(tmp_path, number, seconds=number, old=number % 2 or number < 4)
+    back = look_back(tmp_path)
+    assert seconds(back) == [8, 7, 6, 5, 4, 3, 2, 1]
+    assert back.findings(lambda subject: True, back.rows) == []
+
+
+def test_a_benchmark_that_vanished_since_an_old_run_is_named(tmp_path):
+    write(tmp_path, 1, frameworks=("jax", "torch"), old=True)
+    (finding,) = findings(tmp_path, "jax")
+    assert finding.startswith(f"Vanished: {benchmark('torch')} was in the last 1 accepted runs")
+
+
+def test_a_change_in_an_old_run_starts_a_new_window(tmp_path):
+    names = [write(tmp_path, number, seconds=number, old=number < 4) for number in range(1, 6)]
+    decide(tmp_path, "accept", names[1], restarts=[f"{JAX} epoch_seconds"])
+    back = look_back(tmp_path)
+    assert seconds(back) == [5, 4, 3, 2]
+    assert len(back.window(JAX, "peak_memory_bytes")) == 5
+
+
+@pytest.mark.parametrize("old", [False, True], ids=["today", "old"])
+def test_where_what_has_to_stay_the_same_did_not_all_metrics_of_the_benchmark_changed(tmp_path, old):
+    data = run(("jax", "torch"), verdicts={"jax": "regressed"}, old=old)
+    for one in data["gate"]["cells" if old else "comparisons"]:
+        one["metric"] = "accuracy"
+    assert History(tmp_path).read(write(tmp_path, 1, data)).changed == [(JAX, name) for name in sorted(METRICS)]
+
+
+@pytest.mark.parametrize("slower", [1.0, 1.3])
+def test_old_runs_and_those_of_today_are_judged_alike(tmp_path, slower):
+    scatter = random.Random(4)
+    times = [[scatter.gauss(1.0, 0.01) for _ in range(3)] for _ in range(10)]
+    today = {JAX: row(seconds=[slower * time for time in times[0]])}
+    said = []
+    for of_before in (range(0), range(1, 6), range(1, 11)):
+        storage = tmp_path / str(len(of_before))
+        for number, found in enumerate(times, start=1):
+            write(storage, number, seconds=found, old=number in of_before)
+        back = look_back(storage, today=today)
+        said.append(judge_session(typed(today), family([JAX]), back, 8))
+    assert said[0] == said[1] == said[2]
+    verdicts = {one.metric: one.verdict for one in said[0]}
+    assert verdicts["epoch_seconds"] == ("clean" if slower == 1 else "regressed")
+    assert verdicts["accuracy"] == verdicts["peak_memory_bytes"] == "clean"
 
 
 def test_the_runs_of_two_pythons_are_merged_by_their_dates(tmp_path):
@@ -403,7 +563,6 @@ TORN = b'{"action": "acc'
         b'{"action": "accept", "runs": [["a"]], "restarts": [], "when": "", "who": "", "why": ""}',
         b'{"action": "accept", "runs": ["a"], "restarts": [], "when": 5, "who": "", "why": ""}',
         b'{"action": "accept", "runs": ["a"], "restarts": [], "when": "", "who": null, "why": ""}',
-        b'{"action": "accept", "runs": ["a"], "restarts": [], "when": "", "who": "", "why": "", "more": 1}',
     ],
     ids=lambda line: line[:30].decode(errors="replace") + line[-30:].decode(errors="replace"),
 )
@@ -418,6 +577,15 @@ def test_a_damaged_line_of_the_journal_is_left_out_and_named(tmp_path, line):
     decide(tmp_path, "accept", names[1])
     assert seconds(look_back(tmp_path)) == [2, 1], "the decisions before and after are there"
     assert len(History(tmp_path).journal.damaged) == 1
+
+
+@pytest.mark.parametrize("line", [{"when": "", "who": "", "why": "", "restarts": [], "more": 1}, {}])
+def test_a_decision_may_say_more_than_is_known_here_and_less(tmp_path, line):
+    """As one of a later version, or a line that somebody wrote by hand."""
+    name = write(tmp_path, 1, failed=1)
+    (tmp_path / "gate").mkdir()
+    (tmp_path / "gate" / "decisions.jsonl").write_text(json.dumps({"action": "accept", "runs": [name], **line}))
+    assert seconds(look_back(tmp_path)) == [1] and findings(tmp_path) == []
 
 
 DECIDER = """

@@ -49,7 +49,7 @@ def test_list_says_of_every_run_whether_it_counts_and_why(tmp_path, history):
     assert lines[0] == f"{names[0]}  2026-01-01T01:00  0000000000  accepted"
     assert lines[1].startswith(f"{names[1]}  2026-01-01T02:00  0000000000  accepted  by someone 20")
     assert lines[1].endswith(" a more careful sum; starts a new window")
-    assert lines[2].endswith("  held      1 tests failed")
+    assert lines[2].endswith("  pending   1 tests failed")
     assert "  rejected  by someone 20" in lines[3]
     assert lines[4].startswith(f"{tmp_path / names[4]} is damaged: ")
     assert lines[5].startswith(names[5])
@@ -63,17 +63,17 @@ def test_show_says_what_the_gate_said(tmp_path, history):
     name = write(tmp_path, 1, frameworks=("jax", "torch"), verdicts={"jax": "regressed"})
     code, lines, _ = history("show", "1")
     assert code == 0 and lines == [
-        f"{name}: held, a benchmark regressed",
-        f"  {JAX} epoch_seconds: regressed 1 -> 1.5, new/old 1.400 to 1.600",
-        f"  {benchmark('torch')} epoch_seconds: clean 1 -> 1.5, new/old 1.400 to 1.600",
+        f"{name}: pending, a benchmark regressed",
+        f"  {JAX} epoch_seconds: regressed 1 → 1.5, interval 1.400 to 1.600",
+        f"  {benchmark('torch')} epoch_seconds: clean 1 → 1.5, interval 1.400 to 1.600",
     ]
 
 
 def test_show_leaves_out_what_is_not_known(tmp_path, history):
     data = run()
-    for name in ("was", "now", "low", "high"):
-        data["gate"]["cells"][0][name] = None
-    data["gate"]["cells"][0].update(verdict="no baseline", note="no verdict yet (0 of 8 runs).")
+    (one,) = data["gate"]["comparisons"]
+    one.update(dict.fromkeys(("old", "new", "low", "high")))
+    one.update(verdict="no baseline", note="no verdict yet (0 of 8 runs).")
     write(tmp_path, 1, data)
     _, lines, _ = history("show", "latest")
     assert lines[1:] == [f"  {JAX} epoch_seconds: no baseline (no verdict yet (0 of 8 runs))"]
@@ -83,10 +83,22 @@ def test_show_leaves_out_what_is_not_known(tmp_path, history):
     assert lines[1:] == ["  The gate was not asked about this run."]
 
 
+def test_runs_of_before_are_listed_shown_and_accepted_as_those_of_today(tmp_path, history):
+    for storage, old in ((tmp_path / "old", True), (tmp_path / "today", False)):
+        write(storage, 1, old=old)
+        write(storage, 2, old=old, frameworks=("jax", "torch"), verdicts={"jax": "regressed", "torch": "improved"})
+    said = [
+        [history(*line, f"--storage={tmp_path / name}")[:2] for line in (("list",), ("show", "1..2"), ("accept", "2"))]
+        for name in ("old", "today")
+    ]
+    assert said[0] == said[1]
+    assert "regressed 1 → 1.5" in said[0][1][1][3]
+
+
 def test_accept_lets_a_run_count_and_starts_a_new_window(tmp_path, history):
     write(tmp_path, 1)
     name = write(tmp_path, 2, verdicts={"jax": "improved"})
-    assert state(tmp_path, name) == "held"
+    assert state(tmp_path, name) == "pending"
     assert history("accept", "latest") == (
         0,
         [f"accepted: {name}", f"a new window starts with {name} for {JAX} epoch_seconds"],
@@ -107,7 +119,7 @@ def test_accept_of_a_damaged_run_decides_nothing(tmp_path, history):
     write(tmp_path, 1, failed=1)
     name = write(tmp_path, 2, "[]")
     code, lines, errors = history("accept", "1..2")
-    assert (code, lines) == (2, []) and errors == [f"{tmp_path / name} is damaged: the run is []."]
+    assert (code, lines) == (2, []) and errors == [f"{tmp_path / name} is damaged: it holds no list of benchmarks."]
     assert History(tmp_path).journal.decisions == []
 
 
@@ -157,7 +169,7 @@ def test_doctor_finds_nothing_in_a_sound_storage(tmp_path, history):
     write(tmp_path, 2, failed=1)
     write(tmp_path, 3)
     history("reject", "3")
-    assert history("doctor") == (0, ["3 runs: 1 accepted, 1 held, 1 rejected, 0 damaged."], [])
+    assert history("doctor") == (0, ["3 runs: 1 accepted, 1 pending, 1 rejected, 0 damaged."], [])
 
 
 def test_doctor_names_what_is_damaged(tmp_path, history):
@@ -171,8 +183,18 @@ def test_doctor_names_what_is_damaged(tmp_path, history):
     assert lines[0].startswith(f"{tmp_path / name} is damaged: ")
     assert lines[1:] == [
         f"{journal}, line 2, is no decision: '{{\"action'.",
-        "2 runs: 0 accepted, 0 held, 1 rejected, 1 damaged.",
+        "2 runs: 0 accepted, 0 pending, 1 rejected, 1 damaged.",
     ]
+
+
+def test_doctor_names_a_row_that_cannot_be_used_and_counts_its_run(tmp_path, history):
+    data = run(("jax", "torch"))
+    del data["benchmarks"][0]["extra_info"]["duet"]["device"]
+    name = write(tmp_path, 1, data)
+    code, lines, _ = history("doctor")
+    assert code == 1
+    assert lines[0].startswith(f"{tmp_path / name} is damaged: {JAX}: ") and "`device`" in lines[0]
+    assert lines[1:] == ["1 runs: 1 accepted, 0 pending, 0 rejected, 1 damaged."]
 
 
 def test_doctor_hints_at_what_is_odd_but_no_damage(tmp_path, history):
@@ -188,9 +210,9 @@ def test_doctor_hints_at_what_is_odd_but_no_damage(tmp_path, history):
         f"{half}: left by a session that was killed while saving; delete it.",
         f"{foreign}: there is another run with this number.",
         f"{twin}: there is another run with this number.",
-        f"{foreign}: none of its benchmarks is this suite's.",
+        f"{foreign}: none of its benchmarks has a row of pytest-duet's.",
         f"{gone}: there is a decision about it, and no such run any more.",
-        "2 runs: 1 accepted, 1 held, 0 rejected, 0 damaged.",
+        "2 runs: 1 accepted, 1 pending, 0 rejected, 0 damaged.",
     ]
 
 

@@ -6,12 +6,14 @@ import sys
 from copy import deepcopy
 
 import pytest
-from made_runs import FINGERPRINT, FOLDER, benchmark, rows, run, write
+from made_runs import FINGERPRINT, FOLDER, benchmark, rows, run, typed, write
+from made_up import METRICS
 from support import ROOT
 
 from benchmarks import __main__
 from pytest_duet.errors import DuetError
 from pytest_duet.record.history import History
+from pytest_duet.record.saved_run import Run
 from pytest_duet.record.shard import read_shard
 from pytest_duet.report.gather import gather
 
@@ -96,7 +98,7 @@ def test_two_shards_make_the_whole_run(save, merge, merged, storage):
         "missing": [],
         "nodes": ["node-1", "node-2"],
     }
-    assert sorted(cell["benchmark"] for cell in data["gate"]["cells"]) == PLANNED
+    assert sorted(one["benchmark"] for one in data["gate"]["comparisons"]) == PLANNED
     assert History(storage).state(History(storage).read(History(storage).names()[0])) == ("accepted", "")
 
 
@@ -125,7 +127,7 @@ def test_the_rows_of_a_shard_that_died_are_named_and_the_others_are_there(save, 
         f"Missing: {name}; shard 2/3 did not measure it." for name in lost
     ]
     history = History(storage)
-    assert history.state(history.read(history.names()[0])) == ("held", "2 of its benchmarks are missing")
+    assert history.state(history.read(history.names()[0])) == ("pending", "2 of its benchmarks are missing")
 
 
 def test_what_an_interrupted_shard_did_not_reach_is_named(save, merge):
@@ -145,7 +147,7 @@ def test_what_failed_or_was_skipped_is_not_missing(save, merge, merged, storage)
     (data,) = merged()
     assert (data["merged"]["missing"], data["gate"]["failed_tests"]) == ([], 3)
     history = History(storage)
-    assert history.state(history.read(history.names()[0])) == ("held", "3 tests failed")
+    assert history.state(history.read(history.names()[0])) == ("pending", "3 tests failed")
 
 
 def test_a_shard_with_nothing_to_do_is_not_one_that_died(save, merge):
@@ -165,7 +167,7 @@ def test_a_late_shard_makes_a_more_complete_run_and_then_it_is_complete(save, me
     assert code == 0 and lines[0].startswith(f"nightly-7: merged to {FOLDER}/0002_nightly-7.json: 5 benchmarks")
     assert lines[1:] == [f"  {FOLDER}/0001_nightly-7.json has less of this run; reject it if somebody accepted it."]
     history = History(storage)
-    assert [history.state(history.read(name))[0] for name in history.names()] == ["held", "accepted"]
+    assert [history.state(history.read(name))[0] for name in history.names()] == ["pending", "accepted"]
     save(shard(2, hour=9), "-again")
     code, lines, _ = merge()
     assert code == 0 and len(merged()) == 2, "or it would count twice"
@@ -188,10 +190,10 @@ def test_of_a_shard_that_was_started_again_the_newer_rows_count(save, merge, mer
         in lines
     )
     (data,) = merged()
-    by_name = {bench["fullname"]: bench["extra_info"]["accuracy"] for bench in data["benchmarks"]}
+    by_name = {name: row.typical("accuracy") for name, row in Run.from_json("", data).rows.items()}
     assert by_name[benchmark("equinox")] == 0.5
     assert by_name[benchmark("jax")] == 0.88, "which only the first attempt measured"
-    said = {cell["benchmark"]: cell["verdict"] for cell in data["gate"]["cells"]}
+    said = {one["benchmark"]: one["verdict"] for one in data["gate"]["comparisons"]}
     assert (said[benchmark("equinox")], said[benchmark("jax")]) == ("clean", "clean"), "what is said of the rows there"
 
 
@@ -260,6 +262,31 @@ def test_a_run_id_that_is_not_there_is_told_from_those_that_are(save, merge):
     assert code == 2 and errors[0].endswith("Run ids there: nightly-7.")
 
 
+@pytest.mark.parametrize("old", [(1,), (2,), (1, 2)], ids=str)
+def test_shards_of_before_make_a_run_of_today(save, merge, merged, old):
+    """Also with one of today: a host may have been updated meanwhile."""
+    for number in (1, 2):
+        save(shard(number, old=number in old, failed=1))
+    assert merge()[0] == 0
+    (data,) = merged()
+    found = Run.from_json("", data)
+    assert sorted(found.rows) == PLANNED and not found.damaged
+    assert sorted(one.benchmark for one in found.comparisons) == PLANNED
+    assert (data["gate"]["schema"], set(data["gate"]["metrics"])) == (2, set(METRICS))
+    assert found.why_pending == "2 tests failed"
+
+
+def test_a_damaged_row_of_a_shard_costs_its_own_benchmark(save, merge, merged):
+    save(shard(1))
+    damaged = shard(2)
+    del damaged["benchmarks"][0]["extra_info"]["duet"]["device"]
+    save(damaged)
+    merge()
+    found = Run.from_json("", merged()[0])
+    assert sorted(found.rows) == [name for name in PLANNED if name != benchmark("flax")]
+    assert list(found.damaged) == [benchmark("flax")]
+
+
 def test_a_kernel_update_makes_no_other_machine(save, merge, merged):
     save(shard(1))
     save(shard(2, fingerprint=dict(FINGERPRINT, memory_bytes=FINGERPRINT["memory_bytes"] - 2**20)))
@@ -299,6 +326,8 @@ def test_a_half_cut_shard_is_named_and_the_rest_is_merged(save, merge, merged):
         {"outcomes": None},
         {"planned": "all"},
         {"run": ""},
+        {"number": "1"},
+        {"node": 5},
     ],
 )
 def test_a_shard_that_makes_no_sense_is_damaged(save, merge, merged, storage, wrong):
@@ -389,8 +418,8 @@ def test_a_shard_that_stands_among_the_runs_counts_for_nothing(storage):
     name = write(storage, 1, shard(1))
     whole = write(storage, 2)
     history = History(storage)
-    assert history.state(history.read(name)) == ("held", "it is a shard of a run; `history merge` makes the run")
-    back = history.look_back(rows("jax"), FINGERPRINT, 20)
+    assert history.state(history.read(name)) == ("pending", "it is a shard of a run; `history merge` makes the run")
+    back = history.look_back(typed(rows("jax")), FINGERPRINT, 20)
     assert back.runs == {benchmark("jax"): [whole]}
 
 
@@ -413,7 +442,7 @@ def test_show_names_what_is_missing(save, merge, storage, capsys):
     assert __main__.main(["history", "show", "latest", f"--storage={storage}"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[:2] == [
-        f"{FOLDER}/0001_nightly-7.json: held, 2 of its benchmarks are missing",
+        f"{FOLDER}/0001_nightly-7.json: pending, 2 of its benchmarks are missing",
         f"  {PLANNED[1]}: missing",
     ]
 

@@ -11,21 +11,22 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from made_up import EXAMPLES, at_least, at_most, row
+from made_up import AGAINST, EXAMPLES, JUDGED, METRICS, at_least, at_most, family, row
 
 from pytest_duet.judge import by_pairs
 from pytest_duet.judge.paired import Look, interval, intervals, plan_looks
-from pytest_duet.judge.verdict import FAMILY_ERROR, Verdict
-from pytest_duet.record.metrics import METRICS
+from pytest_duet.judge.verdict import FAMILY_ERROR
+from pytest_duet.record.comparison import Verdict
 
-FRAMEWORKS = ("jax", "keras", "torch")
+SUBJECTS = ("jax", "keras", "torch")
 MAX_TRIALS = 16
 SESSIONS = 400  # where every session is judged as a real one is, trial by trial
 SD = 0.016  # of a trial's ratio
 DRIFT = 0.02  # a trial
 ALPHAS = (0.05, 0.025, 0.025 / 3, 0.0125 / 3, 0.001)
-AGAINST = {name: metric.against for name, metric in METRICS.items()}
-LIMITS = np.log([margin.ratio(10.0 if name != "peak_memory_bytes" else 1e9) for name, margin in AGAINST.items()])
+FAMILY = family(SUBJECTS, AGAINST)
+ALPHA = {name: FAMILY.alpha(METRICS[name]) for name in JUDGED}
+LIMITS = np.log([AGAINST[name].ratio(10.0 if name != "peak_memory_bytes" else 1e9) for name in JUDGED])
 
 side = SD / 2**0.5
 # Noise of the new and of the old side in each pair of trials.
@@ -46,41 +47,41 @@ def drift(trials):
 
 
 def simulate(noise, sessions, slower=0.0, seed=4):
-    """Return the logarithms of both sides' values: side, session, framework, metric, trial.
+    """Return the logarithms of both sides' values: side, session, subject, metric, trial.
 
     :param slower: logarithm of the true ratio, or one for each metric.
     """
-    sides = NOISES[noise](np.random.default_rng(seed), (sessions, len(FRAMEWORKS), len(METRICS), MAX_TRIALS))
-    sides[0] += np.broadcast_to(slower, len(METRICS))[:, None]
+    sides = NOISES[noise](np.random.default_rng(seed), (sessions, len(SUBJECTS), len(JUDGED), MAX_TRIALS))
+    sides[0] += np.broadcast_to(slower, len(JUDGED))[:, None]
     return sides
 
 
 def regressed(sides, share=1.0):
-    """Return which cells :func:`by_pairs.judge_session` calls regressed in the first step of Holm's procedure."""
+    """Return which comparisons :func:`by_pairs.judge_session` calls regressed in the first step of Holm's procedure."""
     ratios = sides[0] - sides[1]
     found = np.zeros(ratios.shape[:3], bool)
-    for number, (metric, limit) in enumerate(zip(METRICS, LIMITS)):
-        for look in plan_looks(share * by_pairs.cell_alpha(metric, len(FRAMEWORKS)), MAX_TRIALS):
+    for number, (metric, limit) in enumerate(zip(JUDGED, LIMITS)):
+        for look in plan_looks(share * ALPHA[metric], MAX_TRIALS):
             found[:, :, number] |= (ratios[:, :, number, : look.trials] <= limit).sum(-1) <= look.drop
     return found
 
 
 def rows_of(session, trials=None):
-    """Return the rows of one simulated session, ``{framework: row}``."""
+    """Return the rows of one simulated session, ``{subject: row}``."""
     units = np.array([10.0, 1e9, 10.0])[:, None]
     values = units * np.exp(session)
     return {
-        framework: row(*(framework, *(dict(zip(METRICS, values[side, number, :, :trials])) for side in (0, 1))))
-        for number, framework in enumerate(FRAMEWORKS)
+        subject: row(subject, *(dict(zip(JUDGED, values[side, number, :, :trials])) for side in (0, 1)))
+        for number, subject in enumerate(SUBJECTS)
     }
 
 
 def judge_session(rows):
-    return by_pairs.judge_session(rows, lambda name: AGAINST, MAX_TRIALS, len(FRAMEWORKS))
+    return by_pairs.judge_session(rows, FAMILY, MAX_TRIALS)
 
 
-def alarms(cells):
-    return {(cell.benchmark, cell.metric) for cell in cells if cell.verdict is Verdict.REGRESSED}
+def alarms(found):
+    return {(one.benchmark, one.metric) for one in found if one.verdict is Verdict.REGRESSED}
 
 
 # The looks
@@ -165,9 +166,9 @@ def test_a_look_that_saw_a_regression_goes_before_an_earlier_one_that_did_not():
 
 def judge(shifts, alpha, max_trials):
     zeros = [0.0] * len(shifts)
-    old, new = ({metric: [10 * exp(value) for value in values] for metric in METRICS} for values in (zeros, shifts))
+    old, new = ({metric: [10 * exp(value) for value in values] for metric in JUDGED} for values in (zeros, shifts))
     pair = row("torch", new, old)
-    return by_pairs.judge(pair, "epoch_seconds", AGAINST["epoch_seconds"], max_trials, "torch", alpha)
+    return by_pairs.judge("torch", pair, METRICS["epoch_seconds"], AGAINST["epoch_seconds"], max_trials, alpha)
 
 
 # The interval
@@ -214,7 +215,7 @@ def test_later_trials_leave_earlier_looks_as_they_were(values):
     assert list(intervals(values[:-1], 0.025, 30)) == found[: len(list(intervals(values[:-1], 0.025, 30)))]
 
 
-# Whole sessions: three frameworks, three metrics
+# Whole sessions: three benchmarks, three metrics
 
 
 @pytest.mark.parametrize("noise", NOISES)
@@ -225,13 +226,13 @@ def test_identical_code_gives_a_false_alarm_in_at_most_5_percent_of_sessions(noi
 
 
 @pytest.mark.parametrize("noise", NOISES)
-def test_so_does_a_slowdown_of_exactly_the_margin_in_every_cell(noise):
+def test_so_does_a_slowdown_of_exactly_the_margin_in_every_comparison(noise):
     count = regressed(simulate(noise, 20_000, LIMITS)).any((1, 2)).sum()
     print(f"{noise}, at the margin: {count / 20_000:.4f} of 20000 sessions with a false alarm")
     assert at_most(count, 20_000, FAMILY_ERROR)
 
 
-def test_sessions_that_spend_their_whole_error_on_every_cell_give_more():
+def test_sessions_that_spend_their_whole_error_on_every_comparison_give_more():
     found = regressed(simulate("normal", 20_000, LIMITS), share=9)
     assert not at_most(found.any((1, 2)).sum(), 20_000, FAMILY_ERROR)
 
@@ -243,7 +244,7 @@ def test_judge_session_says_what_these_simulations_say(noise, slower):
     sides = simulate(noise, 40, slower)
     for number, expected in enumerate(regressed(sides)):
         said = alarms(judge_session(rows_of(sides[:, number])))
-        first = {(FRAMEWORKS[row], list(METRICS)[column]) for row, column in zip(*np.nonzero(expected))}
+        first = {(SUBJECTS[row], JUDGED[column]) for row, column in zip(*np.nonzero(expected))}
         assert first <= said
         assert {metric for _, metric in said} == {metric for _, metric in first}
 
@@ -251,7 +252,7 @@ def test_judge_session_says_what_these_simulations_say(noise, slower):
 @pytest.mark.parametrize(("slower", "least"), [(1.05, 0.90), (1.10, 0.99)])
 def test_a_slowdown_is_caught(slower, least):
     found = regressed(simulate("normal", 20_000, log(slower)))[:, :, 0]  # of the epochs, as if they were alone
-    print(f"slower by {slower - 1:.0%}, sd {SD:.1%}: caught in {found.mean():.4f} of {found.size} cells")
+    print(f"slower by {slower - 1:.0%}, sd {SD:.1%}: caught in {found.mean():.4f} of {found.size} comparisons")
     assert at_least(found.sum(), found.size, least)
 
 
@@ -261,28 +262,26 @@ def test_stopping_as_a_session_does_adds_no_false_alarm(slower):
     count = trials = 0
     for number in range(SESSIONS):
         session = sides[:, number]
-        rows = {name: stopped(session, name) for name in FRAMEWORKS}
+        rows = {name: stopped(session, name) for name in SUBJECTS}
         said = alarms(judge_session(rows))
         assert said <= alarms(judge_session(rows_of(session)))
-        count, trials = count + bool(said), trials + sum(len(found["trials"]) for found in rows.values())
-    used = trials / SESSIONS / len(FRAMEWORKS)
+        count, trials = count + bool(said), trials + sum(len(found.trials) for found in rows.values())
+    used = trials / SESSIONS / len(SUBJECTS)
     print(f"stopping, shift {np.max(slower):.3f}: {count} of {SESSIONS} with a false alarm, {used:.1f} trials")
     assert at_most(count, SESSIONS, FAMILY_ERROR)
 
 
-def stopped(session, framework):
+def stopped(session, subject):
     for trials in range(1, MAX_TRIALS + 1):
-        found = rows_of(session, trials)[framework]
-        if not by_pairs.is_open(found, AGAINST, len(FRAMEWORKS), MAX_TRIALS):
+        found = rows_of(session, trials)[subject]
+        if not by_pairs.is_open(subject, found, FAMILY, MAX_TRIALS):
             return found
     return found
 
 
 def test_no_trial_is_run_that_no_look_would_use():
-    last = max(plan_looks(by_pairs.cell_alpha(metric, 3), MAX_TRIALS)[-1].trials for metric in METRICS)
-    open_ones = rows_of(simulate("normal", 1, LIMITS)[:, 0])["torch"]
+    last = max(plan_looks(alpha, MAX_TRIALS)[-1].trials for alpha in ALPHA.values())
+    open_ones = simulate("normal", 1, LIMITS)[:, 0]
     for trials in range(1, MAX_TRIALS + 1):
-        cut = dict(open_ones, trials=open_ones["trials"][:trials])
-        cut["against"] = dict(open_ones["against"], trials=open_ones["against"]["trials"][:trials])
-        cut["against"]["epoch_ratios"] = open_ones["against"]["epoch_ratios"][:trials]
-        assert by_pairs.is_open(cut, AGAINST, 3, MAX_TRIALS) == (trials < last)
+        cut = rows_of(open_ones, trials)["torch"]
+        assert by_pairs.is_open("torch", cut, FAMILY, MAX_TRIALS) == (trials < last)

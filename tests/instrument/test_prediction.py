@@ -9,26 +9,26 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_up import EXAMPLES, at_least, at_most, row
+from made_up import EXAMPLES, JUDGED, METRICS, at_least, at_most, family, row
 from scipy.stats import t
 
 from pytest_duet.judge import by_history
-from pytest_duet.judge.by_pairs import cell_alpha
 from pytest_duet.judge.prediction import Prediction, predict
-from pytest_duet.judge.verdict import FAMILY_ERROR, Verdict
+from pytest_duet.judge.verdict import FAMILY_ERROR
+from pytest_duet.record.comparison import Verdict
 from pytest_duet.record.lookback import Lookback
-from pytest_duet.record.metrics import METRICS, Margin
+from pytest_duet.record.metrics import Margin
 
-FRAMEWORKS = ("jax", "keras", "tensorflow", "torch")  # three metrics each: 12 cells
+SUBJECTS = ("jax", "keras", "tensorflow", "torch")  # three metrics each: 12 comparisons
 CV, TRIALS, RUNS = 0.02, 5, 20
 MARGIN = 1.05
-MARGINS = dict.fromkeys(METRICS, Margin(MARGIN - 1, 0.0))
-SHAPE = (len(FRAMEWORKS), len(METRICS), RUNS + 1, TRIALS)
+FAMILY = family(SUBJECTS, dict.fromkeys(METRICS, Margin(MARGIN - 1, 0.0)))
+SHAPE = (len(SUBJECTS), len(JUDGED), RUNS + 1, TRIALS)
 SESSIONS = 10_000  # simulated; the last of each one's runs is today's
 
 
 def reaches(runs, today, alpha):
-    """Return shifts and reaches of :func:`predict` for many cells at once.
+    """Return shifts and reaches of :func:`predict` for many comparisons at once.
 
     :param runs: logarithms, ``(..., runs, trials)``.
     :param today: ``(..., trials)``.
@@ -97,7 +97,7 @@ def test_nor_is_it_with_another_number_of_trials_today(runs, then, today, betwee
         assert at_most(count, SESSIONS, alpha)
 
 
-# Whole sessions: 12 cells
+# Whole sessions: 12 comparisons
 
 
 def normal(rng, sessions):
@@ -143,15 +143,17 @@ def sessions_of(noise, slower=1.0, sessions=SESSIONS):
 
 
 def regressed(values):
-    """Return which cells :func:`by_history.judge_session` calls regressed in the first step of Holm's procedure."""
-    alphas = np.array([cell_alpha(metric, len(FRAMEWORKS)) for metric in METRICS])
+    """Return what :func:`by_history.judge_session` calls regressed in the first step of Holm's procedure."""
+    alphas = np.array([FAMILY.alpha(METRICS[name]) for name in JUDGED])
     shift, reach = reaches(values[..., :-1, :], values[..., -1, :], alphas)
     return shift - reach > log(MARGIN)
 
 
 def false_alarms(noise, slower):
     count = regressed(sessions_of(noise, slower)).any((1, 2)).sum()
-    print(f"12 cells, {noise}, slower by {slower - 1:.0%}: {count / SESSIONS:.4f} of {SESSIONS} with a false alarm")
+    print(
+        f"12 comparisons, {noise}, slower by {slower - 1:.0%}: {count / SESSIONS:.4f} of {SESSIONS} with a false alarm"
+    )
     return count
 
 
@@ -161,7 +163,7 @@ def test_unchanged_code_gives_a_false_alarm_in_at_most_5_percent_of_runs(noise):
 
 
 @pytest.mark.parametrize("noise", ["normal", "runs differ"])
-def test_so_does_a_slowdown_of_exactly_the_margin_in_every_cell(noise):
+def test_so_does_a_slowdown_of_exactly_the_margin_in_every_comparison(noise):
     assert at_most(false_alarms(noise, MARGIN), SESSIONS, FAMILY_ERROR)
 
 
@@ -175,37 +177,37 @@ def test_comparing_two_single_runs_cries_wolf():
     """The offender: more than 5 % slower than the last run's mean."""
     values = sessions_of("normal")
     count = (values[..., -1, 0] - values[..., -2, 0] > log(MARGIN)).any((1, 2)).sum()
-    print(f"12 cells, one run against another: {count / SESSIONS:.4f} of {SESSIONS} with a false alarm")
+    print(f"12 comparisons, one run against another: {count / SESSIONS:.4f} of {SESSIONS} with a false alarm")
     assert count / SESSIONS > 0.3
 
 
 def test_a_slowdown_of_10_percent_is_caught():
     found = regressed(sessions_of("normal", 1.10))
-    for metric, share in zip(METRICS, found.mean((0, 1))):
-        print(f"12 cells, slower by 10%: {metric} caught in {share:.4f} of {SESSIONS * len(FRAMEWORKS)}")
+    for metric, share in zip(JUDGED, found.mean((0, 1))):
+        print(f"12 comparisons, slower by 10%: {metric} caught in {share:.4f} of {SESSIONS * len(SUBJECTS)}")
         assert share >= 0.95
 
 
 @pytest.mark.parametrize("slower", [1.0, 1.10])
 @pytest.mark.parametrize("noise", NOISES)
 def test_judge_session_says_what_these_simulations_say(noise, slower):
-    """One framework is slower; but for what Holm's later steps add, and slowdowns that all have alike."""
+    """One benchmark is slower; but for what Holm's later steps add, and slowdowns that all have alike."""
     values = sessions_of(noise, sessions=30)
     values[:, -1, :, -1] += log(slower)
     for session, expected in zip(np.exp(values), regressed(values)):
-        back = Lookback(dict.fromkeys(FRAMEWORKS))
-        for number, name in enumerate(FRAMEWORKS):
+        back = Lookback(dict.fromkeys(SUBJECTS))
+        for number, name in enumerate(SUBJECTS):
             back.windows[name] = [row_of(name, session[number, :, run]) for run in range(RUNS)]
-        today = {name: row_of(name, session[number, :, -1]) for number, name in enumerate(FRAMEWORKS)}
-        cells = by_history.judge_session(today, lambda name: MARGINS, back, 8)
-        said = {(cell.benchmark, cell.metric) for cell in cells if cell.verdict in (Verdict.REGRESSED, Verdict.MACHINE)}
-        first = {(FRAMEWORKS[row], list(METRICS)[column]) for row, column in zip(*np.nonzero(expected))}
+        today = {name: row_of(name, session[number, :, -1]) for number, name in enumerate(SUBJECTS)}
+        found = by_history.judge_session(today, FAMILY, back, 8)
+        said = {(one.benchmark, one.metric) for one in found if one.verdict in (Verdict.REGRESSED, Verdict.MACHINE)}
+        first = {(SUBJECTS[row], JUDGED[column]) for row, column in zip(*np.nonzero(expected))}
         assert first <= said
         assert {metric for _, metric in said} == {metric for _, metric in first}
 
 
-def row_of(framework, values):
-    return row(framework, dict(zip(METRICS, values)))
+def row_of(subject, values):
+    return row(subject, dict(zip(JUDGED, values)))
 
 
 # The interval

@@ -1,4 +1,4 @@
-"""What a cell may say, how many may say it by mistake, and what does not matter."""
+"""What a comparison may say, how many may say it by mistake, and what does not matter."""
 
 from math import log
 
@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_up import EXAMPLES, at_least, at_most, row
+from made_up import AGAINST, EXAMPLES, JUDGED, METRICS, at_least, at_most, family, row
 
 from pytest_duet.errors import DuetError
 from pytest_duet.judge import by_history, by_pairs
-from pytest_duet.judge.verdict import Cell, Verdict, classify, holm, without_common_mode
+from pytest_duet.judge.verdict import FAMILY_ERROR, classify, holm, void_where_exact_changed, without_common_mode
+from pytest_duet.record.comparison import Comparison, Verdict
 from pytest_duet.record.lookback import Lookback
-from pytest_duet.record.metrics import ACCURACY, METRICS, Margin, parse_margin, read_margins
+from pytest_duet.record.metrics import Margin, Metric, parse_margin, read_margins
 
 REGRESSED, IMPROVED, CLEAN, INCONCLUSIVE = Verdict.REGRESSED, Verdict.IMPROVED, Verdict.CLEAN, Verdict.INCONCLUSIVE
 
@@ -53,7 +54,7 @@ def test_swapping_new_and_old_swaps_regressed_and_improved(one, other):
 
 
 def by_p_value(p):
-    return lambda alpha: Cell("b", "f", "epoch_seconds", REGRESSED if p <= alpha else INCONCLUSIVE, alpha=alpha)
+    return lambda alpha: Comparison("b", "s", "epoch_seconds", REGRESSED if p <= alpha else INCONCLUSIVE, alpha=alpha)
 
 
 def judged(p_values):
@@ -61,7 +62,7 @@ def judged(p_values):
 
 
 def rejected(p_values):
-    return [cell.verdict is REGRESSED for cell in judged(p_values)]
+    return [one.verdict is REGRESSED for one in judged(p_values)]
 
 
 def test_holm_s_procedure_on_a_textbook_s_example():
@@ -69,9 +70,9 @@ def test_holm_s_procedure_on_a_textbook_s_example():
     assert rejected([0.01, 0.04, 0.03, 0.005]) == [True, False, False, True]
 
 
-def test_every_cell_says_at_which_alpha_it_was_judged_last():
-    cells = judged([0.015, 0.04, 0.03, 0.005])
-    assert [cell.alpha for cell in cells] == pytest.approx([0.05 / 3, 0.05 / 2, 0.05 / 2, 0.05 / 4])
+def test_every_comparison_says_at_which_alpha_it_was_judged_last():
+    found = judged([0.015, 0.04, 0.03, 0.005])
+    assert [one.alpha for one in found] == pytest.approx([0.05 / 3, 0.05 / 2, 0.05 / 2, 0.05 / 4])
 
 
 def test_it_goes_on_past_what_bonferroni_would_leave():
@@ -111,25 +112,27 @@ def test_without_it_a_family_of_six_has_far_more():
 # The machine
 
 
-def cell(name, ratio, spread=0.01, margin=1.05):
+def comparison(name, ratio, spread=0.01, margin=1.05):
     low, high = ratio * (1 - spread), ratio * (1 + spread)
-    return Cell(name, name, "epoch_seconds", classify(low, high, margin), 10.0, 10.0 * ratio, low, high, margin)
+    return Comparison(name, name, "epoch_seconds", classify(low, high, margin), 10.0, 10.0 * ratio, low, high, margin)
 
 
 def verdicts(*ratios):
-    found = without_common_mode([cell(name, ratio) for name, ratio in zip("abcdefgh", ratios)])
-    return [cell.verdict for cell in found]
+    found = without_common_mode([comparison(name, ratio) for name, ratio in zip("abcdefgh", ratios)])
+    return [one.verdict for one in found]
 
 
 def test_where_all_slowed_alike_it_is_the_machine_and_the_factor_is_told():
-    found = without_common_mode([cell("jax", 1.19), cell("keras", 1.20), cell("torch", 1.22)])
-    assert {cell.verdict for cell in found} == {Verdict.MACHINE}
-    assert all("all 3 benchmarks slowed by the same factor, 1.200" in cell.note for cell in found)
+    found = without_common_mode([comparison("jax", 1.19), comparison("keras", 1.20), comparison("torch", 1.22)])
+    assert {one.verdict for one in found} == {Verdict.MACHINE}
+    assert all("all 3 benchmarks slowed by the same factor, 1.200" in one.note for one in found)
 
 
 def test_where_it_cannot_be_told_of_some_whether_they_slowed_no_regression_is_excused_by_them():
-    found = without_common_mode([cell("jax", 1.10), cell("keras", 1.09, spread=0.1), cell("torch", 1.11)])
-    assert [cell.verdict for cell in found] == ["regressed", "inconclusive", "regressed"]
+    found = without_common_mode(
+        [comparison("jax", 1.10), comparison("keras", 1.09, spread=0.1), comparison("torch", 1.11)]
+    )
+    assert [one.verdict for one in found] == ["regressed", "inconclusive", "regressed"]
 
 
 def test_one_that_slowed_more_than_the_rest_regressed():
@@ -148,53 +151,151 @@ def test_improvements_stay_what_they_are():
 
 def test_a_slowdown_that_one_benchmark_alone_has_is_not_the_machine_s():
     assert verdicts(1.01, 1.01, 1.059) == [CLEAN, CLEAN, INCONCLUSIVE]
-    near = [cell("a", 1.011, 0.001), cell("b", 1.012, 0.001), cell("c", 1.06, 0.001)]
-    assert [cell.verdict for cell in without_common_mode(near)] == [CLEAN, CLEAN, REGRESSED]
+    near = [comparison("a", 1.011, 0.001), comparison("b", 1.012, 0.001), comparison("c", 1.06, 0.001)]
+    assert [one.verdict for one in without_common_mode(near)] == [CLEAN, CLEAN, REGRESSED]
 
 
 def test_benchmarks_that_nothing_is_known_of_neither_help_nor_change():
-    unknown = Cell("new", "new", "epoch_seconds", Verdict.MISSING)
-    assert without_common_mode([cell("a", 1.2), cell("b", 1.2), unknown])[0].verdict is REGRESSED
-    found = without_common_mode([cell("a", 1.2), unknown, cell("b", 1.2), cell("c", 1.2)])
-    assert [cell.verdict for cell in found] == [Verdict.MACHINE, Verdict.MISSING, Verdict.MACHINE, Verdict.MACHINE]
+    unknown = Comparison("new", "new", "epoch_seconds", Verdict.MISSING)
+    assert without_common_mode([comparison("a", 1.2), comparison("b", 1.2), unknown])[0].verdict is REGRESSED
+    found = without_common_mode([comparison("a", 1.2), unknown, comparison("b", 1.2), comparison("c", 1.2)])
+    assert [one.verdict for one in found] == [Verdict.MACHINE, Verdict.MISSING, Verdict.MACHINE, Verdict.MACHINE]
 
 
-def test_of_history_s_metrics_time_is_the_machine_s_and_memory_the_framework_s():
+def test_of_history_s_metrics_time_is_the_machine_s_and_memory_the_subject_s():
     def rows(factor):
-        return {name: row(name, {metric: [1e9 * factor] * 3 for metric in METRICS}) for name in "abc"}
+        return {name: row(name, {metric: [1e9 * factor] * 3 for metric in JUDGED}) for name in "abc"}
 
     today, back = rows(1.5), Lookback(dict.fromkeys("abc"))
     back.windows = {name: [rows(1.0)[name]] * 8 for name in "abc"}
-    defaults = {name: metric.history for name, metric in METRICS.items()}
-    found = by_history.judge_session(today, lambda name: defaults, back, 8)
-    said = {metric: {cell.verdict for cell in found if cell.metric == metric} for metric in (*METRICS, ACCURACY)}
+    found = by_history.judge_session(today, family("abc"), back, 8)
+    said = {metric: {one.verdict for one in found if one.metric == metric} for metric in METRICS}
     assert said == {
         "epoch_seconds": {Verdict.MACHINE},
         "first_epoch_seconds": {Verdict.MACHINE},
         "peak_memory_bytes": {REGRESSED},
-        ACCURACY: {CLEAN},
+        "accuracy": {CLEAN},
     }
 
 
-# Accuracy
+# What has to stay the same
+
+
+def judged_both_ways(pair, metrics=METRICS):
+    """Return the comparisons of a row with its other side, by pairs, and with that as history, a list each."""
+    back = Lookback({"torch": None})
+    back.windows["torch"] = [pair.against.row] * 8
+    of = family(["torch"], {name: metric.history for name, metric in metrics.items()}, metrics)
+    return (
+        by_pairs.judge_session({"torch": pair}, of, 16),
+        by_history.judge_session({"torch": pair}, of, back, 8),
+    )
 
 
 @pytest.mark.parametrize(
-    ("was", "now", "verdict"), [(0.9312, 0.9312, CLEAN), (0.9312, 0.9310, CLEAN), (0.9312, 0.92, REGRESSED)]
+    ("old", "new", "verdict"),
+    [
+        (0.9312, 0.9312, CLEAN),
+        (0.9312, 0.9310, CLEAN),
+        (0.9312, 0.9302, CLEAN),  # by the whole tolerance, but for the last bit
+        (0.9312, 0.9322, CLEAN),
+        (0.9312, 0.9301, REGRESSED),
+        (0.9312, 0.92, REGRESSED),
+        (0.92, 0.9312, REGRESSED),  # better is not the same either
+    ],
 )
-def test_accuracy_is_judged_by_the_parity_rule(was, now, verdict):
-    values = dict.fromkeys(METRICS, (1.0,))
-    pair = row("torch", values, values, accuracy=now)
-    pair["against"]["accuracy"] = was
-    back = Lookback({"torch": None})
-    back.windows["torch"] = [dict(pair["against"])]
-    margins = {name: metric.history for name, metric in METRICS.items()}
-    for cells in (
-        by_pairs.judge_session({"torch": pair}, lambda name: margins, 16, 1),
-        by_history.judge_session({"torch": pair}, lambda name: margins, back, 8),
-    ):
-        (found,) = [cell for cell in cells if cell.metric == ACCURACY]
-        assert (found.verdict, found.was, found.now) == (verdict, was, now)
+def test_accuracy_may_differ_by_its_tolerance(old, new, verdict):
+    values = dict.fromkeys(JUDGED, (1.0,) * 9)
+    for found in judged_both_ways(row("torch", values, values, accuracy=new, old_accuracy=old)):
+        (one,) = [one for one in found if one.metric == "accuracy"]
+        assert (one.verdict, one.old, one.new) == (verdict, old, new)
+        assert (one.low, one.high, one.margin, one.alpha) == (None,) * 4, "there is no interval, and no error to spend"
+
+
+@pytest.mark.parametrize(("tolerance", "verdict"), [(0.0, REGRESSED), (1.0, CLEAN)])
+def test_without_a_tolerance_it_has_to_be_equal(tolerance, verdict):
+    metrics = {"answer": Metric("answer", "answer", "", "same", tolerance)}
+    for found in judged_both_ways(row("torch", {"answer": [43]}, {"answer": [42]}, metrics=metrics), metrics):
+        assert [(one.verdict, one.old, one.new) for one in found] == [(verdict, 42, 43)]
+
+
+def test_where_it_is_unknown_nothing_is_said_of_it():
+    metrics = {"answer": Metric("answer", "answer", "", "same")}
+    for new, old in (([None], [42]), ([42], [None]), ([42, None], [42, 42])):
+        for found in judged_both_ways(row("torch", {"answer": new}, {"answer": old}, metrics=metrics), metrics):
+            assert [one.verdict for one in found] == [Verdict.MISSING]
+
+
+def test_where_other_work_was_done_the_benchmark_s_other_figures_mean_nothing():
+    values = dict.fromkeys(JUDGED, (1.0,) * 9)
+    (found, _) = judged_both_ways(row("torch", values, values, accuracy=0.5, old_accuracy=0.9))
+    sound = Comparison("jax", "jax", "epoch_seconds", CLEAN)
+    said = {(one.benchmark, one.metric): one for one in void_where_exact_changed([*found, sound], METRICS)}
+    assert {name: one.verdict for name, one in said.items()} == {
+        ("torch", "accuracy"): REGRESSED,
+        **{("torch", name): Verdict.VOID for name in JUDGED},
+        ("jax", "epoch_seconds"): CLEAN,
+    }
+    assert said["torch", "epoch_seconds"].note == "its accuracy is not the old one, so it does other work."
+    assert void_where_exact_changed([sound], METRICS) == [sound]
+
+
+# Which way is better
+
+SCATTER = (
+    0.99,
+    1.0,
+    1.01,
+    0.995,
+    1.005,
+    0.998,
+    1.002,
+    0.993,
+    1.007,
+)  # of trials: enough of them for an answer by pairs
+
+
+@pytest.mark.parametrize("unit", ["images/s", ""])
+@pytest.mark.parametrize(
+    ("better", "factor", "verdict"),
+    [
+        ("higher", 0.7, REGRESSED),
+        ("higher", 1.4, IMPROVED),
+        ("higher", 1.0, CLEAN),
+        ("lower", 1.4, REGRESSED),
+        ("lower", 0.7, IMPROVED),
+        ("lower", 1.0, CLEAN),
+    ],
+)
+def test_a_metric_of_one_s_own_is_judged_in_the_direction_that_it_names(better, factor, verdict, unit):
+    """No row and no trial has a field for it; a drop of a throughput is a regression, a rise none."""
+    metrics = {"rate": Metric("rate", "images a second", unit, better, history=Margin(0.2), against=Margin(0.2))}
+    old = [1e3 * scatter for scatter in SCATTER]
+    pair = row("torch", {"rate": [factor * value for value in old]}, {"rate": old}, metrics=metrics)
+    for found in judged_both_ways(pair, metrics):
+        (one,) = found
+        assert one.verdict is verdict
+        assert (one.old, one.new) == pytest.approx((1e3, factor * 1e3), rel=1e-3), "in its own unit, not turned round"
+        worse = factor if better == "lower" else 1 / factor
+        assert one.low <= worse * 1.001 and one.high >= worse / 1.001, "around the ratio that is above 1 where worse"
+
+
+def test_a_margin_is_as_wide_whichever_way_is_better():
+    """A fifth less of a throughput is a quarter more time: beyond a margin of 20 %."""
+    for better, factor in (("higher", 1 / 1.19), ("lower", 1.19)):
+        metrics = {"rate": Metric("rate", "rate", "", better, history=Margin(0.2))}
+        pair = row("torch", {"rate": [factor * 1e3] * 9}, {"rate": [1e3] * 9}, metrics=metrics)
+        assert [found[0].verdict for found in judged_both_ways(pair, metrics)] == [CLEAN, CLEAN]
+        pair = row("torch", {"rate": [factor**2 * 1e3] * 9}, {"rate": [1e3] * 9}, metrics=metrics)
+        assert [found[0].verdict for found in judged_both_ways(pair, metrics)] == [REGRESSED, REGRESSED]
+
+
+@pytest.mark.parametrize("value", [None, 0.0, -1.0, float("inf"), float("nan")])
+def test_what_has_no_logarithm_is_not_judged(value):
+    metrics = {"rate": Metric("rate", "rate", "", "higher")}
+    for new, old in (([1.0, value], [1.0, 1.0]), ([1.0, 1.0], [1.0, value])):
+        for found in judged_both_ways(row("torch", {"rate": new}, {"rate": old}, metrics=metrics), metrics):
+            assert [one.verdict for one in found] == [Verdict.MISSING]
 
 
 # Margins
@@ -228,8 +329,9 @@ def test_what_is_no_margin_is_refused_by_name(text):
 
 
 def test_lines_of_margins_change_the_defaults_that_they_name():
-    defaults = {name: metric.against for name, metric in METRICS.items()}
-    found = read_margins(["epoch_seconds = 3%, 2ms", "peak_memory_bytes=5MiB"], defaults, "--gate-margin")
+    defaults = {name: AGAINST[name] for name in JUDGED}
+    lines = ["epoch_seconds = 3%, 2ms", "peak_memory_bytes=5MiB"]
+    found = read_margins(lines, defaults, METRICS, "--gate-margin")
     assert found == dict(defaults, epoch_seconds=Margin(0.03, 2e-3), peak_memory_bytes=Margin(0.02, 5 * 2**20))
     assert defaults["epoch_seconds"] == Margin(0.02, 1e-3)
 
@@ -245,7 +347,7 @@ def test_lines_of_margins_change_the_defaults_that_they_name():
 )
 def test_a_line_that_is_wrong_is_told_with_the_place_where_it_stands(line, why):
     with pytest.raises(DuetError) as error:
-        read_margins([line], {name: metric.against for name, metric in METRICS.items()}, "--gate-margin")
+        read_margins([line], {name: AGAINST[name] for name in JUDGED}, METRICS, "--gate-margin")
     assert str(error.value).startswith(f"--gate-margin '{line}': ")
     assert why in str(error.value)
 
@@ -255,7 +357,7 @@ def test_a_line_that_is_wrong_is_told_with_the_place_where_it_stands(line, why):
 )
 def test_seconds_are_no_memory_and_bytes_no_time(line, why):
     with pytest.raises(DuetError, match=why):
-        read_margins([line], {name: metric.against for name, metric in METRICS.items()}, "--gate-margin")
+        read_margins([line], {name: AGAINST[name] for name in JUDGED}, METRICS, "--gate-margin")
 
 
 def test_relative_or_absolute_whichever_is_more():
@@ -267,5 +369,33 @@ def test_relative_or_absolute_whichever_is_more():
     assert Margin(0.0, 0.0).ratio(1.0) == 1.0
 
 
-def test_the_metrics_shares_of_the_error_add_up_to_all_of_it():
-    assert sum(metric.error_share for metric in METRICS.values()) == 1
+def test_a_margin_of_a_metric_of_one_s_own_has_its_unit_or_none():
+    metrics = {"rate": Metric("rate", "rate", "images/s", "higher")}
+    found = read_margins(["rate=3%, 10"], {"rate": Margin()}, metrics, "--gate-margin")
+    assert found == {"rate": Margin(0.03, 10.0)}
+    with pytest.raises(DuetError, match="'1ms' is no margin such as 5% or 0.5"):
+        read_margins(["rate=1ms"], {"rate": Margin()}, metrics, "--gate-margin")
+
+
+# The probability of a false alarm
+
+
+def test_the_metrics_shares_of_the_error_are_as_their_weights_and_add_up_to_all_of_it():
+    of = family("abc")
+    assert [metric.name for metric in of.judged] == JUDGED and [metric.name for metric in of.exact] == ["accuracy"]
+    alphas = {metric.name: of.alpha(metric, 3) for metric in of.judged}
+    assert sum(alphas.values()) == pytest.approx(FAMILY_ERROR)
+    assert alphas["epoch_seconds"] == 2 * alphas["peak_memory_bytes"] == 2 * alphas["first_epoch_seconds"]
+
+
+def test_a_metric_more_takes_its_share_from_the_others():
+    rate = Metric("rate", "rate", "images/s", "higher", weight=4)
+    of = family("abc", metrics=METRICS | {"rate": rate})
+    assert of.alpha(rate, 3) == pytest.approx(FAMILY_ERROR / 2)
+    assert sum(of.alpha(metric, 3) for metric in of.judged) == pytest.approx(FAMILY_ERROR)
+
+
+def test_benchmarks_without_a_row_have_their_share_too():
+    """As those of a run's other shards, or one that failed."""
+    epoch = METRICS["epoch_seconds"]
+    assert family("ab", of=4).alpha(epoch, 2) == family("abcd").alpha(epoch, 4) / 2
