@@ -59,7 +59,7 @@ class Run:
 
     @property
     def rows(self):
-        """Each saved benchmark's ``extra_info``, the instrument's row and the suite's own fields as one, by framework."""
+        """Each saved ``extra_info``, the instrument's row and the suite's own fields as one, by framework."""
         found = [bench["extra_info"] for bench in self.json["benchmarks"]]
         return {extra_info["duet"]["subject"]: _as_one(extra_info) for extra_info in found}
 

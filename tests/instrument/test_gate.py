@@ -199,7 +199,7 @@ def test_verdicts_as_json_and_in_the_step_summary(suite, history, tmp_path):
     summary.write_text("before\n")
     run = suite(*TWO_TRIALS, f"--gate-json={tmp_path}/gate.json", environment={"GITHUB_STEP_SUMMARY": str(summary)})
     told = json.loads((tmp_path / "gate.json").read_text())
-    assert told["schema"] == 1 and told["mode"] == "history"
+    assert told["schema"] == 2 and told["mode"] == "history"
     (cell,) = [cell for cell in told["comparisons"] if cell["metric"] == "epoch_seconds"]
     assert cell["verdict"] == "regressed"
     assert cell["low"] <= cell["new"] / cell["old"] <= cell["high"] and cell["low"] > cell["margin"] > 1
