@@ -5,6 +5,7 @@ import os
 import random
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from made_runs import FINGERPRINT, FOLDER, LABELS, WORKLOAD, benchmark, row, rows, run, typed, write
@@ -16,6 +17,7 @@ from pytest_duet.judge.by_history import judge_session
 from pytest_duet.record import storage
 from pytest_duet.record.history import History
 from pytest_duet.record.lookback import differences
+from pytest_duet.record.row import Row
 
 JAX = benchmark("jax")
 
@@ -259,6 +261,14 @@ def test_conditions_that_a_suite_names_as_it_likes_are_compared(tmp_path):
     )
 
 
+@pytest.mark.xfail(strict=True, reason="a session's tuples are lists in a file, and differ from them")
+def test_conditions_of_a_session_compare_as_they_will_be_saved():
+    today = replace(typed({JAX: row()})[JAX], conditions={"layers": (784, 10)}, workload={"layers": (784, 10)})
+    saved = Row.from_json(json.loads(json.dumps({"duet": today.as_json()})))
+    assert differences(saved.conditions, today.conditions) == []
+    assert saved.workload == today.workload
+
+
 def test_a_vanished_benchmark_is_named(tmp_path):
     write(tmp_path, 1, frameworks=("jax", "torch"))
     write(tmp_path, 2)
@@ -370,6 +380,12 @@ def test_a_damaged_file_is_left_out_and_named(tmp_path, damage):
     assert "\n" not in finding and len(finding) < 500
     with pytest.raises(DuetError, match="is damaged"):
         History(tmp_path).read(name)
+
+
+@pytest.mark.xfail(strict=True, reason="GateRecord takes any schema")
+def test_what_the_gate_of_a_later_version_said_is_not_guessed_at(tmp_path):
+    write(tmp_path, 1, gate(schema=99, comparisons=run()["gate"]["comparisons"]))
+    assert seconds(look_back(tmp_path)) == []
 
 
 # Rows that cannot be used, whose run can.

@@ -3,6 +3,7 @@
 Simulated rates are printed (``-s``); each is held against its bound with three standard errors of the simulation.
 """
 
+from dataclasses import replace
 from functools import cache
 from itertools import pairwise, product
 from math import exp, log
@@ -17,6 +18,9 @@ from pytest_duet.judge import by_pairs
 from pytest_duet.judge.paired import Look, interval, intervals, plan_looks
 from pytest_duet.judge.verdict import FAMILY_ERROR
 from pytest_duet.record.comparison import Verdict
+from pytest_duet.record.metrics import MEMORY
+from pytest_duet.record.row import Against, Row
+from pytest_duet.trials.trial import Memory, Trial
 
 SUBJECTS = ("jax", "keras", "torch")
 MAX_TRIALS = 16
@@ -277,6 +281,24 @@ def stopped(session, subject):
         if not by_pairs.is_open(subject, found, FAMILY, MAX_TRIALS):
             return found
     return found
+
+
+def test_memory_is_compared_by_a_source_that_both_sides_have_of_their_own():
+    """What a device holds altogether is neither side's while both are on it."""
+
+    def side(**ledger):
+        return Row("torch", "gpu:A", {}, tuple(Trial(Memory(**ledger)) for _ in range(MAX_TRIALS)))
+
+    def compared(new, old):
+        pair = replace(side(**new), against=Against("other", side(**old), ()))
+        return by_pairs.judge("torch", pair, METRICS[MEMORY], AGAINST[MEMORY], MAX_TRIALS, ALPHA[MEMORY])
+
+    gib = 2**30
+    delta, process = "nvml_device_delta_peak_bytes", "nvml_process_peak_bytes"
+    assert compared({delta: 3 * gib}, {delta: gib}).verdict is Verdict.MISSING
+    assert compared({process: 3 * gib}, {delta: gib}).verdict is Verdict.MISSING
+    found = compared({"allocator_peak_bytes": gib, process: 3 * gib}, {process: 2 * gib})
+    assert (found.verdict, found.new) == (Verdict.REGRESSED, pytest.approx(3 * gib)), "not the allocator's with NVML's"
 
 
 def test_no_trial_is_run_that_no_look_would_use():

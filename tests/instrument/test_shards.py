@@ -13,19 +13,17 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from made_up import row
+from made_up import AGAINST, JUDGED, METRICS, family, row
 from pytest_benchmark.storage.file import FileStorage
 from support import ROOT, left_behind, wait_until
 
 from benchmarks.__main__ import main
-from pytest_duet.judge import by_pairs
-from pytest_duet.judge.verdict import FAMILY_ERROR
 from pytest_duet.plugin.gate import Gate
 from pytest_duet.plugin.options import MAX_TRIALS
 from pytest_duet.plugin.shard_session import ShardSession
 from pytest_duet.plugin.storages import ShardStorage
 from pytest_duet.record.history import History
-from pytest_duet.record.metrics import METRICS
+from pytest_duet.record.saved_run import Run
 from pytest_duet.record.shard import Shard
 
 QUICK = ("--gate", "--epochs=2")
@@ -98,8 +96,8 @@ def test_two_shards_at_once_are_the_whole_run(storage, merge, suite):
     one, two = shards_of(storage)
     assert [*one["shard"]["outcomes"].values(), *two["shard"]["outcomes"].values()] == ["measured", "measured"]
     assert one["shard"]["planned"] == two["shard"]["planned"] == sorted(collected)
-    assert {cell["benchmark"] for cell in run.cells} == set(collected)
-    assert len(run.cells) == 8
+    assert {one.benchmark for one in run.comparisons} == set(collected)
+    assert len(run.comparisons) == 8
     assert History(storage).state(run) == ("accepted", "")
     documented = (ROOT / "RESULTS.md").read_text()
     assert all(f"`{field}`" in documented for field in (*one["shard"], *run.data["merged"]))
@@ -130,25 +128,24 @@ def test_a_shard_is_as_sure_as_the_whole_run_would_be(storage, merge, shard, sui
     output = process.communicate(timeout=120)[0]
     assert "Vanished" not in output, "the other shard has it"
     last = max(storage.glob("shards/nightly-7/*/0001_*.json"), key=lambda path: path.stat().st_mtime)
-    cells = {cell["metric"]: cell for cell in json.loads(last.read_text())["gate"]["comparisons"]}
-    assert {cell["subject"] for cell in cells.values()} == {"honest"}
-    for name, metric in METRICS.items():
-        assert cells[name]["alpha"] in (FAMILY_ERROR * metric.error_share / 2, None)
-    assert cells["peak_memory_bytes"]["alpha"] and cells["peak_memory_bytes"]["runs"] == 9
+    found = {one.metric: one for one in Run.from_json(last.name, json.loads(last.read_text())).comparisons}
+    assert {one.subject for one in found.values()} == {"honest"}
+    for name in JUDGED:
+        assert found[name].alpha in (family("ab").alpha(METRICS[name]), None)
+    assert found["peak_memory_bytes"].alpha and found["peak_memory_bytes"].runs == 9
 
 
 def test_paired_trials_of_a_shard_share_the_error_too(pytestconfig):
     values = {"epoch_seconds": [1.0] * 9, "peak_memory_bytes": [2.0] * 9, "first_epoch_seconds": [3.0] * 9}
     found = row("jax", values, old=values)
-    margins = {name: metric.against for name, metric in METRICS.items()}
-    options = SimpleNamespace(against="self", max_trials=MAX_TRIALS, history=False)
+    options = SimpleNamespace(against="self", max_trials=MAX_TRIALS, history=False, metrics=METRICS)
     alphas = []
     for of_run in (0, 4):
         gate = Gate(options, pytestconfig)
-        gate.rows, gate.margins, gate.benchmarks_of_run = {"a": found}, {"a": margins}, of_run
-        alphas.append([cell.alpha for cell in gate._judge() if cell.alpha])
+        gate.rows, gate.margins, gate.benchmarks_of_run = {"a": found}, {"a": AGAINST}, of_run
+        alphas.append([one.alpha for one in gate._judge() if one.alpha])
     assert alphas[1] == [alpha / 4 for alpha in alphas[0]]
-    assert alphas[1][0] == by_pairs.cell_alpha("epoch_seconds", 4)
+    assert alphas[1][0] == family("abcd").alpha(METRICS["epoch_seconds"])
 
 
 def test_a_shard_without_a_benchmark_passes_and_says_that_it_was_there(shard, merge, tmp_path):
@@ -188,7 +185,7 @@ def test_an_interrupted_shard_saves_what_it_has(shard, merge, tmp_path):
     code, said = merge()
     assert (code, re.findall(r"missing: \S+\[(\w+)", said)) == (1, ["hangs"])
     run = only_run(tmp_path / "storage")
-    assert [row.subject for row in run.rows.values()] == ["honest"] and run.data["gate"]["interrupted"]
+    assert [row.subject for row in run.rows.values()] == ["honest"] and run.gate.interrupted
 
 
 @pytest.mark.parametrize(
@@ -267,7 +264,7 @@ def test_the_slurm_example_survives_a_node_that_dies(command, tmp_path):
     assert lost == ["hangs"], done.stdout
     run = only_run(tmp_path / "storage")
     assert {row.subject for row in run.rows.values()} == {"wants-numpy", "honest"}, done.stderr
-    assert run.why_held == "1 of its benchmarks are missing"
+    assert run.why_pending == "1 of its benchmarks are missing"
     wait_until(lambda: not left_behind(tmp_path), 30)
 
 

@@ -1,0 +1,46 @@
+"""The sessions in ``results/gate``, some from before schema 3, are judged as they were by the code of their time.
+
+What that code said is in ``recorded_verdicts.json``; it is no output of the code of today, and must not become one.
+"""
+
+import json
+
+import pytest
+from made_up import AGAINST, family
+from support import ROOT
+
+from pytest_duet.judge import by_pairs
+from pytest_duet.judge.verdict import void_where_exact_changed
+from pytest_duet.record.saved_run import read_run
+
+SESSIONS = ROOT / "results" / "gate"
+SAID = json.loads((ROOT / "tests" / "instrument" / "recorded_verdicts.json").read_text())
+MAX_TRIALS = 16  # where a session does not say how many it might have run
+
+
+def judged(run):
+    of = family(run.rows, AGAINST, run.gate.metrics)
+    found = by_pairs.judge_session(run.rows, of, run.gate.max_trials or MAX_TRIALS)
+    return {f"{one.benchmark} {one.metric}": one for one in void_where_exact_changed(found, run.gate.metrics)}
+
+
+def test_every_recorded_session_has_its_verdicts():
+    assert {path.name for path in SESSIONS.glob("*.json")} == set(SAID)
+
+
+@pytest.mark.parametrize("name", sorted(SAID))
+def test_a_recorded_session_is_judged_as_it_was(name):
+    run = read_run(SESSIONS, name)
+    assert not run.damaged and run.gate.mode == "against"
+    found = judged(run)
+    assert set(found) == set(SAID[name])
+    for which, said in SAID[name].items():
+        for field, value in said.items():
+            expected = pytest.approx(value, rel=1e-12) if isinstance(value, float) else value
+            assert getattr(found[which], field) == expected, f"{which}: {field}"
+
+
+def test_they_are_of_all_kinds():
+    """Else a code that says one thing of everything would pass."""
+    verdicts = [said["verdict"] for session in SAID.values() for said in session.values()]
+    assert {"clean", "regressed", "inconclusive"} <= set(verdicts)
