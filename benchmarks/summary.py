@@ -45,7 +45,7 @@ def describe(runner, dataset, built, trials, errors, peak):
         context_overhead_bytes=built["context_overhead_bytes"],
         context_overhead_source=built["context_overhead_source"],
     )
-    training = _with_figures(training, trials, images)
+    training = with_figures(training, trials, images)
     training = replace(training, parity=Parity(**_highest(map(asdict, errors))), **_device_fields(built, trials, steps))
     return _row(runner, dataset, built, trials, training), training
 
@@ -110,7 +110,7 @@ def in_words(training: TrainingRow) -> str:
     )
 
 
-def _with_figures(training, trials, images):
+def with_figures(training, trials, images):
     """Return the training with the figures of its trials, each counting once; the CPU time is a median over rounds.
 
     The time of a part of an epoch is no epoch's: only its rates are told.

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +20,7 @@ from pytest_duet.record.history import WINDOW
 from pytest_duet.record.saved_run import Run
 
 if TYPE_CHECKING:
-    from pytest_duet.judge.calibration import Calibrated
+    from pytest_duet.record.calibrations import Calibrated
 
 
 def add_parser(commands: Any, always: Iterable[str] = ()) -> None:
@@ -60,8 +59,7 @@ def run(chosen: argparse.Namespace) -> int:
     else:
         found = calibration.by_history_sessions(sessions, family, WINDOW)
     about = {"datetime": datetime.now(UTC).isoformat(), "sessions": chosen.sessions, "arguments": chosen.pytest}
-    kept = [asdict(one) for one in found]
-    path = calibrations.save(Path(chosen.storage), runs[0].fingerprint, mode, kept, **about)
+    path = calibrations.save(Path(chosen.storage), runs[0].fingerprint, mode, found, **about)
     _print(found, mode, calibration.POWER)
     print(f"\nwrote {path}")
     return 1 if any(one.false_alarms for one in found) else 0

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from math import exp, log
 from statistics import fmean, median, stdev
-from typing import Any
 
 from pytest_duet.judge import by_history, by_pairs
 from pytest_duet.judge.paired import plan_looks
 from pytest_duet.judge.prediction import predict
 from pytest_duet.judge.verdict import Family
+from pytest_duet.record.calibrations import Calibrated
 from pytest_duet.record.comparison import Comparison, Verdict
 from pytest_duet.record.lookback import Lookback
 from pytest_duet.record.metrics import MEMORY, Metric
@@ -22,29 +21,6 @@ POWER = 0.95  # the share of sessions in which a slowdown is to be caught
 LEAST_SESSIONS = 3
 Session = Mapping[str, Row]
 Noise = tuple[float, float, float]  # variation, what it resolves, the smallest slowdown that is caught
-
-
-@dataclass(frozen=True)
-class Calibrated:
-    """What unchanged code did in one metric of one benchmark.
-
-    The 95 % are as sure as the variation is, of which few sessions tell little. Simulated, what 60 sessions promise
-    against history is caught in 94 % or 95 %; what 10 promise, in 95 % where runs are alike but for their trials, and
-    in 88 % where they differ.
-
-    :param variation: standard deviation from session to session (of new/old from trial to trial, with ``--against``),
-        as a share.
-    :param false_alarms: sessions in which the gate called it regressed.
-    :param resolves: the smallest slowdown, as a share, that would be told from none in 95 % of sessions.
-    :param smallest_slowdown: the smallest that would be caught beyond the margin in 95 % of sessions.
-    """
-
-    benchmark: str
-    metric: str
-    variation: float
-    false_alarms: int
-    resolves: float
-    smallest_slowdown: float
 
 
 def by_history_sessions(
@@ -125,22 +101,19 @@ def _paired(name: str, rows: list[Row], metric: Metric, family: Family, max_tria
 
 
 def cautions(
-    comparisons: Iterable[Comparison], kept: Iterable[Mapping[str, Any]], metrics: Mapping[str, Metric]
+    comparisons: Iterable[Comparison], calibrated: Iterable[Calibrated], metrics: Mapping[str, Metric]
 ) -> list[str]:
-    """Return, a sentence each, which margins are below what this machine resolves.
-
-    :param kept: what :mod:`pytest_duet.record.calibrations` kept, the fields of :class:`Calibrated`.
-    """
+    """Return, a sentence each, which margins are below what this machine resolves."""
     found = []
-    known = {(one["benchmark"], one["metric"]): Calibrated(**one) for one in kept}
+    known = {(one.benchmark, one.metric): one for one in calibrated}
     for one in comparisons:
-        calibrated = known.get((one.benchmark, one.metric))
-        if calibrated and one.margin and calibrated.resolves > one.margin - 1:
+        its = known.get((one.benchmark, one.metric))
+        if its and one.margin and its.resolves > one.margin - 1:
             # Beyond the comparison's own margin, which need not be the calibration's.
-            caught = one.margin * (1 + calibrated.resolves) - 1
+            caught = one.margin * (1 + its.resolves) - 1
             found.append(
                 f"{one.subject}, {metrics[one.metric].title}: the margin, {one.margin - 1:.1%}, is below what "
-                f"this machine resolves, {calibrated.resolves:.1%}: only slowdowns beyond {caught:.1%} are "
+                f"this machine resolves, {its.resolves:.1%}: only slowdowns beyond {caught:.1%} are "
                 "caught reliably. Run more trials, or quieten the machine."
             )
     return found

@@ -13,7 +13,7 @@ from typing import Any
 
 from pytest_duet.record.metrics import MEMORY, Margin, Metric, memory_sources
 
-TODAY = 3
+TODAY, GATE_TODAY = 3, 2
 
 METRICS = {
     metric.name: metric
@@ -43,8 +43,10 @@ def upgraded_row(extra_info: Mapping[str, Any]) -> dict[str, Any] | None:
     """
     today = extra_info.get("duet")
     if today is not None:
-        if not isinstance(today, dict) or today.get("schema") != TODAY:
-            raise ValueError("its schema is not known here: a newer pytest-duet wrote it")
+        schema = today.get("schema") if isinstance(today, dict) else None
+        if schema != TODAY:
+            newer = ": a newer pytest-duet wrote it" if isinstance(schema, int) and schema > TODAY else ""
+            raise ValueError(f"schema {schema!r} is not known here{newer}")
         return today
     if "schema" not in extra_info or "trials" not in extra_info:
         return None
@@ -71,7 +73,7 @@ def _row(old: Mapping[str, Any]) -> dict[str, Any]:
             "workload": old["workload"],
         },
         "workload": old["workload"],
-        "versions": dict(old.get("versions") or {}),
+        "versions": old.get("versions") or {},
         "python": old.get("python") or "",
         "metrics": _metrics(old, trials),
         "trials": [_trial(trial) for trial in trials],
@@ -146,6 +148,8 @@ def _round(old: dict[str, Any]) -> dict[str, Any]:
 def upgraded_gate(gate: dict[str, Any]) -> dict[str, Any]:
     """Return what the gate left in a run in today's form, not checked yet."""
     if "cells" not in gate:
+        if gate.get("schema") != GATE_TODAY:
+            raise ValueError("its schema is not known here: a newer pytest-duet wrote it")
         return gate
     comparisons = [{COMPARISON.get(name, name): value for name, value in cell.items()} for cell in gate["cells"]]
     metrics = {name: asdict(metric) for name, metric in METRICS.items()}

@@ -5,6 +5,7 @@ Around it, ``extra_info`` is whoever's the benchmark is. Times are seconds, memo
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from statistics import median
@@ -60,6 +61,10 @@ class Row:
     repeated_attempts: int = 0
     against: Against | None = None
     schema: int = SCHEMA
+
+    def __post_init__(self) -> None:
+        for name in ("conditions", "workload"):  # as a saved file gives them back, whose tuples are lists
+            object.__setattr__(self, name, json.loads(json.dumps(getattr(self, name))))
 
     @classmethod
     def from_json(cls, extra_info: Mapping[str, Any]) -> Row | None:

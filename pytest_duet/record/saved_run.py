@@ -226,7 +226,7 @@ def _part(
 
     try:
         return msgspec.convert(upgrade(plain), kind)
-    except (msgspec.ValidationError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError) as error:  # msgspec's own is a ValueError
         raise ValueError(f"{name}: {error}") from error
 
 

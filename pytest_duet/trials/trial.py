@@ -23,13 +23,13 @@ class Memory:
     :param nvml_device_delta_average_bytes: the same, mean over the samples of the steady rounds.
     """
 
-    host_peak_rss_bytes: int | None = None
+    host_peak_rss_bytes: float | None = None
     host_average_rss_bytes: float | None = None
-    allocator_peak_bytes: int | None = None
-    allocator_reserved_bytes: int | None = None
-    nvml_process_peak_bytes: int | None = None
+    allocator_peak_bytes: float | None = None
+    allocator_reserved_bytes: float | None = None
+    nvml_process_peak_bytes: float | None = None
     nvml_process_average_bytes: float | None = None
-    nvml_device_delta_peak_bytes: int | None = None
+    nvml_device_delta_peak_bytes: float | None = None
     nvml_device_delta_average_bytes: float | None = None
 
 

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 from fake_nvml import FakeNvml
 
-from benchmarks.proof.parity import Errors
-from benchmarks.summary import summarize
+from benchmarks.summary import with_figures
+from benchmarks.training_row import TrainingRow
 from pytest_duet.sensors.energy import idle_watts
 from pytest_duet.sensors.gpu import Gpu
 from pytest_duet.sensors.sampler import MemorySampler
@@ -225,11 +225,10 @@ def test_no_samples_read_no_counter():
 
 def test_a_row_holds_the_median_of_its_trials():
     trials = [train(Card(), 1.0, seconds) for seconds in (1.0, 2.0, 9.0)] + [train(Card(cut=True), 1.0, 5.0)]
-    limit = {"flops_per_second": None, "copy_bytes_per_second": None}
-    floor = {"context_floor_bytes": 7, "context_floor_source": "nvml_process"}
-    row = summarize(trials, [Errors(0, 0, 0)] * 4, 1, 1, True, 1, 1, limit, floor)
-    assert row["gpu_energy_joules"] == pytest.approx(500, rel=1e-4), "of those that are known"
-    assert row["gpu_idle_watts"] == IDLE
-    assert row["memory"]["context_floor_bytes"] == 7
-    cut = summarize(trials[3:], [Errors(0, 0, 0)], 1, 1, True, 1, 1, limit, floor)
-    assert cut["gpu_energy_joules"] is None
+    for trial in trials:
+        trial.rounds[-1].metrics["accuracy"] = 0.9
+    training = TrainingRow({}, steps_per_epoch=1, flops_per_epoch=1, bytes_per_epoch=1)
+    row = with_figures(training, trials, images=1)
+    assert row.gpu_energy_joules == pytest.approx(500, rel=1e-4), "of those that are known"
+    assert row.gpu_idle_watts == IDLE
+    assert with_figures(training, trials[3:], images=1).gpu_energy_joules is None

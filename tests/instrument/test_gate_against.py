@@ -47,7 +47,7 @@ def test_the_same_code_is_not_slower_than_itself(suite):
     assert run.exit_code == 0, run.output
     (benchmark,) = run.json["benchmarks"]
     assert benchmark["name"].startswith("test_training_against[honest")
-    row = benchmark["extra_info"]
+    row = benchmark["extra_info"]["duet"]
     assert row["against"]["name"] == "self"
     assert len(row["trials"]) == len(row["against"]["row"]["trials"]) == len(row["against"]["ratios"]) == 7
     verdicts = {cell["metric"]: cell["verdict"] for cell in run.json["gate"]["comparisons"]}

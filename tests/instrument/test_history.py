@@ -261,7 +261,6 @@ def test_conditions_that_a_suite_names_as_it_likes_are_compared(tmp_path):
     )
 
 
-@pytest.mark.xfail(strict=True, reason="a session's tuples are lists in a file, and differ from them")
 def test_conditions_of_a_session_compare_as_they_will_be_saved():
     today = replace(typed({JAX: row()})[JAX], conditions={"layers": (784, 10)}, workload={"layers": (784, 10)})
     saved = Row.from_json(json.loads(json.dumps({"duet": today.as_json()})))
@@ -382,7 +381,6 @@ def test_a_damaged_file_is_left_out_and_named(tmp_path, damage):
         History(tmp_path).read(name)
 
 
-@pytest.mark.xfail(strict=True, reason="GateRecord takes any schema")
 def test_what_the_gate_of_a_later_version_said_is_not_guessed_at(tmp_path):
     write(tmp_path, 1, gate(schema=99, comparisons=run()["gate"]["comparisons"]))
     assert seconds(look_back(tmp_path)) == []

@@ -180,7 +180,7 @@ def test_a_field_that_is_missing_in_an_old_row_is_named(name):
 def test_a_schema_that_is_not_known_here_is_refused_in_words(schema):
     plain = through_json(whole())
     plain["duet"]["schema"] = schema
-    with pytest.raises(ValueError, match="its schema is not known here: a newer pytest-duet wrote it"):
+    with pytest.raises(ValueError, match="is not known here"):
         Row.from_json(plain)
 
 

@@ -111,7 +111,7 @@ def floor(runner, gpu, tmp_path, **how):
     batches = runner.workload.batches(runner.workload.order(1, 2048))[:2]
     found = runner.take_steps(batches, lambda: MemorySampler(gpu, **how))
     assert len(found["losses"]) == 2, "all else is as ever"
-    return tuple(found["context_floor"].values())
+    return found["context_overhead_bytes"], found["context_overhead_source"]
 
 
 def test_floor_is_what_the_process_holds_before_the_trainer_is_built(runners, tmp_path):

@@ -20,6 +20,7 @@ from benchmarks.peak import kept as kept_peaks
 from benchmarks.peak import measured_peak, products
 from benchmarks.peak.measured_peak import MeasuredPeaks, measure_peak, unknown
 from benchmarks.trainer_runner import TrainerRunner
+from benchmarks.training_row import Peak, TrainingRow
 from benchmarks.workload.spec import Workload
 from pytest_duet.sensors.cpu import usable_cores
 from pytest_duet.sensors.gpu import find_gpu
@@ -391,7 +392,8 @@ def kept(tmp_path):
 
 def test_without_runners_nothing_is_measured_or_read(engines, tmp_path):
     assert MeasuredPeaks([])("cpu") == unknown()
-    MeasuredPeaks([]).check({"device": "cpu", "limit": {"flops_per_second": 1}, "flops_per_second": 2})
+    training = TrainingRow({}, measured_peak=Peak(flops_per_second=1), flops_per_second=2)
+    MeasuredPeaks([]).check("cpu", training)
     assert not list(tmp_path.iterdir())
 
 
@@ -430,10 +432,10 @@ def test_a_cache_that_cannot_be_written_is_done_without(engines, tmp_path):
 
 def test_a_limit_that_a_row_beats_is_forgotten(engines, tmp_path):
     found = MeasuredPeaks(engines(one={"fp32": 1e9}))
-    row = {"device": "cpu", "limit": found("cpu"), "flops_per_second": 0.9e9}
-    found.check(row)
+    training = TrainingRow({}, measured_peak=Peak(**found("cpu")), flops_per_second=0.9e9)
+    found.check("cpu", training)
     assert json.loads(kept(tmp_path).read_text())["key"]["layer_sizes"] == [784, 32, 10], "the key in clear"
-    found.check(dict(row, flops_per_second=1.1e9))
+    found.check("cpu", replace(training, flops_per_second=1.1e9))
     assert not list((tmp_path / "limits").iterdir())
     assert measured(engines(one={"fp32": 2e9})) == 2e9
 
