@@ -6,8 +6,8 @@ import os
 
 import numpy as np
 
+from benchmarks.frameworks.engines import rates
 from benchmarks.frameworks.loading import check_installed, load_trainer
-from benchmarks.peak import products
 from benchmarks.workload.spec import Workload
 
 
@@ -47,8 +47,8 @@ class FrameworkCalls:
         check_installed(requires)
         os.environ.update(variables)
         how = self._load(location).matrix_product(device, precision)
-        at_once = products.GPU_AT_ONCE if device == "gpu" else 1
-        return {"rate": how and products.matrix_product_rate(Workload(**workload), *how, seconds, at_once)}
+        at_once = rates.GPU_AT_ONCE if device == "gpu" else 1
+        return {"rate": how and rates.matrix_product_rate(Workload(**workload), *how, seconds, at_once)}
 
     def copy_rate(self, location, requires, seconds, device="cpu", variables=()):
         """Return at which rate a framework copies within a device's memory, in bytes a second.
@@ -58,11 +58,11 @@ class FrameworkCalls:
         check_installed(requires)
         os.environ.update(variables)
         how = self._load(location).device_copy(device)
-        return {"rate": how and products.copy_rate(*how, products.copy_bytes(), seconds)}
+        return {"rate": how and rates.copy_rate(*how, rates.copy_bytes(), seconds)}
 
     def probe(self, part, **arguments):
-        """Return what one part of the doctor's examination found, :mod:`benchmarks.doctor.probe`."""
-        from benchmarks.doctor import probe  # a trial has no use for it
+        """Return what one part of the doctor's examination found, :mod:`benchmarks.framework_probe`."""
+        from benchmarks import framework_probe as probe  # a trial has no use for it
 
         return getattr(probe, part)(**arguments)
 

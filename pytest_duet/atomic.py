@@ -8,7 +8,7 @@ import secrets
 from pathlib import Path
 
 
-def atomic_write(path, data: bytes) -> None:
+def atomic_write(path: str | os.PathLike[str], data: bytes) -> None:
     """Write a file so that every reader, in any process, sees all of it or none of it.
 
     Writers may race: the last one to finish wins. One that is killed leaves a hidden ``.tmp`` file behind.

@@ -39,4 +39,4 @@ def median_interval(values: Sequence[float]) -> MedianInterval | None:
 
 
 def _confidence(n: int, drop: int) -> float:
-    return 1 - 2 * sum(comb(n, below) for below in range(drop + 1)) / 2**n
+    return float(1 - 2 * sum(comb(n, below) for below in range(drop + 1)) / 2**n)

@@ -211,7 +211,7 @@ def record_from_json(plain: dict[str, Any], extra_info: dict[str, Any]) -> Any:
 def worker_specs(config: pytest.Config) -> list[Any]:
     """Return execnet's ``XSpec`` of every worker that ``--tx`` and ``-n`` ask for."""
     from execnet import XSpec
-    from xdist.workermanage import parse_tx_spec_config  # type: ignore[import-untyped]
+    from xdist.workermanage import parse_tx_spec_config
 
     return list(map(XSpec, parse_tx_spec_config(config)))
 
@@ -233,7 +233,7 @@ def send_along(config: pytest.Config, words: Iterable[str], leave_out: str) -> N
 
 def was_stopped_by_xdist(error: KeyboardInterrupt) -> bool:
     """Tell whether xdist ended the session, because of ``-x`` or a worker, and no person."""
-    from xdist.dsession import Interrupted  # type: ignore[import-untyped]
+    from xdist.dsession import Interrupted
 
     return isinstance(error, Interrupted)
 

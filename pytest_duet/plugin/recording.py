@@ -28,8 +28,7 @@ def use_safe_storage(config: pytest.Config, must_save: bool) -> None:
 def _safe(storage: FileStorage) -> FileStorage:
     from pytest_duet.plugin.storages import SafeStorage
 
-    made: FileStorage = SafeStorage(storage.path, storage.logger, storage.default_machine_id)
-    return made
+    return SafeStorage(storage.path, storage.logger, storage.default_machine_id)  # type: ignore[no-untyped-call]
 
 
 class Recording:

@@ -15,12 +15,13 @@ from pytest_duet.record.shard import FOLDER, Shard
 from pytest_duet.record.storage import as_bytes, number, save_run
 
 
-class SafeStorage(FileStorage):  # type: ignore[misc]  # pytest-benchmark has no types
+class SafeStorage(FileStorage):
     """The same folder, files and names; numbers are given out once, files appear whole, and there is a run 10000."""
 
     def save(self, output_json: dict[str, Any], save: str) -> None:
         """Write a run under the next number."""
-        path = save_run(self.get(""), as_bytes(output_json), save)
+        folder = self.path / self.default_machine_id if self.default_machine_id else self.path
+        path = save_run(folder, as_bytes(output_json), save)
         self.logger.info(f"Saved benchmark data in: {path}")
 
     @property
@@ -29,11 +30,12 @@ class SafeStorage(FileStorage):  # type: ignore[misc]  # pytest-benchmark has no
 
     def query(self, *globs_or_files: str) -> list[Path]:
         """Return the files that match, in the order of their numbers."""
-        return sorted(super().query(*globs_or_files), key=lambda path: (number(path), path.name, path.parent))
+        found = super().query(*globs_or_files)  # type: ignore[no-untyped-call]
+        return sorted(found, key=lambda path: (number(path), path.name, path.parent))
 
     def load(self, *globs_or_files: str) -> Iterator[tuple[Path, dict[str, Any]]]:
         """Yield the runs that match; all of them by default, those after 9999 included."""
-        yield from super().load(*(globs_or_files or ("[0-9][0-9][0-9][0-9]",)))
+        yield from super().load(*(globs_or_files or ("[0-9][0-9][0-9][0-9]",)))  # type: ignore[no-untyped-call]
 
 
 class ShardStorage(SafeStorage):
@@ -44,7 +46,7 @@ class ShardStorage(SafeStorage):
     """
 
     def __init__(self, storage: FileStorage, shard: Shard) -> None:
-        super().__init__(storage.path, storage.logger, storage.default_machine_id)
+        super().__init__(storage.path, storage.logger, storage.default_machine_id)  # type: ignore[no-untyped-call]
         self.shard = shard
 
     def save(self, output_json: dict[str, Any], save: str) -> None:

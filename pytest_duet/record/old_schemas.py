@@ -41,7 +41,7 @@ def upgraded_row(extra_info: Mapping[str, Any]) -> dict[str, Any] | None:
 
     :raises ValueError: for a row of a schema to come, or one whose fields are missing.
     """
-    today = extra_info.get("duet")
+    today: dict[str, Any] | None = extra_info.get("duet")
     if today is not None:
         schema = today.get("schema") if isinstance(today, dict) else None
         if schema != TODAY:

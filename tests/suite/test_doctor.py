@@ -14,7 +14,8 @@ from fake_nvml import FakeNvml
 from support import ROOT
 
 from benchmarks import __main__
-from benchmarks.doctor import command, data_set, frameworks, hooks, probe
+from benchmarks import framework_probe as probe
+from benchmarks.doctor import command, data_set, frameworks, hooks
 from benchmarks.doctor.advice import advise
 from benchmarks.doctor.examine import WORKLOAD, Failure, Findings, examine
 from benchmarks.frameworks import REGISTRY, entries_of_file

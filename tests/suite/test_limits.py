@@ -13,11 +13,12 @@ from fake_nvml import FakeNvml
 from support import ROOT, TRAINERS
 
 from benchmarks.frameworks import LIMIT_SETTERS, REGISTRY, Entry
+from benchmarks.frameworks.engines import rates as products
 from benchmarks.frameworks.loading import load_trainer
 from benchmarks.frameworks.trainer import NoGpu
 from benchmarks.host import TrainerHost
 from benchmarks.peak import kept as kept_peaks
-from benchmarks.peak import measured_peak, products
+from benchmarks.peak import measured_peak
 from benchmarks.peak.measured_peak import MeasuredPeaks, measure_peak, unknown
 from benchmarks.trainer_runner import TrainerRunner
 from benchmarks.training_row import Peak, TrainingRow
