@@ -51,7 +51,7 @@ def test_keras_keeps_the_backend_of_its_process(suite):
 @pytest.mark.parametrize("device", ["auto", "gpu"])
 def test_torch_epoch_leaves_a_gpu_before_anything_is_put_there(monkeypatch, device):
     torch = pytest.importorskip("torch")
-    from benchmarks.frameworks.torch import TorchEpochTrainer
+    from benchmarks.frameworks.torch_epoch import TorchEpochTrainer
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a GPU")
@@ -86,7 +86,7 @@ def test_a_gpu_that_is_not_there_is_told_alike_by_all(suite):
 
 @pytest.mark.parametrize(("visible", "tried"), [(None, ["NV", "CUDA"]), ("1", ["CUDA"])])
 def test_tinygrad_takes_no_gpu_that_is_hidden(monkeypatch, visible, tried):
-    tinygrad = pytest.importorskip("benchmarks.frameworks.tinygrad")
+    tinygrad = pytest.importorskip("benchmarks.frameworks.engines.tinygrad_engine")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
