@@ -1,4 +1,8 @@
-"""PyTorch, a whole epoch in one call on a CPU: the gradient by hand, oneDNN's products, one TorchScript loop."""
+"""PyTorch, a whole epoch in one call on a CPU: the gradient by hand, oneDNN's products, one TorchScript loop.
+
+Hand-tuned, and not what PyTorch's users write: it shows how fast PyTorch's own kernels can train this network. It calls
+a private operator, ``_linear_pointwise``, without autograd, and TorchScript, which PyTorch deprecates.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +17,6 @@ from benchmarks.frameworks.trainer import Contract, WrongHardware
 
 
 class TorchEpochTrainer(TorchTrainer):
-    """The fastest that PyTorch trains on a CPU: the gradient by hand, oneDNN's products, the epoch one script."""
-
     contract = Contract("fused-epoch", data="device-resident")
 
     def __init__(self, workload, dataset, parameters, device):

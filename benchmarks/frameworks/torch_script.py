@@ -1,4 +1,7 @@
-"""PyTorch, scripted: TorchScript's model in the eager step."""
+"""PyTorch, scripted: TorchScript's model in the eager step.
+
+Legacy, for programs that still run it: PyTorch deprecates ``torch.jit.script``, and names torch.compile in its place.
+"""
 
 from __future__ import annotations
 
