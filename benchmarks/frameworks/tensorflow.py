@@ -49,8 +49,10 @@ class TensorFlowTrainer(TensorFlowEngine, Trainer):
         self.workload, self.dataset = workload, dataset
         self.train_data = train_tensors(dataset, self.data_device)
         self.model = MLP(parameters)
-        self.step = tf.function(self.take_step, jit_compile=self.jit_compile)
-        self.predict = tf.function(self.model)
+        images = tf.TensorSpec([None, workload.layer_sizes[0]], tf.float32)
+        labels = tf.TensorSpec([None], tf.int32)
+        self.step = tf.function(self.take_step, input_signature=[images, labels], jit_compile=self.jit_compile)
+        self.predict = tf.function(self.model, input_signature=[images])
 
     def train_epoch(self, order):
         total_loss = self.train(order)
