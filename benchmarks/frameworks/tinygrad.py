@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections import defaultdict
 
 # Kernels from an earlier process would spare the first epoch its compilation; the worker's temporary directory is new.
 os.environ.setdefault("CACHEDB", os.path.join(tempfile.gettempdir(), "tinygrad.db"))
 
 import numpy as np
 from tinygrad import Context, Device, Tensor, TinyJit, nn
-from tinygrad.helpers import ALLOW_TF32, NUM_CPU_THREADS
 
-from benchmarks.frameworks.engines.tinygrad_engine import use_device
-from benchmarks.frameworks.trainer import Contract, Trainer, threads_asked
-
-ALLOW_TF32.value = 0  # the default, said aloud: fp32 means fp32
-NUM_CPU_THREADS.value = threads_asked()  # its own guess heeds a container's quota before the affinity
+from benchmarks.frameworks.engines.tinygrad_engine import settings
+from benchmarks.frameworks.trainer import Contract, Trainer
 
 
 class MLP:
@@ -33,16 +30,18 @@ class TinygradTrainer(Trainer):
     contract = Contract("compiled")
 
     def __init__(self, workload, dataset, parameters, device):
-        self.device_name = use_device(device)
+        self.settings, self.device_name = settings(device)
         self.workload, self.dataset = workload, dataset
-        self.model = MLP(workload.layer_sizes)
-        for layer, (weight, bias) in zip(self.model.layers, parameters):
-            layer.weight.replace(Tensor(weight.T.copy()).realize())
-            layer.bias.replace(Tensor(bias).realize())
-        self.optimizer = nn.optim.SGD(nn.state.get_parameters(self.model), workload.learning_rate)
-        self.total_loss = Tensor.zeros().contiguous().realize()
+        with Context(**self.settings):
+            self.model = MLP(workload.layer_sizes)
+            for layer, (weight, bias) in zip(self.model.layers, parameters):
+                layer.weight.replace(Tensor(weight.T.copy()).realize())
+                layer.bias.replace(Tensor(bias).realize())
+            self.optimizer = nn.optim.SGD(nn.state.get_parameters(self.model), workload.learning_rate)
+            self.total_loss = Tensor.zeros().contiguous().realize()
         # A TinyJit replays kernels of fixed shapes, so the ragged last batch has one of its own.
-        self.steps, self.counts = {}, {}
+        self.steps = defaultdict(lambda: TinyJit(self.step))
+        self.counts = defaultdict(lambda: TinyJit(self.count_correct))
 
     def step(self, images, labels):
         self.optimizer.zero_grad()
@@ -55,23 +54,23 @@ class TinygradTrainer(Trainer):
 
     def train_epoch(self, order):
         images, labels = self.dataset.train_images, self.dataset.train_labels
-        self.total_loss.assign(Tensor.zeros()).realize()
-        with Context(TRAINING=1):
+        with Context(TRAINING=1, **self.settings):
+            self.total_loss.assign(Tensor.zeros()).realize()
             for batch in self.workload.batches(order):
-                step = self.steps.setdefault(len(batch), TinyJit(self.step))
-                step(Tensor(images[batch]), Tensor(labels[batch]))
-        Device.default.synchronize()
-        return self.total_loss.item() / len(order)
+                self.steps[len(batch)](Tensor(images[batch]), Tensor(labels[batch]))
+            Device.default.synchronize()
+            return self.total_loss.item() / len(order)
 
     def evaluate(self):
         images, labels = self.dataset.test_images, self.dataset.test_labels
         correct = 0
-        for batch in self.workload.batches(np.arange(len(labels))):
-            count = self.counts.setdefault(len(batch), TinyJit(self.count_correct))
-            correct += count(Tensor(images[batch]), Tensor(labels[batch])).item()
+        with Context(**self.settings):
+            for batch in self.workload.batches(np.arange(len(labels))):
+                correct += self.counts[len(batch)](Tensor(images[batch]), Tensor(labels[batch])).item()
         return correct / len(labels)
 
     def parameters(self):
-        return [(layer.weight.numpy().T.copy(), layer.bias.numpy()) for layer in self.model.layers]
+        with Context(**self.settings):
+            return [(layer.weight.numpy().T.copy(), layer.bias.numpy()) for layer in self.model.layers]
 
     # No threads(): NUM_CPU_THREADS says into how many parts a kernel is cut; tinygrad 0.14 runs them one after another.

@@ -9,18 +9,18 @@ import os
 from pathlib import Path
 
 from tinygrad import Device
-from tinygrad.helpers import DEV
 
-from benchmarks.frameworks.trainer import NoGpu
+from benchmarks.frameworks.trainer import NoGpu, threads_asked
 
 
-def use_device(device):
-    """Make the device asked for tinygrad's default, and return the suite's name for it."""
+def settings(device):
+    """Return what a ``Context`` is to set for the device asked for, and the suite's name for that device."""
     gpu = nvidia_backend() if device != "cpu" else None
     if device == "gpu" and gpu is None:
         raise NoGpu
-    DEV.value = gpu or "CPU"
-    return f"gpu:{gpu} {Device[gpu].renderer.target.arch}" if gpu else "cpu"
+    # fp32 means fp32, tinygrad's default; its own guess at the threads heeds a container's quota before the affinity.
+    wanted = {"DEV": gpu or "CPU", "ALLOW_TF32": 0, "NUM_CPU_THREADS": threads_asked()}
+    return wanted, f"gpu:{gpu} {Device[gpu].renderer.target.arch}" if gpu else "cpu"
 
 
 def find_nvrtc():
