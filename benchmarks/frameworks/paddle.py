@@ -1,4 +1,8 @@
-"""PaddlePaddle: dygraph, its eager mode."""
+"""PaddlePaddle: dygraph, its eager mode.
+
+Two things are not what Paddle's users write, and both make it faster: a linear layer of one operation, and on AMD's
+processors a switch that has Paddle's old MKL use AVX2. Each says below why it is there.
+"""
 
 from __future__ import annotations
 
