@@ -39,6 +39,9 @@ class KerasTrainer(Trainer):
         )
         self.model.set_weights([array for layer in parameters for array in layer])
 
+    def use(self, device):
+        """Prepare the device and the data for it, where a subclass has to, before the model is built."""
+
     def train_epoch(self, order):
         history = self.model.fit(self.batches(order), shuffle=False, verbose=0)
         self.synchronize()

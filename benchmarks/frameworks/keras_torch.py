@@ -13,6 +13,22 @@ class KerasTorchTrainer(TorchEngine, KerasTrainer):
     contract = Contract("eager")
     keras_backend = "torch"
 
-    def use(self, device):
+    def __init__(self, workload, dataset, parameters, device):
         self.device, self.device_name = use_device(device)
-        keras.device("gpu:0" if self.device.type == "cuda" else "cpu:0").__enter__()  # for good
+        with self.scope():
+            super().__init__(workload, dataset, parameters, device)
+
+    def scope(self):
+        return keras.device("gpu" if self.device.type == "cuda" else "cpu")
+
+    def train_epoch(self, order):
+        with self.scope():
+            return super().train_epoch(order)
+
+    def evaluate(self):
+        with self.scope():
+            return super().evaluate()
+
+    def parameters(self):
+        with self.scope():
+            return super().parameters()

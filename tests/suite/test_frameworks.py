@@ -48,6 +48,14 @@ def test_keras_keeps_the_backend_of_its_process(suite):
     assert set(run.rows) == {"keras-jax"}
 
 
+@pytest.mark.slow
+def test_keras_on_torch_trains_on_the_device_that_it_was_given(suite, monkeypatch):
+    """And not on Keras's own default: the GPU where there is one, here a device that computes nothing."""
+    monkeypatch.setenv("KERAS_TORCH_DEVICE", "meta")
+    run = suite("--epochs=2", "--device=cpu", frameworks="keras-torch")
+    assert run.outcomes["keras-torch"][0] == "passed", run.outcomes["keras-torch"][1]
+
+
 @pytest.mark.parametrize("device", ["auto", "gpu"])
 def test_torch_epoch_leaves_a_gpu_before_anything_is_put_there(monkeypatch, device):
     torch = pytest.importorskip("torch")
