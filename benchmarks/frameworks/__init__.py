@@ -1,4 +1,4 @@
-"""WHO trains: one file per framework, and the registry that names them. Importing this imports no framework.
+"""Who trains: one file for each way to train, and the registry that names them. Importing this imports no framework.
 
 CONTRIBUTING.md says how one is added: a file here, a line in ``REGISTRY``, a pin.
 """
@@ -98,7 +98,7 @@ REGISTRY = {
     )
 }
 DEFAULT = ("jax", "torch", "keras")
-LIMIT_SETTERS = ("jax", "torch")  # whose matrix products the machine's limit is measured with, the best of them
+LIMIT_SETTERS = ("jax", "torch")  # the machine's measured peak is that of the fastest of their matrix products
 
 
 def preallocation(wanted):
