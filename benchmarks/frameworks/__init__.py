@@ -1,4 +1,4 @@
-"""WHO trains: one file per framework, and the registry that names them. Importing this imports no framework.
+"""Who trains: one file for each way to train, and the registry that names them. Importing this imports no framework.
 
 CONTRIBUTING.md says how one is added: a file here, a line in ``REGISTRY``, a pin.
 """
@@ -65,14 +65,14 @@ REGISTRY = {
         # As its own users write it, fed by the host.
         _entry("jax", "jax:JaxTrainer", "jax", "jaxlib"),
         _entry("torch", "torch:TorchTrainer", "torch"),
-        _entry("keras", "keras:KerasTensorFlowTrainer", "keras", "tensorflow", **_KERAS_ON_TENSORFLOW),
+        _entry("keras", "keras_tensorflow:KerasTensorFlowTrainer", "keras", "tensorflow", **_KERAS_ON_TENSORFLOW),
         _entry("tensorflow", "tensorflow:TensorFlowTrainer", "tensorflow"),
         _entry("flax", "flax:FlaxTrainer", "flax", "optax", "jax"),
         _entry("haiku", "haiku:HaikuTrainer", "haiku", "optax", "jax"),
         _entry("equinox", "equinox:EquinoxTrainer", "equinox", "optax", "jax"),
         _entry("lightning", "lightning:LightningTrainer", "lightning", "torch"),
-        _entry("keras-jax", "keras:KerasJaxTrainer", "keras", "jax", KERAS_BACKEND="jax"),
-        _entry("keras-torch", "keras:KerasTorchTrainer", "keras", "torch", KERAS_BACKEND="torch"),
+        _entry("keras-jax", "keras_jax:KerasJaxTrainer", "keras", "jax", KERAS_BACKEND="jax"),
+        _entry("keras-torch", "keras_torch:KerasTorchTrainer", "keras", "torch", KERAS_BACKEND="torch"),
         _entry("paddle", "paddle:PaddleTrainer", "paddle", environment="paddle"),
         _entry("mxnet", "mxnet:MxnetTrainer", "mxnet", environment="mxnet"),
         _entry("caffe2", "caffe2:Caffe2Trainer", "caffe2.python", "torch", environment="caffe2"),
@@ -82,23 +82,23 @@ REGISTRY = {
         _entry("mlx", "mlx:MlxTrainer", "mlx.core", environment="mlx"),
         _entry("numpy", "numpy:NumpyTrainer", "numpy", "threadpoolctl"),
         # Compiled.
-        _entry("torch-compile", "torch:TorchCompileTrainer", "torch"),
-        _entry("torch-script", "torch:TorchScriptTrainer", "torch"),
-        _entry("keras-xla", "keras:KerasXlaTrainer", "keras", "tensorflow", **_KERAS_ON_TENSORFLOW),
+        _entry("torch-compile", "torch_compile:TorchCompileTrainer", "torch"),
+        _entry("torch-script", "torch_script:TorchScriptTrainer", "torch"),
+        _entry("keras-xla", "keras_tensorflow:KerasXlaTrainer", "keras", "tensorflow", **_KERAS_ON_TENSORFLOW),
         _entry("tensorflow-xla", "tensorflow:TensorFlowXlaTrainer", "tensorflow"),
-        _entry("paddle-static", "paddle:PaddleStaticTrainer", "paddle", environment="paddle"),
+        _entry("paddle-static", "paddle_static:PaddleStaticTrainer", "paddle", environment="paddle"),
         _entry("mxnet-hybrid", "mxnet:MxnetHybridTrainer", "mxnet", environment="mxnet"),
         _entry("mindspore-graph", "mindspore:MindsporeGraphTrainer", "mindspore", environment="mindspore"),
         # A whole epoch in one call.
-        _entry("jax-scan", "jax:JaxScanTrainer", "jax", "jaxlib"),
-        _entry("torch-epoch", "torch:TorchEpochTrainer", "torch"),
-        _entry("torch-cudagraph", "torch:TorchCudaGraphTrainer", "torch"),
-        _entry("tensorflow-epoch", "tensorflow:TensorFlowEpochTrainer", "tensorflow"),
-        _entry("keras-steps", "keras:KerasStepsTrainer", "keras", "tensorflow", **_KERAS_ON_TENSORFLOW),
+        _entry("jax-scan", "jax_scan:JaxScanTrainer", "jax", "jaxlib"),
+        _entry("torch-epoch", "torch_epoch:TorchEpochTrainer", "torch"),
+        _entry("torch-cudagraph", "torch_cudagraph:TorchCudaGraphTrainer", "torch"),
+        _entry("tensorflow-epoch", "tensorflow_epoch:TensorFlowEpochTrainer", "tensorflow"),
+        _entry("keras-steps", "keras_tensorflow:KerasStepsTrainer", "keras", "tensorflow", **_KERAS_ON_TENSORFLOW),
     )
 }
 DEFAULT = ("jax", "torch", "keras")
-LIMIT_SETTERS = ("jax", "torch")  # whose matrix products the machine's limit is measured with, the best of them
+LIMIT_SETTERS = ("jax", "torch")  # the machine's measured peak is that of the fastest of their matrix products
 
 
 def preallocation(wanted):

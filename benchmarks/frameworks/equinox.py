@@ -27,14 +27,15 @@ class MLP(eqx.Module):
         return last(image)
 
 
-def mean_loss(model, images, labels):
+@eqx.filter_value_and_grad
+def loss_and_gradients(model, images, labels):
     logits = jax.vmap(model)(images)
     return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
 
 
 @eqx.filter_jit(donate="all")
 def train_step(model, sgd_state, total_loss, images, labels, sgd):
-    loss, grads = eqx.filter_value_and_grad(mean_loss)(model, images, labels)
+    loss, grads = loss_and_gradients(model, images, labels)
     updates, sgd_state = sgd.update(grads, sgd_state)
     return eqx.apply_updates(model, updates), sgd_state, total_loss + loss * len(labels)
 

@@ -24,7 +24,6 @@ class MLP(nnx.Module):
         return last(images)
 
 
-@nnx.jit
 def train_step(model, optimizer, total_loss, images, labels):
     def mean_loss(model):
         return optax.softmax_cross_entropy_with_integer_labels(model(images), labels).mean()
@@ -34,17 +33,13 @@ def train_step(model, optimizer, total_loss, images, labels):
     return total_loss + loss * len(labels)
 
 
-@nnx.jit
-def jitted_predict(model, images):
-    return model(images)
-
-
 class FlaxTrainer(JaxTrainer):
     def build(self, parameters):
         self.model = MLP(parameters)
         optimizer = nnx.Optimizer(self.model, optax.sgd(self.workload.learning_rate), wrt=nnx.Param)
-        self.step = nnx.cached_partial(train_step, self.model, optimizer)  # flattens the modules once, not every step
-        self.predict = nnx.cached_partial(jitted_predict, self.model)
+        # Flattened once, not every step; graph=False: no module is shared between two places, so a tree will do.
+        self.step = nnx.jit_partial(train_step, self.model, optimizer, graph=False)
+        self.predict = nnx.jit_partial(MLP.__call__, self.model, graph=False)
 
     def layers(self):
         return [(layer.kernel[...], layer.bias[...]) for layer in self.model.layers]

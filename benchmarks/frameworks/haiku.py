@@ -18,9 +18,11 @@ class HaikuTrainer(JaxTrainer):
             hk.transform(lambda images: hk.nets.MLP(sizes, activation=jax.numpy.tanh)(images))
         )
         sgd = optax.sgd(self.workload.learning_rate)
+        drawn = network.init(jax.random.key(0), self.dataset.train_images[:1])
+        self.modules = list(drawn)  # in the order of the layers
         self.params = {
-            f"mlp/~/linear_{i}": {"w": jax.device_put(weight), "b": jax.device_put(bias)}
-            for i, (weight, bias) in enumerate(parameters)
+            module: {"w": jax.device_put(weight), "b": jax.device_put(bias)}
+            for module, (weight, bias) in zip(self.modules, parameters)
         }
         self.sgd_state = sgd.init(self.params)
 
@@ -46,7 +48,4 @@ class HaikuTrainer(JaxTrainer):
         return self.apply(self.params, images)
 
     def layers(self):
-        return [
-            (self.params[f"mlp/~/linear_{i}"]["w"], self.params[f"mlp/~/linear_{i}"]["b"])
-            for i in range(len(self.params))
-        ]
+        return [(self.params[module]["w"], self.params[module]["b"]) for module in self.modules]

@@ -21,9 +21,10 @@ class MxnetTrainer(Trainer):
         for n_in, n_out in zip(workload.layer_sizes[:-2], workload.layer_sizes[1:-1]):
             self.net.add(gluon.nn.Dense(n_out, activation="tanh", in_units=n_in))
         self.net.add(gluon.nn.Dense(workload.layer_sizes[-1], in_units=workload.layer_sizes[-2]))
+        self.net.initialize()
         for layer, (weight, bias) in zip(self.net, parameters):
-            layer.weight.initialize(mx.init.Constant(mx.nd.array(weight.T)))
-            layer.bias.initialize(mx.init.Constant(mx.nd.array(bias)))
+            layer.weight.set_data(mx.nd.array(weight.T))
+            layer.bias.set_data(mx.nd.array(bias))
         self.loss = gluon.loss.SoftmaxCrossEntropyLoss()  # of each image
         self.optimizer = gluon.Trainer(self.net.collect_params(), "sgd", {"learning_rate": workload.learning_rate})
 

@@ -7,9 +7,9 @@ it in every mistake, and its parity would prove nothing.
 from __future__ import annotations
 
 import numpy as np
-from threadpoolctl import threadpool_info
 
-from benchmarks.frameworks.trainer import Contract, NoGpu, Trainer
+from benchmarks.frameworks.engines.numpy_engine import NumpyEngine
+from benchmarks.frameworks.trainer import Contract, Trainer
 
 
 def forward(params, images):
@@ -21,13 +21,7 @@ def forward(params, images):
     return inputs, inputs[-1] @ weight + bias
 
 
-def multiply(left, right, count=1):
-    for _ in range(count):
-        product = left @ right
-    return product
-
-
-class NumpyTrainer(Trainer):
+class NumpyTrainer(NumpyEngine, Trainer):
     contract = Contract("eager")
     cpu_only = "NumPy computes on CPUs"
 
@@ -67,17 +61,6 @@ class NumpyTrainer(Trainer):
         return sum((forward(self.params, images[b])[1].argmax(axis=1) == labels[b]).sum() for b in batches) / len(
             labels
         )
-
-    @staticmethod
-    def matrix_product(device="cpu", precision="fp32"):
-        if precision != "fp32":
-            return None
-        if device == "gpu":
-            raise NoGpu
-        return np.asarray, multiply
-
-    def threads(self):
-        return next((pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"), None)
 
     def parameters(self):
         return [(weight.copy(), bias.copy()) for weight, bias in self.params]

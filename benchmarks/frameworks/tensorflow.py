@@ -1,20 +1,13 @@
-"""TensorFlow without Keras: tf.function over a GradientTape, fed by tf.data; with XLA; a whole epoch in one graph."""
+"""TensorFlow without Keras: tf.function over a GradientTape, fed by tf.data; and with XLA."""
 
 from __future__ import annotations
 
-import os
-import tempfile
 from functools import partial
-from pathlib import Path
 
 import tensorflow as tf
 
-from benchmarks.frameworks.engines import nvidia
-from benchmarks.frameworks.trainer import Contract, NoGpu, Trainer, threads_asked
-
-TF32_BY_DEFAULT = tf.config.experimental.tensor_float_32_execution_enabled()
-tf.config.experimental.enable_tensor_float_32_execution(False)  # fp32 means fp32; TensorFlow's default is TF32
-tf.config.threading.set_intra_op_parallelism_threads(threads_asked())
+from benchmarks.frameworks.engines.tensorflow_engine import TensorFlowEngine, use_device
+from benchmarks.frameworks.trainer import Contract, Trainer
 
 
 class MLP(tf.Module):
@@ -27,36 +20,6 @@ class MLP(tf.Module):
             images = tf.tanh(images @ weight + bias)
         weight, bias = self.layers[-1]
         return images @ weight + bias
-
-
-def use_device(device):
-    """Let TensorFlow see the GPU asked for, or none; return whether it will use one, and the suite's name for it."""
-    gpus = tf.config.list_physical_devices("GPU")
-    if device == "gpu" and not gpus:
-        raise NoGpu
-    if device == "cpu" or not gpus:
-        tf.config.set_visible_devices([], "GPU")
-        return False, "cpu"
-    tf.config.set_visible_devices(gpus[:1], "GPU")
-    tf.config.experimental.set_memory_growth(gpus[0], True)  # else nearly all of the GPU is taken at once
-    return True, f"gpu:{tf.config.experimental.get_device_details(gpus[0]).get('device_name')}"
-
-
-def allocator_memory(on_gpu):
-    return {"allocator_peak_bytes": tf.config.experimental.get_memory_info("GPU:0")["peak"]} if on_gpu else {}
-
-
-def about_tensorflow():
-    build, gpus = tf.sysconfig.get_build_info(), tf.config.list_physical_devices("GPU")
-    details = map(tf.config.experimental.get_device_details, gpus)
-    flags = [os.environ.get(name) for name in ("XLA_FLAGS", "TF_XLA_FLAGS")]
-    return {
-        "cuda": build.get("cuda_version"),
-        "cudnn": build.get("cudnn_version"),
-        "devices": ["cpu"] + [f"gpu:{detail.get('device_name')}" for detail in details],
-        "tf32_by_default": TF32_BY_DEFAULT,
-        "xla_flags": " ".join(filter(None, flags)) or None,
-    }
 
 
 def train_tensors(dataset, place):
@@ -76,40 +39,7 @@ def host_fed(tensors, order, batch_size):
     return batches.map(partial(cut, tensors), num_parallel_calls=tune).prefetch(tune)
 
 
-def multiply(left, right, count=1, tf32=False):
-    tf.config.experimental.enable_tensor_float_32_execution(tf32)
-    try:
-        for _ in range(count):
-            product = left @ right
-        if "GPU" in product.device:
-            tf.test.experimental.sync_devices()
-        return product
-    finally:
-        tf.config.experimental.enable_tensor_float_32_execution(False)
-
-
-def gpu_activity(work):
-    options = tf.profiler.experimental.ProfilerOptions(host_tracer_level=0, python_tracer_level=0)
-    with tempfile.TemporaryDirectory() as directory:
-        with tf.profiler.experimental.Profile(directory, options):
-            work()
-        profiles = [path.read_bytes() for path in Path(directory).rglob("*.xplane.pb")]
-        return [event for profile in profiles for event in nvidia.activity(profiled_events(profile))]
-
-
-def profiled_events(profile):
-    """Yield plane, line, name, start and stop of all events of a serialized profile, in nanoseconds."""
-    from tensorflow.tsl.profiler.protobuf import xplane_pb2
-
-    for plane in xplane_pb2.XSpace.FromString(profile).planes:
-        for line in plane.lines:
-            for event in line.events:
-                start = line.timestamp_ns + event.offset_ps / 1000
-                name = plane.event_metadata[event.metadata_id].name
-                yield plane.name, line.name, name, start, start + event.duration_ps / 1000
-
-
-class TensorFlowTrainer(Trainer):
+class TensorFlowTrainer(TensorFlowEngine, Trainer):
     contract = Contract("graph")
     jit_compile = False
     data_device = "CPU:0"  # host-fed, also where there is a GPU
@@ -119,13 +49,14 @@ class TensorFlowTrainer(Trainer):
         self.workload, self.dataset = workload, dataset
         self.train_data = train_tensors(dataset, self.data_device)
         self.model = MLP(parameters)
-        self.step = tf.function(self.take_step, jit_compile=self.jit_compile)
-        self.predict = tf.function(self.model)
+        images = tf.TensorSpec([None, workload.layer_sizes[0]], tf.float32)
+        labels = tf.TensorSpec([None], tf.int32)
+        self.step = tf.function(self.take_step, input_signature=[images, labels], jit_compile=self.jit_compile)
+        self.predict = tf.function(self.model, input_signature=[images])
 
     def train_epoch(self, order):
         total_loss = self.train(order)
-        if self.on_gpu:
-            tf.test.experimental.sync_devices()
+        self.synchronize()
         return float(total_loss) / len(order)
 
     def train(self, order):
@@ -155,54 +86,7 @@ class TensorFlowTrainer(Trainer):
     def parameters(self):
         return [(weight.numpy(), bias.numpy()) for weight, bias in self.model.layers]
 
-    def threads(self):
-        return tf.config.threading.get_intra_op_parallelism_threads()
-
-    def device_activity(self, work):
-        return gpu_activity(work)
-
-    @staticmethod
-    def matrix_product(device="cpu", precision="fp32"):
-        on_gpu, _ = use_device(device)
-        if precision != "fp32" and not on_gpu:
-            return None
-        dtype = tf.bfloat16 if precision == "bf16" else tf.float32
-
-        def place(array):
-            with tf.device("GPU:0" if on_gpu else "CPU:0"):
-                return tf.cast(tf.constant(array), dtype)
-
-        return place, partial(multiply, tf32=precision == "tf32")
-
-    @staticmethod
-    def about():
-        return about_tensorflow()
-
-    def memory(self):
-        return allocator_memory(self.on_gpu)
-
 
 class TensorFlowXlaTrainer(TensorFlowTrainer):
     contract = Contract("compiled")
     jit_compile = True
-
-
-class TensorFlowEpochTrainer(TensorFlowTrainer):
-    """All images live on the device; an epoch is one tf.function, its loop a tf.while_loop."""
-
-    contract = Contract("fused-epoch", data="device-resident")
-    data_device = None
-
-    def __init__(self, workload, dataset, parameters, device):
-        super().__init__(workload, dataset, parameters, device)
-        self.train_in_graph = tf.function(self.loop, input_signature=[tf.TensorSpec([None], tf.int64)])
-
-    def train(self, order):
-        return self.train_in_graph(order)
-
-    def loop(self, order):
-        size = self.workload.batch_size
-        total_loss = tf.zeros(())
-        for start in tf.range(0, len(order), size):  # AutoGraph makes a tf.while_loop of it
-            total_loss += self.take_step(*cut(self.train_data, order[start : start + size]))
-        return total_loss

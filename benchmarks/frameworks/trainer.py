@@ -54,8 +54,10 @@ class Trainer:
     loss: softmax cross-entropy, its mean over the batch. The step: ``parameter -= workload.learning_rate * gradient``,
     once a batch of ``workload.batch_size`` images, the smaller last batch of an epoch included.
 
-    A subclass sets ``contract`` and gives the methods below. It draws no random number, reads no clock, and leaves
-    its framework's global state to itself: it has a process of its own.
+    A subclass sets ``contract`` and gives the methods below. It draws no random number that is trained with and reads
+    no clock. It may set its framework's global state, for it has a process of its own. What it is asked beside training
+    (from :meth:`threads` on) often stands in :mod:`benchmarks.frameworks.engines`, once for all that compute with the
+    same library.
 
     :param workload: :class:`benchmarks.workload.spec.Workload`.
     :param dataset: :class:`benchmarks.workload.dataset.Dataset`; float32 images ``(n, 784)``, int32 labels ``(n,)``.
@@ -113,8 +115,9 @@ class Trainer:
         times, handed to the device as densely as the framework can, and the device has finished. The product may be
         overwritten by the next call.
 
-        A framework that may hold the machine's record gives it, for the best of all is the machine's limit; and one
-        that trains on GPUs, for ``place`` finds its context overhead (:mod:`benchmarks.context_overhead`).
+        Give it for a framework whose products may be the fastest on some machine, since the fastest of all set the
+        machine's measured peak; and for one that trains on GPUs, since ``place`` is how its context overhead is found
+        (:mod:`benchmarks.context_overhead`).
 
         :param device: ``"cpu"``, ``"gpu"``, or ``"auto"``, as for the trainer.
         :param precision: one of ``PRECISIONS``.

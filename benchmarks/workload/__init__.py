@@ -1,1 +1,1 @@
-"""WHAT is trained: the data set, the network, its oracle. Imports no framework."""
+"""What is trained: the data set, the network, and the oracle that says how its training must go. No framework."""

@@ -24,7 +24,7 @@ _PARAMETERS, _ORDER = 0, 1  # two independent random streams of one seed
 class Workload:
     """A multilayer perceptron with tanh between its layers, softmax cross-entropy on top and plain SGD below.
 
-    The defaults are the seed experiment's.
+    The defaults are those of the original experiment, which the suite began with.
 
     :param dataset: ``"mnist"`` or ``"synthetic"``.
     :param layer_sizes: units of every layer, input and output included.

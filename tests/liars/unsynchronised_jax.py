@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from benchmarks.frameworks import jax
+from benchmarks.frameworks import jax_scan
 
 TRAINERS = {"jax-unsynchronised": ("Unsynchronised", "jax")}
 
 
-class Unsynchronised(jax.JaxScanTrainer):
+class Unsynchronised(jax_scan.JaxScanTrainer):
     def train_epoch(self, order):
-        self.params, total_loss = jax.scan_epoch(
+        self.params, total_loss = jax_scan.scan_epoch(
             self.params,
             self.images,
             self.labels,

@@ -1,13 +1,15 @@
 """The suite's own CUDA graph of a whole epoch but for one thing: it does not wait for the GPU."""
 
-from benchmarks.frameworks import torch
+import torch
+
+from benchmarks.frameworks.torch_cudagraph import TorchCudaGraphTrainer
 
 TRAINERS = {"torch-unsynchronised": ("Unsynchronised", "torch")}
 
 
-class Unsynchronised(torch.TorchCudaGraphTrainer):
+class Unsynchronised(TorchCudaGraphTrainer):
     def train_epoch(self, order):
         graph, static_order, total_loss = self.graphs.get(len(order)) or self.capture(len(order))
-        static_order.copy_(torch.torch.from_numpy(order))
+        static_order.copy_(torch.from_numpy(order))
         graph.replay()
         return total_loss / len(order)  # not read either: that would wait

@@ -119,8 +119,8 @@ def test_torch_s_events_are_read():
 
 
 def test_jax_s_planes_are_read(tmp_path):
-    jax = pytest.importorskip("benchmarks.frameworks.jax").jax
-    from benchmarks.frameworks.jax import gpu_activity, profiled_events
+    jax = pytest.importorskip("benchmarks.frameworks.engines.jax_engine").jax
+    from benchmarks.frameworks.engines.jax_engine import gpu_activity, profiled_events
 
     matrix = jax.numpy.ones((LARGE, LARGE))
     (matrix @ matrix).block_until_ready()  # compiles
@@ -142,7 +142,7 @@ def test_jax_s_planes_are_read(tmp_path):
 
 def test_tensorflow_s_planes_are_read():
     xplane_pb2 = pytest.importorskip("tensorflow.tsl.profiler.protobuf.xplane_pb2")
-    from benchmarks.frameworks.tensorflow import profiled_events
+    from benchmarks.frameworks.engines.tensorflow_engine import profiled_events
 
     space = xplane_pb2.XSpace()
     gpu, host = space.planes.add(name="/device:GPU:0"), space.planes.add(name="/host:CPU")
@@ -169,7 +169,7 @@ class Named:
 
 
 def test_only_a_gpu_s_streams_count_and_copies_are_told_from_kernels():
-    jax = pytest.importorskip("benchmarks.frameworks.jax")
+    jax = pytest.importorskip("benchmarks.frameworks.engines.jax_engine")
     events = [
         Event("loop_fusion", 10, 5),
         Event("MemcpyD2H", 20, 5),

@@ -627,8 +627,8 @@ def test_the_real_thing(planted):
 
 def test_what_torch_and_jax_were_built_for(monkeypatch):
     torch, lib = pytest.importorskip("torch"), pytest.importorskip("jax._src.lib")
+    from benchmarks.frameworks.engines.jax_engine import built_for
     from benchmarks.frameworks.engines.torch_engine import about_torch
-    from benchmarks.frameworks.jax import built_for
 
     cudnn = SimpleNamespace(getCompileVersion=lambda: (9, 10, 2))
     versions = SimpleNamespace(cuda_runtime_build_version=lambda: 12090, cudnn_build_version=lambda: 90800)

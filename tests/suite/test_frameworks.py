@@ -48,10 +48,18 @@ def test_keras_keeps_the_backend_of_its_process(suite):
     assert set(run.rows) == {"keras-jax"}
 
 
+@pytest.mark.slow
+def test_keras_on_torch_trains_on_the_device_that_it_was_given(suite, monkeypatch):
+    """And not on Keras's own default: the GPU where there is one, here a device that computes nothing."""
+    monkeypatch.setenv("KERAS_TORCH_DEVICE", "meta")
+    run = suite("--epochs=2", "--device=cpu", frameworks="keras-torch")
+    assert run.outcomes["keras-torch"][0] == "passed", run.outcomes["keras-torch"][1]
+
+
 @pytest.mark.parametrize("device", ["auto", "gpu"])
 def test_torch_epoch_leaves_a_gpu_before_anything_is_put_there(monkeypatch, device):
     torch = pytest.importorskip("torch")
-    from benchmarks.frameworks.torch import TorchEpochTrainer
+    from benchmarks.frameworks.torch_epoch import TorchEpochTrainer
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a GPU")
@@ -86,7 +94,7 @@ def test_a_gpu_that_is_not_there_is_told_alike_by_all(suite):
 
 @pytest.mark.parametrize(("visible", "tried"), [(None, ["NV", "CUDA"]), ("1", ["CUDA"])])
 def test_tinygrad_takes_no_gpu_that_is_hidden(monkeypatch, visible, tried):
-    tinygrad = pytest.importorskip("benchmarks.frameworks.tinygrad")
+    tinygrad = pytest.importorskip("benchmarks.frameworks.engines.tinygrad_engine")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)

@@ -150,18 +150,18 @@ def test_a_build_whose_files_do_not_tell_is_left_to_its_worker(installed):
 def test_tinygrad_is_told_of_the_compiler_in_a_wheel(installed, tmp_path, monkeypatch, folder):
     pytest.importorskip("tinygrad")
     monkeypatch.setenv("CACHEDB", str(tmp_path / "cache.db"))  # else its import here sets it, for later tests too
-    from benchmarks.frameworks import tinygrad
+    from benchmarks.frameworks.engines import tinygrad_engine
 
     loaded = []
-    monkeypatch.setattr(tinygrad.ctypes, "CDLL", loaded.append)
+    monkeypatch.setattr(tinygrad_engine.ctypes, "CDLL", loaded.append)
     monkeypatch.setenv("NVRTC_PATH", "/of/its/user")
     files = ("libnvrtc.so.13", "libnvrtc.alt.so.13", "libnvrtc-builtins.so.13.0", "libnvrtc-builtins.alt.so.13.0")
     installed({f"{folder}/{name}": "" for name in files})
-    tinygrad.use_nvrtc_of_a_wheel()
-    assert tinygrad.os.environ["NVRTC_PATH"] == "/of/its/user" and not loaded
+    tinygrad_engine.use_nvrtc_of_a_wheel()
+    assert tinygrad_engine.os.environ["NVRTC_PATH"] == "/of/its/user" and not loaded
     monkeypatch.delenv("NVRTC_PATH")
-    tinygrad.use_nvrtc_of_a_wheel()
-    assert tinygrad.os.environ["NVRTC_PATH"] == str(tmp_path / "site-packages" / folder / "libnvrtc.so.13")
+    tinygrad_engine.use_nvrtc_of_a_wheel()
+    assert tinygrad_engine.os.environ["NVRTC_PATH"] == str(tmp_path / "site-packages" / folder / "libnvrtc.so.13")
     assert loaded == [str(tmp_path / "site-packages" / folder / "libnvrtc-builtins.so.13.0")]
 
 

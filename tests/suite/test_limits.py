@@ -172,7 +172,7 @@ def _as_list(array):
 
 
 def test_jax_computes_a_repeated_product_as_often_as_it_says():
-    jax_trainer = pytest.importorskip("benchmarks.frameworks.jax")
+    jax_trainer = pytest.importorskip("benchmarks.frameworks.engines.jax_engine")
     left, right = jax_trainer.jnp.ones((8, 16)), jax_trainer.jnp.ones((16, 4))
     compiled = jax_trainer.repeated_product.lower(left, right, count=50, precision="highest").compile().as_text()
     body = compiled[: compiled.index("ENTRY")]

@@ -143,10 +143,11 @@ def test_float32_training_is_well_within_the_tolerances(data, rate):
         loss = np.average(losses, weights=[len(batch) for batch in batches])
         assert abs(loss / found.epoch_losses[epoch] - 1) < parity.LOSS_TOLERANCE / 5
     update = sketch_update(parameters, initial)
-    last = SimpleNamespace(epoch=2, loss=loss, accuracy=0, update=update, lag_seconds=0)
-    trial = SimpleNamespace(epochs=[last], rounds=[last], epoch_seconds=1)
+    evidence = {"update": update}
+    last = SimpleNamespace(number=2, metrics={"loss": loss, "accuracy": 0}, evidence=evidence, lag_seconds=0)
+    trial = SimpleNamespace(rounds=[last], steady=[last], seconds=1)
     parity.check_trial("float32", trial, found, workload)
-    last.update = [1.01 * np.asarray(array) for array in update]
+    evidence["update"] = [1.01 * np.asarray(array) for array in update]
     with pytest.raises(parity.ParityError, match="after epoch 2: the update of layer 1's weight is off by 0.01 of"):
         parity.check_trial("one percent more", trial, found, workload)
 

@@ -19,6 +19,12 @@ def pinned(environment):
     return {re.split(r"\[|==", line)[0] for line in requirements}
 
 
+def test_pre_commit_checks_with_the_versions_of_tox():
+    files = (ROOT / ".pre-commit-config.yaml", ROOT / "tox.ini")
+    used, known = (set(re.findall(r"[\w.-]+==[\w.]+", path.read_text())) for path in files)
+    assert used and used <= known
+
+
 @pytest.mark.network
 @pytest.mark.parametrize("pin_set", pin_sets(), ids=str)
 def test_a_set_of_pins_resolves(pin_set):

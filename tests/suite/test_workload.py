@@ -19,7 +19,7 @@ ORDER = [2, 4, 0, 1, 3]
 SYNTHETIC = "a8412a1edca6ad018304eafcbc78798e050da49461f1631e133d9d6cb91e79bf"
 
 
-def test_default_is_the_seed_experiment():
+def test_default_is_the_original_experiment():
     workload = Workload()
     batches = workload.batches(workload.order(1, IMAGES))
     assert workload.n_parameters == 1_863_690

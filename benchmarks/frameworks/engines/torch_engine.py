@@ -7,8 +7,27 @@ from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.frameworks.engines import nvidia
+from benchmarks.frameworks.trainer import NoGpu
 
 TF32_BY_DEFAULT = torch.get_float32_matmul_precision() != "highest"
+torch.set_float32_matmul_precision("highest")  # the default, said aloud: fp32 means fp32, no TF32
+
+
+def use_device(device):
+    """Return the device asked for, and the suite's name for it."""
+    gpu = torch.cuda.is_available() if device == "auto" else device == "gpu"
+    if gpu and not torch.cuda.is_available():
+        raise NoGpu
+    return (torch.device("cuda"), f"gpu:{torch.cuda.get_device_name()}") if gpu else (torch.device("cpu"), "cpu")
+
+
+def allocator_memory(device):
+    if device.type != "cuda":
+        return {}
+    return {
+        "allocator_peak_bytes": torch.cuda.max_memory_allocated(),
+        "allocator_reserved_bytes": torch.cuda.max_memory_reserved(),
+    }
 
 
 class Products:
@@ -131,3 +150,28 @@ def why_no_gpu():
     except (AssertionError, RuntimeError) as error:  # the first where it is a build without CUDA
         return str(error)
     return None
+
+
+class TorchEngine:
+    """What a trainer that computes with PyTorch on ``self.device`` is asked beside training."""
+
+    device_activity = staticmethod(gpu_activity)
+    about = staticmethod(about_torch)
+    threads = staticmethod(torch.get_num_threads)
+
+    def synchronize(self):
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
+
+    def memory(self):
+        return allocator_memory(self.device)
+
+    @staticmethod
+    def matrix_product(device="cpu", precision="fp32"):
+        products = Products(use_device(device)[0], precision)
+        return (products.place, products.multiply) if products.possible() else None
+
+    @staticmethod
+    def device_copy(device="cpu"):
+        copies = Copies(use_device(device)[0])
+        return copies.place, copies.copy

@@ -1,0 +1,155 @@
+"""JAX and a device, without a trainer: its products and copies there, what ran there, and what it says of it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from functools import partial
+from pathlib import Path
+
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # else 75 % of the GPU is taken, used or not
+
+import jax
+import jax.numpy as jnp
+
+from benchmarks.frameworks.engines import nvidia
+from benchmarks.frameworks.trainer import NoGpu
+from pytest_duet.sensors.cuda_versions import cuda_text, cudnn_text
+
+# Where nothing is said, XLA multiplies float32 in TF32 on GPUs that can.
+TF32_BY_DEFAULT = jax.config.jax_default_matmul_precision not in ("float32", "highest")
+jax.config.update("jax_default_matmul_precision", "highest")  # fp32 means fp32: no TF32 on a GPU
+
+
+def use_device(device):
+    """Make the device asked for JAX's default; return it, and the suite's name for it."""
+    try:
+        found = jax.devices(None if device == "auto" else device)[0]
+    except RuntimeError as error:  # what JAX raises for a platform that it does not see
+        raise NoGpu from error
+    jax.config.update("jax_default_device", found)
+    return found, "cpu" if found.platform == "cpu" else f"gpu:{found.device_kind}"
+
+
+def allocator_memory(device):
+    stats = device.memory_stats() or {}  # None on CPUs
+    found = {
+        "allocator_peak_bytes": stats.get("peak_bytes_in_use"),
+        "allocator_reserved_bytes": stats.get("peak_pool_bytes", stats.get("pool_bytes")),
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def xla_threads():
+    """Count XLA's own compute threads, by the name that it gives them on Linux; None where there are none to be seen.
+
+    It has no call that tells, and takes as many as there are cores that it may use.
+    """
+    names = [task.read_text().strip() for task in Path("/proc/self/task").glob("*/comm")]
+    return names.count("tf_XLAEigen") or None
+
+
+@partial(jax.jit, static_argnames=("count", "precision"))
+def repeated_product(left, right, count, precision):
+    """Compute the same product ``count`` times, in one call: a GPU's takes less than a dispatch."""
+
+    def again(state, _):
+        left, product = state
+        # An element that seems to hang on the last product, and never changes: else XLA takes the product out of the
+        # loop, optimization_barrier or not.
+        corner = jnp.minimum(left[:1, :1], product[:1, :1] + 1e30)
+        left = jax.lax.dynamic_update_slice(left, corner, (0, 0))
+        return (left, jnp.matmul(left, right, precision=precision)), None
+
+    start = left, jnp.matmul(left, right, precision=precision)
+    # Unrolled, since on a GPU each turn of a loop is handed over by the host.
+    return jax.lax.scan(again, start, length=count - 1, unroll=10)[0][1]
+
+
+def multiply(left, right, count, precision):
+    at_once = 100 if left.device.platform == "gpu" else 1
+    for _ in range(count // at_once):
+        product = repeated_product(left, right, at_once, precision)
+    for _ in range(count % at_once):
+        product = repeated_product(left, right, 1, precision)
+    return product
+
+
+def gpu_activity(work):
+    options = jax.profiler.ProfileOptions()
+    options.host_tracer_level = options.python_tracer_level = 0
+    with tempfile.TemporaryDirectory() as directory:
+        with jax.profiler.trace(directory, profiler_options=options):
+            work()
+        files = [jax.profiler.ProfileData.from_file(str(path)) for path in Path(directory).rglob("*.xplane.pb")]
+        return [event for file in files for event in nvidia.activity(profiled_events(file.planes))]
+
+
+def profiled_events(planes):
+    """Yield plane, line, name, start and stop of all events of a profile, in nanoseconds."""
+    for plane in planes:
+        for line in plane.lines:
+            for event in line.events:
+                yield plane.name, line.name, event.name, event.start_ns, event.start_ns + event.duration_ns
+
+
+def copy(array, count=1):
+    for _ in range(count):
+        copied = jnp.copy(array)
+    return copied.block_until_ready()
+
+
+def about_jax():
+    devices, no_gpu_because = jax.devices("cpu"), None
+    try:
+        devices = devices + jax.devices("gpu")
+    except RuntimeError as error:
+        no_gpu_because = str(error)
+    return {
+        **built_for(),
+        "devices": ["cpu" if device.platform == "cpu" else f"gpu:{device.device_kind}" for device in devices],
+        "no_gpu_because": no_gpu_because,
+        "tf32_by_default": TF32_BY_DEFAULT,
+        "xla_flags": os.environ.get("XLA_FLAGS"),
+    }
+
+
+def built_for():
+    """Return the CUDA and the cuDNN that JAX's plugin was built for; JAX has no public call that tells."""
+    try:
+        from jax._src.lib import cuda_versions
+
+        cuda, cudnn = cuda_versions.cuda_runtime_build_version(), cuda_versions.cudnn_build_version()
+    except (ImportError, AttributeError):  # None where there is no plugin
+        return {"cuda": None, "cudnn": None}
+    return {"cuda": cuda_text(cuda), "cudnn": cudnn_text(cudnn)}
+
+
+class JaxEngine:
+    """What a trainer that computes with JAX on ``self.device`` is asked beside training."""
+
+    device_activity = staticmethod(gpu_activity)
+    about = staticmethod(about_jax)
+    threads = staticmethod(xla_threads)
+
+    def memory(self):
+        return allocator_memory(self.device)
+
+    @staticmethod
+    def matrix_product(device="cpu", precision="fp32"):
+        found, name = use_device(device)
+        if precision == "tf32" and name == "cpu":
+            return None
+        dtype = jnp.bfloat16 if precision == "bf16" else jnp.float32
+        algorithm = "TF32_TF32_F32" if precision == "tf32" else "highest"
+        return (
+            lambda array: jax.device_put(array, found).astype(dtype),
+            lambda left, right, count=1: multiply(left, right, count, algorithm).block_until_ready(),
+        )
+
+    @staticmethod
+    def device_copy(device="cpu"):
+        found, name = use_device(device)
+        if name == "cpu":
+            return None  # there each copy is new memory, and the kernel's mapping of it would be measured
+        return lambda array: jax.device_put(array, found), copy

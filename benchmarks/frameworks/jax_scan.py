@@ -1,0 +1,44 @@
+"""JAX, a whole epoch in one call: the steps of jax.py scanned on the device."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from benchmarks.frameworks.jax import JaxTrainer, sgd_step
+from benchmarks.frameworks.trainer import Contract
+
+
+@partial(jax.jit, donate_argnames=("params",), static_argnames=("batch_size",))
+def scan_epoch(params, images, labels, order, learning_rate, batch_size):
+    def body(state, batch):
+        return sgd_step(*state, images[batch], labels[batch], learning_rate), None
+
+    steps = len(order) // batch_size
+    whole, ragged = order[: steps * batch_size], order[steps * batch_size :]
+    state, _ = jax.lax.scan(body, (params, jnp.zeros(())), whole.reshape(steps, batch_size))
+    if len(ragged):
+        state, _ = body(state, ragged)
+    return state
+
+
+class JaxScanTrainer(JaxTrainer):
+    """All images live on the device; an epoch is one call of one compiled function, its parameters donated."""
+
+    contract = Contract("fused-epoch", data="device-resident")
+
+    def build(self, parameters):
+        super().build(parameters)
+        # A copy, also on a CPU, where device_put may borrow the host's.
+        self.images, self.labels = map(jnp.array, (self.dataset.train_images, self.dataset.train_labels))
+
+    def train_epoch(self, order):
+        order = order.astype(np.int32)  # JAX's own integers
+        self.params, total_loss = scan_epoch(
+            self.params, self.images, self.labels, order, self.workload.learning_rate, self.workload.batch_size
+        )
+        jax.block_until_ready(self.params)
+        return float(total_loss) / len(order)
