@@ -159,7 +159,7 @@ def test_after_three_attempts_the_least_disturbed_is_reported_as_disturbed(runne
 
 
 def disturbance(cores):
-    return Disturbance(cores, 0.0, None, None, ["others"] if cores else [])
+    return Disturbance(cores, 0.0, None, None, ["others"] if cores else ())
 
 
 def test_disturbed_trials_are_told_in_table_and_json(suite, busy_neighbour):
@@ -195,7 +195,7 @@ def test_a_kernel_that_does_not_tell_is_none_and_disturbs_nothing(tmp_path, runn
     assert cpu.machine_usage(stat) is None
     monkeypatch.setattr(foreign_load, "machine_usage", lambda cores: cpu.machine_usage(stat, cores))
     found = runner.run(1, lambda: MemorySampler())
-    assert found.disturbance == Disturbance(None, None, None, None, [])
+    assert found.disturbance == Disturbance(None, None, None, None, ())
 
 
 @pytest.mark.parametrize(("in_process", "foreign"), [(False, 2.5), (True, 9.5)])

@@ -91,7 +91,6 @@ def test_history_works_on_runs_of_other_suites(run, tmp_path):
     assert "/0001_" in run("python", "-m", "pytest_duet", "history", "list", "--storage", "storage")
 
 
-@pytest.mark.xfail(reason="the report, the judges and the verdicts still import the suite")
 def test_the_report_and_the_record_of_a_marked_test_need_no_suite(run, storage, tmp_path):
     run("python", "-m", "pytest_duet", "report", "--history", storage, "-o", "report.html")
     assert (tmp_path / "report.html").stat().st_size > 10_000

@@ -90,7 +90,7 @@ def test_an_epoch_says_the_clock_of_the_gpu_that_it_was_trained_on():
     (honest,) = [entry for entry in entries_of_file(TRAINERS) if entry.name == "honest"]
     runner = TrainerRunner(honest, Workload(dataset="synthetic", layer_sizes=(784, 10), epochs=2))
     for refused, device, clock, reasons in (
-        ((), "gpu:Fake H200", 1755, ["hardware slowdown"]),
+        ((), "gpu:Fake H200", 1755, ("hardware slowdown",)),
         (("nvmlDeviceGetClockInfo", "nvmlDeviceGetCurrentClocksThrottleReasons"), "gpu:Fake H200", None, None),
         ((), "cpu", None, None),
     ):
@@ -275,8 +275,8 @@ def test_throttling_and_foreign_gpu_processes_disturb_a_trial():
     runner = TrainerRunner(honest, Workload(dataset="synthetic", layer_sizes=(784, 10), epochs=2), max_foreign_cores=99)
     card, _ = gpu(processes={4242: 10**9}, bits=0x08 | 0x04)
     found = runner.run(1, lambda: MemorySampler(card)).disturbance
-    assert found.foreign_gpu_processes == [4242]
-    assert found.gpu_throttle_reasons == ["hardware slowdown", "software power cap"]
+    assert found.foreign_gpu_processes == (4242,)
+    assert found.gpu_throttle_reasons == ("hardware slowdown", "software power cap")
     assert len(found.reasons) == 2 and "4242" in found.reasons[1]
 
     capped, _ = gpu(bits=0x04)
@@ -395,4 +395,4 @@ def test_a_gpu_that_tells_nothing_is_none_in_the_record():
     runner = TrainerRunner(honest, Workload(dataset="synthetic", layer_sizes=(784, 10), epochs=2), max_foreign_cores=99)
     card, _ = gpu(refuses=("nvmlDeviceGetCurrentClocksThrottleReasons", "nvmlDeviceGetComputeRunningProcesses"))
     found = runner.run(1, lambda: MemorySampler(card)).disturbance
-    assert (found.gpu_throttle_reasons, found.foreign_gpu_processes, found.reasons) == (None, None, [])
+    assert (found.gpu_throttle_reasons, found.foreign_gpu_processes, found.reasons) == (None, None, ())

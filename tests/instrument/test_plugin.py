@@ -19,9 +19,12 @@ ORDINARY = "def test_sum(benchmark):\n    assert benchmark(sum, [1, 2]) == 3\n"
 MARKED = """
 import pytest
 
+from pytest_duet.record.row import Row
+
 @pytest.mark.duet(subject="mine")
 def test_mine(duet):
-    duet.publish("a group", {"answer": 42}, [0.25, 0.5])
+    row = Row(subject="mine", device="cpu", metrics={}, trials=())
+    duet.publish("a group", row, [0.25, 0.5], answer=42)
 """
 FAST = ("--benchmark-min-rounds=1", "--benchmark-max-time=0.001", "--benchmark-warmup=off")
 
@@ -83,7 +86,7 @@ def test_it_loads_nothing_that_an_ordinary_session_has_no_use_for(session, tmp_p
     ours = {name for name in loaded if name.startswith("pytest_duet.")}
     assert {name.split(".")[1] for name in ours} == {"plugin", "errors"}
     assert "pytest_duet.plugin.gate" not in ours
-    assert loaded.isdisjoint({"numpy", "scipy", "rich", "filelock", "orjson", "pynvml"})
+    assert loaded.isdisjoint({"numpy", "scipy", "rich", "filelock", "msgspec", "pynvml"})
 
 
 def test_a_marked_test_is_recorded_without_anybody_asking(session, tmp_path):
@@ -92,7 +95,9 @@ def test_a_marked_test_is_recorded_without_anybody_asking(session, tmp_path):
     run = saved(tmp_path)
     by_name = {bench["name"]: bench for bench in run["benchmarks"]}
     mine = by_name["test_mine"]
-    assert (mine["group"], mine["extra_info"], mine["stats"]["data"]) == ("a group", {"answer": 42}, [0.25, 0.5])
+    assert (mine["group"], mine["stats"]["data"]) == ("a group", [0.25, 0.5])
+    assert set(mine["extra_info"]) == {"answer", "duet"} and mine["extra_info"]["answer"] == 42
+    assert mine["extra_info"]["duet"]["subject"] == "mine"
     assert run["machine_info"]["fingerprint"] and run["gate"]["mode"] is None and run["command"].startswith("pytest ")
     assert by_name["test_sum"]["extra_info"] == {}
 
@@ -101,10 +106,11 @@ def test_a_suite_answers_the_hooks_from_its_conftest(session):
     told = (
         "def pytest_duet_wanted(config):\n    return True\n"
         "def pytest_duet_tables(config, terminalreporter, rows, machine):\n"
-        "    terminalreporter.write_line(f'TABLE {rows} on {machine!r}')\n"
+        "    told = [(row.subject, extra_info['answer']) for row, extra_info in rows]\n"
+        "    terminalreporter.write_line(f'TABLE {told} on {machine!r}')\n"
     )
     done = session({"test_mine.py": MARKED, "conftest.py": told})
-    assert "TABLE [{'answer': 42}] on ''" in done.stdout
+    assert "TABLE [('mine', 42)] on ''" in done.stdout
 
 
 def test_the_fixture_without_the_marker_says_what_is_missing(session):

@@ -53,7 +53,7 @@ def test_a_subject_that_is_no_trainer_is_measured(runner):
     assert [each.number for each in trial.rounds] == [1, 2, 3, 4]
     assert [each.metrics for each in trial.rounds] == [{"mean": 4.5}] * 4
     assert [each.evidence for each in trial.rounds] == [{"total": 45 * number} for number in (1, 2, 3, 4)]
-    assert trial.round_seconds == pytest.approx(0.01)
+    assert trial.seconds == pytest.approx(0.01)
     assert said[0] == "trial 1, starting" and said[-1] == "trial 1, round 4/4"
 
 
