@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self
 
 from pytest_duet.errors import DuetError
 from pytest_duet.record.comparison import Comparison, Verdict
@@ -22,7 +22,6 @@ PENDING = {
     Verdict.MACHINE: "the whole machine was slower",
     Verdict.VOID: "a benchmark failed",
 }
-Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True)
@@ -81,6 +80,7 @@ class Run:
     :param when: ISO 8601, UTC, so that texts sort as dates do.
     :param fingerprint: of its machine.
     :param data: the whole JSON.
+    :param broken: what is damaged of what it says of itself; only :meth:`to_show` returns such a run.
     """
 
     name: str
@@ -94,13 +94,22 @@ class Run:
     shard: ShardRecord | None = None
     merged: MergedRecord | None = None
     data: dict[str, Any] = field(default_factory=dict, repr=False)
+    broken: str = ""
 
     @classmethod
-    def from_json(cls, name: str, data: Mapping[str, Any]) -> Run:
+    def from_json(cls, name: str, data: Mapping[str, Any]) -> Self:
         """Return the run in pytest-benchmark's JSON. A damaged row costs its own benchmark.
 
         :raises ValueError: where it is no run, or what it says of itself is damaged.
         """
+        run = cls.to_show(name, data)
+        if run.broken:
+            raise ValueError(run.broken)
+        return run
+
+    @classmethod
+    def to_show(cls, name: str, data: Mapping[str, Any]) -> Self:
+        """Return the same, also where what it says of itself is damaged, which is left out and named: it has rows."""
         rows, damaged = {}, {}
         for bench in benchmarks(data):
             benchmark = bench.get("fullname")
@@ -114,6 +123,7 @@ class Run:
             if row is not None:
                 rows[benchmark] = row
         commit = _object(data, "commit_info")
+        parts, broken = _parts(data)
         return cls(
             name,
             rows,
@@ -122,10 +132,9 @@ class Run:
             commit=_text(commit.get("id")),
             branch=_text(commit.get("branch")),
             fingerprint=_object(_object(data, "machine_info"), "fingerprint") or None,
-            gate=_part(data, "gate", GateRecord, upgraded_gate),
-            shard=_part(data, "shard", ShardRecord),
-            merged=_part(data, "merged", MergedRecord),
             data=dict(data),
+            broken=broken,
+            **parts,
         )
 
     @property
@@ -145,6 +154,8 @@ class Run:
     @property
     def why_pending(self) -> str | None:
         """Why this run does not count until somebody accepts it; None if it counts."""
+        if self.broken:
+            return f"it cannot be judged: {self.broken}"
         if self.shard:
             return "it is a shard of a run; `history merge` makes the run"
         if self.merged and self.merged.missing:
@@ -213,21 +224,21 @@ def benchmarks(data: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [bench for bench in data["benchmarks"] if isinstance(bench, dict)]
 
 
-def _part(
-    data: Mapping[str, Any],
-    name: str,
-    kind: type[Kind],
-    upgrade: Callable[[dict[str, Any]], dict[str, Any]] = lambda plain: plain,
-) -> Kind | None:
-    plain = data.get(name)
-    if plain is None:
-        return None
+def _parts(data: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    """Return what a run says of itself, by name, and what of it is damaged."""
     import msgspec
 
-    try:
-        return msgspec.convert(upgrade(plain), kind)
-    except (ValueError, TypeError, AttributeError) as error:  # msgspec's own is a ValueError
-        raise ValueError(f"{name}: {error}") from error
+    found: dict[str, Any] = {}
+    broken = []
+    for name, kind in {"gate": GateRecord, "shard": ShardRecord, "merged": MergedRecord}.items():
+        plain = data.get(name)
+        if plain is None:
+            continue
+        try:
+            found[name] = msgspec.convert(upgraded_gate(plain) if name == "gate" else plain, kind)
+        except (ValueError, TypeError, AttributeError) as error:  # msgspec's own is a ValueError
+            broken.append(f"{name}: {error}")
+    return found, "; ".join(broken)
 
 
 def _object(data: Mapping[str, Any], name: str) -> dict[str, Any]:
