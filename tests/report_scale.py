@@ -13,8 +13,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from benchmarks.training_row import TrainingRow
+from pytest_duet.record.comparison import Comparison, Verdict
+from pytest_duet.record.old_schemas import METRICS
+from pytest_duet.record.row import Row
+from pytest_duet.record.saved_run import GateRecord
 
 ROOT = Path(__file__).parents[1]
 REAL = ROOT / "results" / "2026-11-21-cpu-2-cores.json"
@@ -23,58 +30,36 @@ FRAMEWORKS, TRIALS, EPOCHS = 4, 3, 6
 # What differs from run to run; the rest of a real run stays as it is.
 FIGURES = re.compile(
     r'("(?:\w*seconds|\w*per_second|min|max|mean|median|q1|q3|iqr|stddev|total|\w*rss_bytes|\w*peak_bytes'
-    r'|\w*average_bytes|was|now)": )([0-9][0-9.e+-]*)'
+    r'|\w*average_bytes|old|new)": )([0-9][0-9.e+-]*)'
 )
 
 
 def template():
     """Return the text of a run of four frameworks, three trials and six epochs, in parts to be joined by figures."""
     data = json.loads(REAL.read_text())
-    benches = [bench for bench in data["benchmarks"] if len(bench["extra_info"]["trials"][0]["epochs"]) >= EPOCHS]
-    data["benchmarks"] = [benches[number % len(benches)] for number in range(FRAMEWORKS)]
-    data["benchmarks"] = json.loads(json.dumps(data["benchmarks"]))  # no two the same object
-    cells = []
-    for number, bench in enumerate(data["benchmarks"]):
-        row = bench["extra_info"]
-        framework = row["framework"] if number < len(benches) else f"{row['framework']}-{number}"
-        bench["fullname"] = bench["fullname"].replace(f"[{row['framework']}", f"[{framework}")
-        bench["name"] = bench["name"].replace(f"[{row['framework']}", f"[{framework}")
-        row["framework"] = framework
-        trials = row["trials"]
-        row["trials"] = json.loads(json.dumps([trials[at % len(trials)] for at in range(TRIALS)]))
-        for trial in row["trials"]:
-            trial["epochs"] = trial["epochs"][:EPOCHS]
-        for metric in ("epoch_seconds", "peak_memory_bytes", "first_epoch_seconds", "accuracy"):
-            cells.append(
-                {
-                    "benchmark": bench["fullname"],
-                    "framework": framework,
-                    "metric": metric,
-                    "verdict": "clean",
-                    "was": 1.0,
-                    "now": 1.0,
-                    "low": 0.99,
-                    "high": 1.01,
-                    "margin": 1.05,
-                    "alpha": 0.01,
-                    "trials": TRIALS,
-                    "runs": 20,
-                    "note": "",
-                }
-            )
-    data["gate"] = {
-        "schema": 1,
-        "mode": "history",
-        "against": None,
-        "max_trials": None,
-        "failed_tests": 0,
-        "interrupted": False,
-        "cells": cells,
-        "findings": [],
-        "cautions": [],
-    }
+    real = [bench for bench in data["benchmarks"] if len(bench["extra_info"]["trials"][0]["epochs"]) >= EPOCHS]
+    data["benchmarks"] = [_made(real[number % len(real)], f"-{number}") for number in range(FRAMEWORKS)]
+    comparisons = [
+        Comparison(bench["fullname"], "", metric, Verdict.CLEAN, 1.0, 1.0, 0.99, 1.01, 1.05, 0.01, TRIALS, 20)
+        for bench in data["benchmarks"]
+        for metric in METRICS
+    ]
+    data["gate"] = GateRecord("history", comparisons=comparisons, metrics=METRICS).as_json()
     data["datetime"], data["commit_info"]["id"] = "WHEN", "COMMIT"
     return FIGURES.split(json.dumps(data, indent=4))  # text, key, figure, text, key, figure, ..., text
+
+
+def _made(bench, suffix):
+    """Return a benchmark as it is written today, of a framework of another name."""
+    row = Row.from_json(bench["extra_info"])
+    framework, trials = row.subject + suffix, [replace(trial, rounds=trial.rounds[:EPOCHS]) for trial in row.trials]
+    made = replace(row, subject=framework, trials=tuple(trials[at % len(trials)] for at in range(TRIALS)))
+    names = {name: bench[name].replace(f"[{row.subject}", f"[{framework}") for name in ("name", "fullname")}
+    return {
+        **bench,
+        **names,
+        "extra_info": {**TrainingRow.from_json(bench["extra_info"]).as_json(), "duet": made.as_json()},
+    }
 
 
 def make(runs, storage):

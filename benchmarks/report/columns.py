@@ -2,56 +2,95 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 from benchmarks.frameworks.trainer import EXECUTIONS
+from benchmarks.training_row import TrainingRow
+from pytest_duet.report import reading
 from pytest_duet.report.additions import Column, Words
-from pytest_duet.report.reading import contract, is_whole, steps
-from pytest_duet.report.sections.comparison import memory_column
+from pytest_duet.report.markdown import python
 
 
-def peak_share(row):
-    """Return the share of the measured peak that a row reached; None where it was beaten, and so was none."""
-    share = row.number("limit_share")
+def trained(entries):
+    """Return pairs of :class:`Row` and :class:`TrainingRow`, of the rows that have both.
+
+    :param entries: pairs of a row and the ``extra_info`` that it stands in.
+    """
+    found = ((row, TrainingRow.from_json(extra_info)) for row, extra_info in entries)
+    return [(row, training) for row, training in found if training]
+
+
+def peak_share(training):
+    """Return the share of the measured peak that was reached; None where it was beaten, and so was none."""
+    share = training.peak_share
     return share if share is not None and share <= 1 else None
 
 
-def workload(row):
-    """Return what a row trained, in words."""
-    parts = []
-    dataset, sizes = row.text("dataset", "name"), row.record("workload")
-    network = sizes.get("layer_sizes")
-    if isinstance(network, list):
-        parts.append("-".join(map(str, network)))
-    parts += [f"batch {sizes.number('batch_size'):g}"] if sizes.number("batch_size") else []
-    parts += [dataset] if dataset not in ("", "mnist") else []
-    parts += [f"{steps(row):g} steps"] if not is_whole(row) and steps(row) is not None else []
-    return "; ".join(parts)
+def _of_training(function):
+    """Return a function of a row and its ``extra_info``; where that tells of no training, nothing of it is known."""
+    return lambda row, extra_info: function(row, TrainingRow.from_json(extra_info) or TrainingRow({}))
 
 
-def _by_execution(row):
-    execution = contract(row)[0]
+def _figure(path, form, place, page, markdown="", **how):
+    """Return the column of a figure of the training."""
+    value = attrgetter(path)
+    of = _of_training(lambda row, training: value(training))
+    return Column(path.replace(".", "_"), of, form, page=page, markdown=markdown, place=place, **how)
+
+
+@_of_training
+def _round_of(row, training):
+    return "epoch" if training.whole_epochs else f"{training.steps_per_epoch} steps"
+
+
+@_of_training
+def _environment(row, training):
+    # Pytest's own interpreter may be of any environment, and the record names none.
+    return ", ".join(filter(None, [training.environment, python(row)]))
+
+
+@_of_training
+def _timed(row, training):
+    if training.whole_epochs:
+        return reading.seconds(row)
+    return f"{training.steps_per_second or 0:.1f} steps/s (epochs of {training.steps_per_epoch})"
+
+
+@_of_training
+def _first(row, training):
+    return reading.first_seconds(row) if training.whole_epochs else None
+
+
+@_of_training
+def _peak_share(row, training):
+    return peak_share(training)
+
+
+@_of_training
+def _fastest_first(row, training):
+    return -(training.images_per_second or 0)
+
+
+def _by_execution(row, extra_info):
+    execution = row.labels.get("execution")
     return EXECUTIONS.index(execution) if execution in EXECUTIONS else len(EXECUTIONS)
 
 
-def _fastest_first(row):
-    return -(row.number("images_per_second") or 0)
+def _contract(row, extra_info):
+    return reading.label(row)
 
 
-def _figure(*path, form, place, page, markdown="", rank=None):
-    """Return the column of what stands at a path of a row."""
-    return Column("_".join(path), lambda row: row.number(*path), form, 1, page, markdown, place, rank=rank)
-
-
-def _contract(row):
-    return ", ".join(filter(None, contract(row)))
-
-
-WORDS = Words("Deep-learning frameworks, measured", "framework", "epoch", workload)
+WORDS = Words("Deep-learning frameworks, measured", "framework", "epoch", _round_of)
+READY = "GPU memory, once the framework is ready, MiB"
 COLUMNS = (
     Column("contract", _contract, markdown="contract", place=20, words=True, rank=_by_execution),
-    _figure("images_per_second", form="{:,.0f}", place=61, page="images/s", markdown="images/s", rank=_fastest_first),
-    Column("limit_share", peak_share, "{:.0%}", page="of the measured peak", place=62),
-    memory_column("context_floor_bytes", "GPU memory, once the framework is ready", place=63),  # nobody's peak
-    _figure("accuracy", form="{:.4f}", place=81, page="accuracy", markdown="accuracy"),
-    _figure("parity", "loss", form="{:.0e}", place=82, page="parity error: loss", markdown="parity: loss"),
-    _figure("parity", "update", form="{:.0e}", place=83, page="update", markdown="update"),
+    Column("environment", _environment, markdown="environment", place=30, words=True),
+    Column("seconds", _timed, "{:.3f} s", markdown="epoch", place=40),
+    Column("first", _first, "{:.3f} s", markdown="first epoch", place=50),
+    _figure("images_per_second", "{:,.0f}", 61, page="images/s", markdown="images/s", rank=_fastest_first),
+    Column("peak_share", _peak_share, "{:.0%}", page="of the measured peak", place=62),
+    _figure("context_overhead_bytes", "{:,.0f}", 63, page=READY, unit=2**20, optional=True),  # nobody's peak
+    _figure("accuracy", "{:.4f}", 81, page="accuracy", markdown="accuracy"),
+    _figure("parity.loss", "{:.0e}", 82, page="parity error: loss", markdown="parity: loss"),
+    _figure("parity.update", "{:.0e}", 83, page="update", markdown="update"),
 )

@@ -23,5 +23,6 @@ def pytest_duet_report_sections(material):
 
 def pytest_duet_report_csv(rows, directory):
     from benchmarks.report import csv_files
+    from benchmarks.report.columns import trained
 
-    return csv_files.write(rows, directory)
+    return csv_files.write(found, directory) if (found := trained(rows)) else None

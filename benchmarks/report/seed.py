@@ -6,18 +6,19 @@ from pathlib import Path
 
 import altair as alt
 
+from benchmarks.report.columns import trained
 from benchmarks.report.csv_files import epochs_of
 from benchmarks.summary import mean_and_deviation
 from pytest_duet.report.additions import Section
 from pytest_duet.report.charts import Chart, chart, colour
-from pytest_duet.report.reading import conditions, device_title, is_whole, rows_of
+from pytest_duet.report.reading import conditions, device_title
 
 # As published: means over 6 runs of 6 epochs, the first with its compilation included, all in one process; the memory
 # is the device's increase by NVML, whose standard deviations are as large as the values.
 PUBLISHED = [
-    {"framework": "JAX", "time_mean": 0.570, "accuracy_mean": 0.8891, "peak_memory_mib_mean": 29.8},
-    {"framework": "PyTorch", "time_mean": 1.520, "accuracy_mean": 0.8886, "peak_memory_mib_mean": 29.8},
-    {"framework": "Keras", "time_mean": 2.782, "accuracy_mean": 0.8878, "peak_memory_mib_mean": 44.5},
+    {"subject": "JAX", "time_mean": 0.570, "accuracy_mean": 0.8891, "peak_memory_mib_mean": 29.8},
+    {"subject": "PyTorch", "time_mean": 1.520, "accuracy_mean": 0.8886, "peak_memory_mib_mean": 29.8},
+    {"subject": "Keras", "time_mean": 2.782, "accuracy_mean": 0.8878, "peak_memory_mib_mean": 44.5},
 ]
 SEED = {"data": "mnist", "layer_sizes": [784, 1024, 1024, 10], "batch_size": 128, "epochs": 6}
 PUBLISHED_ON = "NVIDIA RTX A5000"
@@ -31,10 +32,11 @@ MEASURES = {
 
 def section(material):
     """Return the section."""
-    found = epochs(material.run)
+    pairs = trained(material.gathered.rows.values())
+    found = epochs(pairs)
     means = rows(found)
     published = [{**row, "device": PUBLISHED_ON} for row in PUBLISHED]
-    shown = {"rows": means, "published": published, "measures": MEASURES, "unlike_the_seed": differences(material.run)}
+    shown = {"rows": means, "published": published, "measures": MEASURES, "unlike_the_seed": differences(pairs)}
 
     def charts():
         bars = {f"seed-{measure}": Chart(mean_chart(measure, material.names), "seed") for measure in MEASURES}
@@ -44,22 +46,21 @@ def section(material):
     return Section("seed", title, "The seed's pictures", 110, template, shown, {"epochs": found, "seed": means}, charts)
 
 
-def epochs(run):
-    """Return a run's epochs as dictionaries, those of whole epochs: a row an epoch of a trial."""
+def epochs(pairs):
+    """Return the epochs as dictionaries, those of whole epochs: a row an epoch of a trial."""
     return [
-        {**epoch, **conditions(row), "device_title": device_title(row.text("device"))}
-        for row in rows_of(run)
-        if is_whole(row)
-        for epoch in epochs_of(row)
-        if epoch["time"] is not None
+        {**epoch, **conditions(row), "device_title": device_title(row.device)}
+        for row, training in pairs
+        if training.whole_epochs
+        for epoch in epochs_of(row, training)
     ]
 
 
-def differences(run):
-    """Return what a run trained otherwise than the seed experiment did, in words."""
+def differences(pairs):
+    """Return what was trained otherwise than the seed experiment did, in words."""
     found = []
-    for row in rows_of(run):
-        asked = {"data": row.text("dataset", "name"), **row.record("workload").data}
+    for _, training in pairs:
+        asked = {"data": training.dataset.name, **training.workload}
         found += [f"{name} {asked[name]!r}, not {was!r}" for name, was in SEED.items() if asked.get(name, was) != was]
     return list(dict.fromkeys(found))
 
@@ -69,12 +70,12 @@ def rows(found):
 
     :param found: what :func:`epochs` gave.
     """
-    by_framework = {}
+    by_subject = {}
     for epoch in found:
-        by_framework.setdefault(epoch["framework"], []).append(epoch)
-    same = ("framework", "execution", "data", "precision", "device", "device_title")
+        by_subject.setdefault(epoch["subject"], []).append(epoch)
+    same = ("subject", "labels", "device", "device_title")
     on_gpu = any(epoch["device"] != "cpu" for epoch in found)
-    means = [{**{name: its[0][name] for name in same}, **_means(its, on_gpu)} for its in by_framework.values()]
+    means = [{**{name: its[0][name] for name in same}, **_means(its, on_gpu)} for its in by_subject.values()]
     return sorted(means, key=lambda row: row["time_mean"])
 
 
@@ -95,10 +96,10 @@ def _means(its, on_gpu):
 
 def mean_chart(measure, frameworks):
     """Return the bars of one measure, with the standard deviation on either side."""
-    x = alt.X("framework:N", title=None, sort=None, axis=alt.Axis(labelAngle=-40))
+    x = alt.X("subject:N", title=None, sort=None, axis=alt.Axis(labelAngle=-40))
     y = alt.Y(f"{measure}_mean:Q", title=MEASURES[measure])
     tooltip = [
-        "framework:N",
+        "subject:N",
         alt.Tooltip(f"{measure}_mean:Q", format=".4f"),
         alt.Tooltip(f"{measure}_std:Q", format=".4f"),
     ]
@@ -113,7 +114,7 @@ def epochs_chart(frameworks):
     x = alt.X("epoch:O", title="epoch", axis=alt.Axis(labelAngle=0))
     base = chart("rows").encode(x=x, color=colour(frameworks))
     lines = base.mark_line(strokeWidth=2).encode(y=alt.Y("mean(time):Q", title="seconds"))
-    tooltip = ["framework:N", "run:O", "epoch:O", alt.Tooltip("time:Q", title="seconds", format=".4f")]
+    tooltip = ["subject:N", "run:O", "epoch:O", alt.Tooltip("time:Q", title="seconds", format=".4f")]
     return lines + base.mark_point(opacity=0.5).encode(
-        y="time:Q", shape=alt.Shape("framework:N", legend=None), tooltip=tooltip
+        y="time:Q", shape=alt.Shape("subject:N", legend=None), tooltip=tooltip
     )

@@ -8,6 +8,7 @@ from statistics import median_low
 import altair as alt
 
 from benchmarks.proof.parity import accuracies_agree
+from benchmarks.training_row import TrainingRow
 from pytest_duet.report.additions import Section
 from pytest_duet.report.charts import Chart, chart, colour
 from pytest_duet.report.reading import device_title
@@ -18,7 +19,7 @@ HEIGHT = 320  # pixels
 
 def section(material):
     """Return the section."""
-    panels = tradeoffs(material.compared)
+    panels = tradeoffs(row for row in material.compared if _is_whole(material.gathered.rows[row["benchmark"]]))
 
     def charts():
         made = tradeoff_chart(material.names)
@@ -37,16 +38,21 @@ def tradeoffs(compared):
     """
     panels = {}
     for row in compared:
-        if row["accuracy"] is None or not row["whole"]:
+        if row["accuracy"] is None:
             continue
         for source, title in MEMORY.items():
             if row[source] is not None and (row["device"] != "cpu" or source == "host_peak_rss_bytes"):
-                title = f"{device_title(row['device'])}; {row['workload']}: {title}"
+                title = f"{device_title(row['device'])}; {row['work']}: {title}"
                 panels.setdefault(title, []).append({**row, "mebibytes": row[source] / 2**20, "source": source})
     alike = {title: _of_the_usual_accuracy(rows) for title, rows in panels.items()}
     return {
         f"{title}, at an accuracy of {rows[0]['accuracy']:.4f}": rows for title, rows in alike.items() if len(rows) > 1
     }
+
+
+def _is_whole(entry):
+    training = TrainingRow.from_json(entry[1])
+    return training is not None and training.epoch_seconds is not None
 
 
 def _of_the_usual_accuracy(rows):
@@ -63,10 +69,10 @@ def tradeoff_chart(frameworks):
             x=alt.X("seconds:Q", title="seconds of an epoch"),
             y=alt.Y("mebibytes:Q", title="peak memory, MiB"),
             color=colour(frameworks),
-            shape=alt.Shape("execution:N", legend=alt.Legend(title=None)),
+            shape=alt.Shape("labels.execution:N", legend=alt.Legend(title=None)),
             tooltip=[
-                "framework:N",
-                "execution:N",
+                "subject:N",
+                "labels.execution:N",
                 alt.Tooltip("seconds:Q", format=".3f"),
                 alt.Tooltip("mebibytes:Q", title="MiB", format=",.0f"),
                 alt.Tooltip("accuracy:Q", format=".4f"),

@@ -50,7 +50,7 @@ def run(chosen: Namespace, hook: HookRelay | None = None) -> int:
     gathered = gather(named, beside, progress=_progress)
     for name, text in gathered.remarks:
         print(f"{name}: {text}", file=sys.stderr)
-    compared = _compare(gathered, pair) if pair else None
+    compared = _compare(gathered, *pair) if pair else None
     asked = (chosen.output, chosen.figures, chosen.markdown, chosen.results_csv, compared)
     page = chosen.output or (None if any(asked) else Path("report.html"))
     written = files.write(gathered, page, chosen.figures, chosen.markdown, chosen.results_csv, compared, hook=hook)
@@ -75,10 +75,10 @@ def _one(run: str, storage: Path | None) -> Path:
     return paths[0]
 
 
-def _compare(gathered: Gathered, paths: list[Path]) -> dict[str, Any]:
+def _compare(gathered: Gathered, a: Path, b: Path) -> dict[str, Any]:
     from pytest_duet.report.two_runs import as_text, compare
 
-    compared = compare(*(gathered.at(path) for path in paths))
+    compared = compare(gathered.at(a), gathered.at(b), gathered.metrics)
     print(as_text(compared))
     return compared
 

@@ -127,10 +127,10 @@ def pytest_duet_report_sections(material: Material) -> Sequence[Section] | None:
 
 
 @hookspec
-def pytest_duet_report_csv(rows: Sequence[dict[str, Any]], directory: Path) -> Sequence[Path] | None:
+def pytest_duet_report_csv(rows: Sequence[tuple[Row, dict[str, Any]]], directory: Path) -> Sequence[Path] | None:
     """Write CSV files of one run into a folder that is there, for ``--results-csv``, and return their paths.
 
-    :param rows: the ``extra_info`` of each benchmark.
+    :param rows: of each benchmark its row and the ``extra_info`` that it stands in.
     """
 
 

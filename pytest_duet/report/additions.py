@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -12,17 +12,13 @@ if TYPE_CHECKING:
 
     from pluggy import HookRelay
 
+    from pytest_duet.record.row import Row
     from pytest_duet.report.charts import Chart
     from pytest_duet.report.gather import Gathered
-    from pytest_duet.report.lenient import Record
-    from pytest_duet.report.saved_runs import SavedRun
+    from pytest_duet.report.reading import Entry
     from pytest_duet.report.series import Series
 
 Rows = list[dict[str, Any]]
-
-
-def _every_field(row: Record) -> str:
-    return "; ".join(f"{name} {value}" for name, value in row.record("workload").data.items())
 
 
 @dataclass(frozen=True)
@@ -32,21 +28,22 @@ class Words:
     :param title: of the page.
     :param subject: what is measured, such as "framework".
     :param round: what is timed, such as "epoch".
-    :param workload: returns what a row's subject had to do; rows are compared only where that is the same.
+    :param round_of: returns what a row's are called; None where they are all whole ones.
     """
 
     title: str = "Benchmarks, measured"
     subject: str = "benchmark"
     round: str = "round"
-    workload: Callable[[Record], str] = _every_field
+    round_of: Callable[[Row, dict[str, Any]], str] | None = None
 
 
 @dataclass(frozen=True)
 class Column:
     """A figure of every row, as the page's comparison and the Markdown table show it.
 
-    :param name: its key in the page's data.
-    :param value: returns it from a row, a number or text; None where it is unknown.
+    :param name: its key in the page's data; of two columns of a name, the last one counts.
+    :param value: returns it from a row and the ``extra_info`` that it stands in, a number or text; None where it is
+        unknown.
     :param form: of a number, as :meth:`str.format` takes it.
     :param unit: that a number is divided by before it is shown.
     :param page: its heading on the page; ``""`` where it is not shown there. ``markdown`` likewise.
@@ -57,7 +54,7 @@ class Column:
     """
 
     name: str
-    value: Callable[[Record], Any]
+    value: Callable[[Row, dict[str, Any]], Any]
     form: str = "{}"
     unit: int = 1
     page: str = ""
@@ -65,7 +62,7 @@ class Column:
     place: int = 0
     words: bool = False
     optional: bool = False
-    rank: Callable[[Record], Any] | None = None
+    rank: Callable[[Row, dict[str, Any]], Any] | None = None
 
     def text(self, value: Any) -> str:
         """Return a figure as it is shown."""
@@ -116,14 +113,9 @@ class Material:
     dated: bool
 
     @property
-    def run(self) -> SavedRun:
-        """The run that is shown in full."""
-        return self.gathered.shown
-
-    @property
     def names(self) -> list[str]:
         """All that has a colour of its own."""
-        return sorted({its.framework for its in self.series})
+        return sorted({its.subject for its in self.series})
 
 
 def words(hook: HookRelay | None) -> Words:
@@ -131,10 +123,15 @@ def words(hook: HookRelay | None) -> Words:
     return (hook and hook.pytest_duet_report_words()) or Words()
 
 
-def columns(hook: HookRelay | None, own: Sequence[Column] = ()) -> tuple[Column, ...]:
+def columns(hook: HookRelay | None, own: Iterable[Column] = ()) -> tuple[Column, ...]:
     """Return the plugins' columns among the instrument's own, by their places."""
     found = hook.pytest_duet_report_columns() if hook else ()
-    return tuple(sorted(chain(own, *found), key=lambda column: column.place))
+    return in_order(chain(own, *found))
+
+
+def in_order(columns: Iterable[Column]) -> tuple[Column, ...]:
+    """Return columns by their places, one of each name."""
+    return tuple(sorted({column.name: column for column in columns}.values(), key=lambda column: column.place))
 
 
 def sections(hook: HookRelay | None, material: Material, own: Sequence[Section]) -> list[Section]:
@@ -143,7 +140,7 @@ def sections(hook: HookRelay | None, material: Material, own: Sequence[Section])
     return sorted(chain(own, *found), key=lambda section: section.place)
 
 
-def write_csv(hook: HookRelay | None, rows: Rows, directory: Path) -> list[Path]:
+def write_csv(hook: HookRelay | None, rows: Sequence[Entry], directory: Path) -> list[Path]:
     """Let the plugins write their CSV files; return the paths, none where nobody writes any."""
     found = hook.pytest_duet_report_csv(rows=rows, directory=directory) if hook else ()
     return list(chain(*found))

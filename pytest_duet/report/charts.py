@@ -101,4 +101,4 @@ def colour(names: Sequence[str], legend: bool = True) -> Any:
     :param names: of all that the page shows.
     """
     scale = alt.Scale(domain=list(names))
-    return alt.Color("framework:N", scale=scale, legend=alt.Legend(title=None) if legend else None)
+    return alt.Color("subject:N", scale=scale, legend=alt.Legend(title=None) if legend else None)

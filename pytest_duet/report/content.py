@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pytest_duet.judge.verdict import Verdict
+from pytest_duet.record.comparison import Verdict
+from pytest_duet.record.saved_run import GateRecord
 from pytest_duet.report import additions
 from pytest_duet.report.additions import Material, Rows, Section
 from pytest_duet.report.gather import Gathered
-from pytest_duet.report.lenient import Record
-from pytest_duet.report.reading import FILTERS
-from pytest_duet.report.saved_runs import STATES
+from pytest_duet.report.reading import filters
 from pytest_duet.report.sections import about, comparison, trends, trials
 from pytest_duet.report.sections import verdict_cards as verdict
 from pytest_duet.report.series import add_windows, series
@@ -21,7 +20,8 @@ if TYPE_CHECKING:
 
     from pytest_duet.report.charts import Chart
 
-SCHEMA = 1
+SCHEMA = 2
+DAMAGED = "What says how the run ended is damaged: this report compares, and judges nothing."
 
 
 @dataclass(frozen=True)
@@ -48,27 +48,26 @@ def content(gathered: Gathered, hook: HookRelay | None = None) -> Content:
     """
     run, words, columns = gathered.shown, additions.words(hook), additions.columns(hook, comparison.COLUMNS)
     found = series(gathered.runs)
-    add_windows(found, gathered.history, run, gathered.runs)
-    compared = comparison.rows(run, columns, words)
+    add_windows(found, gathered)
+    compared = comparison.rows(gathered, columns, words)
     material = Material(gathered, words, columns, compared, found, all(run.when for run in gathered.runs))
     own = [module.section(material) for module in (comparison, trends, trials, about)]
     sections = additions.sections(hook, material, own)
-    gate = Record(run.data).record("gate")
+    gate = run.gate or GateRecord()
     cells = verdict.rows(gate)
     data = {"schema": SCHEMA, "shown": run.name, "gate": cells}
     for section in sections:
         data |= section.data
-    sentence, tone = verdict.sentence(gate)
+    sentence, tone = (DAMAGED, "open") if run.broken else verdict.sentence(gate)
     shown = {
         "sentence": sentence,
         "tone": tone,
         "judged": verdict.judged_against(gate),
         "cells": cells,
         "urgent": [cell for cell in cells if cell["urgent"]],
-        "findings": _texts(gate.get("findings")) + _texts(gate.get("cautions")),
-        "filters": _filters(compared),
+        "findings": gate.findings + gate.cautions,
+        "filters": _filters(compared, words.subject),
         "run": run,
-        "state": STATES[run.state],
         "runs": len(gathered.runs),
         "verdicts": {its: its.name.lower() for its in Verdict},
     }
@@ -79,11 +78,14 @@ def _charts(sections: list[Section]) -> dict[str, Chart]:
     return {name: chart for section in sections for name, chart in section.charts().items()}
 
 
-def _filters(compared: Rows) -> dict[str, tuple[str, list[str]]]:
-    """Return the title and the values of each filter that has something to choose from."""
-    values = {name: sorted({row[name] for row in compared if row[name]}) for name in FILTERS}
-    return {name: (name.capitalize(), its) for name, its in values.items() if len(its) > 1}
+def _filters(compared: Rows, subject: str) -> dict[str, tuple[str, list[str]]]:
+    """Return the title and the values of each filter that has something to choose from.
 
-
-def _texts(value: Any) -> list[str]:
-    return [text for text in value if isinstance(text, str)] if isinstance(value, list) else []
+    :param subject: what the subjects are called.
+    """
+    values: dict[str, set[str]] = {"subject": set()}
+    for row in compared:
+        for name, value in filters(row).items():
+            values.setdefault(name, set()).update([value] if value else [])
+    titles = {"subject": subject}
+    return {name: (titles.get(name, name).capitalize(), sorted(its)) for name, its in values.items() if len(its) > 1}

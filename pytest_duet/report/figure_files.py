@@ -67,10 +67,10 @@ def _without_empty_layers(specification: dict[str, Any], datasets: Datasets) -> 
 
 def _with_own_legend(specification: dict[str, Any], datasets: Datasets) -> dict[str, Any]:
     """Let a legend name those that the chart shows, likewise."""
-    own = {row.get("framework") for rows in datasets.values() for row in rows}
+    own = {row.get("subject") for rows in datasets.values() for row in rows}
     for part in (specification, *specification.get("layer", ())):
         colour = part.get("encoding", {}).get("color", {})
-        if colour.get("field") == "framework" and colour.get("legend"):
+        if colour.get("field") == "subject" and colour.get("legend"):
             colour["legend"]["values"] = [name for name in colour["scale"]["domain"] if name in own]
     return specification
 

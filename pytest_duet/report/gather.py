@@ -9,29 +9,38 @@ from typing import Any
 
 from pytest_duet.errors import DuetError
 from pytest_duet.record.history import History
+from pytest_duet.record.metrics import DEFAULT, Metric
+from pytest_duet.record.saved_run import cleaned
 from pytest_duet.report import saved_runs
-from pytest_duet.report.reading import rows_of
-from pytest_duet.report.saved_runs import SavedRun
+from pytest_duet.report.reading import Entry
+from pytest_duet.report.saved_runs import TIME, ReportRun
+
+DEEPEST = 20  # levels of a fingerprint that can be compared
+Source = tuple[str, History | None]  # a file's name in the report, and the history that it is part of
 
 
 @dataclass
 class Gathered:
     """What there is to report on.
 
-    :param runs: oldest first.
-    :param shown: the one that is shown in full, with its data.
-    :param remarks: names and texts of files that could not be used, or not for everything.
     :param history: that the runs are from; None if they are only files.
-    :param by_path: the runs by the files that they were read from.
+    :param runs: oldest first.
+    :param remarks: names and texts of files that could not be used, or not for everything.
+    :param by_path: the runs by the files that they were read from, links resolved.
+    :param metrics: of all runs, by name; ``TIME`` is the first.
+    :param fingerprints: of all runs, each once, by their text.
+    :ivar shown: the run that is shown in full.
     """
 
-    runs: list[SavedRun]
-    shown: SavedRun
+    history: History | None
+    runs: list[ReportRun] = field(default_factory=list)
     remarks: list[tuple[str, str]] = field(default_factory=list)
-    history: History | None = None
-    by_path: dict[Path, SavedRun] = field(default_factory=dict, repr=False)
+    by_path: dict[Path, ReportRun] = field(default_factory=dict, repr=False)
+    metrics: dict[str, Metric] = field(default_factory=lambda: {TIME: DEFAULT[0]})
+    shown: ReportRun = field(init=False)
+    fingerprints: dict[str, dict[str, Any] | None] = field(default_factory=dict, repr=False)
 
-    def at(self, path: Path) -> SavedRun:
+    def at(self, path: Path) -> ReportRun:
         """Return the run that was read from a file.
 
         :raises DuetError: where it was none.
@@ -41,9 +50,25 @@ class Gathered:
         return self.by_path[path.resolve()]
 
     @property
-    def rows(self) -> list[dict[str, Any]]:
-        """The ``extra_info`` of each benchmark of the shown run that has trials."""
-        return [row.data for row in rows_of(self.shown)]
+    def rows(self) -> dict[str, Entry]:
+        """The rows of the shown run by benchmark, each with the ``extra_info`` that it stands in."""
+        return saved_runs.entries(self.shown)
+
+    def take(self, run: ReportRun, path: Path | None = None) -> None:
+        """Take a run and the remark on it; it is left out where it has no times."""
+        if run.remark:
+            self.remarks.append((run.name, run.remark))
+        for row in run.rows.values():
+            saved_runs.learn(self.metrics, row)
+        if not run.points:
+            return
+        key = repr(run.fingerprint)
+        if key not in self.fingerprints:  # thousands of runs share a few
+            self.fingerprints[key] = None if _is_deeper(run.fingerprint, DEEPEST) else run.fingerprint
+        run.fingerprint = self.fingerprints[key]
+        self.runs.append(run)
+        if path:
+            self.by_path[path] = run
 
 
 def gather(
@@ -60,29 +85,56 @@ def gather(
     :param progress: called with how many runs were read, and of how many.
     :raises DuetError: where there is nothing to show.
     """
-    history, files = History(storage) if storage is not None else None, list(files)
-    reader = _Reader(history, progress, len(files))
-    reader.read_files(files)
-    named = list(reader.runs)
-    if today is not None:
-        named = [reader.add(*saved_runs.from_data(saved_runs.cleaned(today), "this session", keep=True))]
-        reader.today = named[0]
-    if history is not None:
-        reader.read_history(history)
-    if not reader.runs:
-        raise DuetError(_nothing(storage, reader.remarks))
+    found = Gathered(History(storage) if storage is not None else None)
+    named = {path.resolve(): path for path in files}
+    sources = {**{its: _named(its, path, found.history) for its, path in named.items()}, **_of_history(found.history)}
+    own = saved_runs.from_data(cleaned(today), "this session") if today is not None else None
+    if own:
+        found.take(own)
+    for done, (path, (name, history)) in enumerate(sources.items(), start=1):
+        progress(done, len(sources))
+        try:
+            run = saved_runs.read(path, name, history)
+        except (ValueError, OSError) as error:
+            found.remarks.append((name, str(error)))
+            continue
+        if own and run.when == own.when:  # it was saved, too
+            own.name, own.state, own.why = run.name, run.state, run.why
+        elif run.shard and path not in named:  # its rows are those of the run that it was merged to
+            shard = f"shard {run.shard.number}/{run.shard.of} of {run.shard.run}"
+            found.remarks.append((name, f"left out: it is {shard}; `history merge` makes the run"))
+        else:
+            found.take(run, path)
+            run.lighten()
+    if found.history:
+        found.remarks += [("gate/decisions.jsonl", text) for text in found.history.journal.damaged]
+    if not found.runs:
+        raise DuetError(_nothing(storage, found.remarks))
+    candidates = [own] if own else [run for path, run in found.by_path.items() if path in named]
     # Runs without a date stand before those that have one, in the order in which they were given.
-    runs = sorted(reader.runs, key=lambda run: run.when)
-    candidates = named or runs
-    shown = max([run for run in candidates if any(point.ours for point in run.points)] or candidates, key=_when)
-    if shown.data is None:
-        (path,) = [path for path, run in reader.by_path.items() if run is shown]
-        shown.data = saved_runs.parse(path.read_bytes())
-    return Gathered(runs, shown, reader.remarks, history, reader.by_path)
+    found.runs.sort(key=lambda run: run.when)
+    found.shown = _newest(candidates or found.runs)
+    if not found.shown.data:
+        (path,) = [path for path, run in found.by_path.items() if run is found.shown]
+        whole = saved_runs.read(path)
+        found.shown.rows, found.shown.data, found.shown.gate = whole.rows, whole.data, whole.gate
+    return found
 
 
-def _when(run: SavedRun) -> str:
-    return run.when
+def _named(resolved: Path, path: Path, history: History | None) -> Source:
+    root = history.directory.resolve() if history else None
+    if root and resolved.is_relative_to(root):
+        return resolved.relative_to(root).as_posix(), history
+    return path.name, None
+
+
+def _of_history(history: History | None) -> dict[Path, Source]:
+    return {(history.directory / name).resolve(): (name, history) for name in history.names()} if history else {}
+
+
+def _newest(runs: list[ReportRun]) -> ReportRun:
+    with_trials = [run for run in runs if any(point.ours for point in run.points)]
+    return max(with_trials or runs, key=lambda run: run.when)
 
 
 def _nothing(storage: Path | None, remarks: list[tuple[str, str]]) -> str:
@@ -91,58 +143,6 @@ def _nothing(storage: Path | None, remarks: list[tuple[str, str]]) -> str:
     return f"There is no run in {storage} yet. `pytest --benchmark-autosave` saves one."
 
 
-class _Reader:
-    def __init__(self, history: History | None, progress: Callable[[int, int], object], files: int):
-        self.history, self.progress = history, progress
-        self.names: list[str] = history.names() if history else []
-        self.total = files + len(self.names)
-        self.runs: list[SavedRun] = []
-        self.remarks: list[tuple[str, str]] = []
-        self.by_path: dict[Path, SavedRun] = {}
-        self.fingerprints: dict[str, dict[str, Any]] = {}
-        self.today: SavedRun | None = None  # the run that is shown, and read once more where it was saved, too
-        self.seen: set[Path] = set()  # resolved: a file may be named that is part of the history, too
-        self.storage = history.directory.resolve() if history else None
-
-    def read_files(self, paths: Iterable[Path]) -> None:
-        for path in paths:
-            known = self.storage is not None and path.resolve().is_relative_to(self.storage)
-            name = path.resolve().relative_to(self.storage).as_posix() if self.storage and known else path.name
-            self._read(path, name, self.history if known else None)
-
-    def read_history(self, history: History) -> None:
-        for name in self.names:
-            self._read(history.directory / name, name, history, trend=True)
-        self.remarks += [("gate/decisions.jsonl", text) for text in history.journal.damaged]
-
-    def _read(self, path: Path, name: str, history: History | None, trend: bool = False) -> None:
-        resolved = path.resolve()
-        if resolved in self.seen:
-            return
-        self.seen.add(resolved)
-        self.progress(len(self.seen), self.total)
-        try:
-            run, remark = saved_runs.read(path, name, history)
-            if self.today and run.when == self.today.when:
-                self.today.name, self.today.state, self.today.why = run.name, run.state, run.why
-                return
-            if trend and run.shard:  # its rows are those of the run that it was merged to
-                self.remarks.append((name, f"left out: it is shard {run.shard}; `history merge` makes the run"))
-                return
-            self.add(run, remark)
-            if run.points:
-                self.by_path[resolved] = run
-        except (ValueError, OSError) as error:
-            self.remarks.append((name, str(error)))
-
-    def add(self, run: SavedRun, remark: str) -> SavedRun:
-        """Take a run and the remark on it; return the run, which is left out where it has no times."""
-        if remark:
-            self.remarks.append((run.name, remark))
-        if not run.points:
-            return run
-        if run.fingerprint is not None:  # thousands of runs share a few
-            key = repr(run.fingerprint)
-            run.fingerprint = self.fingerprints.setdefault(key, run.fingerprint)
-        self.runs.append(run)
-        return run
+def _is_deeper(value: Any, levels: int) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels == 0 or any(_is_deeper(its, levels - 1) for its in inner)

@@ -6,12 +6,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from pytest_duet.report.additions import Column, Words
+from pytest_duet.record.row import Row
+from pytest_duet.report import reading
+from pytest_duet.report.additions import Column, Words, in_order
 from pytest_duet.report.glyphs import RUNS, sparkline
-from pytest_duet.report.lenient import Record
-from pytest_duet.report.reading import is_ours, is_whole, steps
 
 MIB = 2**20
+HOST = "host_peak_rss_bytes"
 
 
 def summary(sentence: str, urgent: Sequence[dict[str, Any]], its_table: str) -> str:
@@ -24,79 +25,59 @@ def summary(sentence: str, urgent: Sequence[dict[str, Any]], its_table: str) -> 
 
 
 def _finding(cell: dict[str, Any]) -> str:
-    change = f": {cell['was_text']} → {cell['now_text']}" if cell["was"] and cell["now"] else ""
-    return f"{cell['framework']}, {cell['title']}: {cell['verdict']}{change}"
+    change = f": {cell['old_text']} → {cell['new_text']}" if cell["old"] and cell["new"] else ""
+    return f"{cell['subject']}, {cell['title']}: {cell['verdict']}{change}"
 
 
 def table(
-    saved: Any,
+    rows: Mapping[str, reading.Entry],
     trends: Mapping[str, Sequence[float]] | None = None,
     words: Words | None = None,
     columns: Iterable[Column] = (),
 ) -> str:
-    """Return the Markdown table of a saved run, the fastest first unless a column ranks them otherwise.
+    """Return the Markdown table of a run's rows, the fastest first unless a column ranks them otherwise.
 
-    :param saved: the content of a pytest-benchmark JSON file; benchmarks without trials are passed over.
+    :param rows: by benchmark.
     :param trends: seconds of the newest runs, oldest first, by benchmark; a column shows those of two or more.
     :param columns: to show beside the instrument's own.
     """
     trends = {name: values for name, values in (trends or {}).items() if len(values) > 1}
-    shown = sorted((*own_columns(words or Words()), *columns), key=lambda column: column.place)
-    shown = [column for column in shown if column.markdown]
-    ranks = [column.rank for column in shown if column.rank] or [_seconds]
+    shown = [column for column in in_order([*own_columns(words or Words()), *columns]) if column.markdown]
+    ranks = [column.rank for column in shown if column.rank] or [lambda row, _: reading.seconds(row) or 0]
 
-    def rank(bench: Record) -> list[Any]:
-        return [rank(bench.record("extra_info")) for rank in ranks]
+    def rank(name: str) -> list[Any]:
+        return [rank(*rows[name]) for rank in ranks]
 
     headings = [*(column.markdown for column in shown), *(["trend"] if trends else [])]
     rules = ["---" if column.words else "---:" for column in shown] + (["---:"] if trends else [])
     lines = [table_row(headings), table_row(rules)]
-    for bench in sorted(filter(is_ours, Record(saved).records("benchmarks")), key=rank):
-        row = bench.record("extra_info")
-        glyphs = [sparkline(trends.get(bench.text("fullname"), ())[-RUNS:])] if trends else []
-        lines.append(table_row([*(column.text(column.value(row)) for column in shown), *glyphs]))
+    for name in sorted(rows, key=rank):
+        glyphs = [sparkline(trends.get(name, ())[-RUNS:])] if trends else []
+        lines.append(table_row([*(column.text(column.value(*rows[name])) for column in shown), *glyphs]))
     return "\n".join(lines) + "\n"
 
 
 def own_columns(words: Words) -> list[Column]:
-    """Return the instrument's columns."""
-
-    def memory(row: Record) -> float | None:
-        return row.number("memory", "host_peak_rss_bytes")
-
-    def timed(row: Record) -> str:
-        if is_whole(row):
-            return _or_dash("{:.3f} s", row.number("epoch_seconds"))
-        rate, part = row.number("steps_per_second"), _or_dash("{:g}", steps(row))
-        return f"{_or_dash('{:.1f}', rate)} steps/s ({words.round}s of {part})"
-
+    """Return the instrument's columns; a suite may have its own for them, by their names."""
+    first = f"first {words.round}"
     return [
-        Column("framework", lambda row: code(row.text("framework")), markdown=words.subject, place=0, words=True),
-        Column("versions", _versions, markdown="version", place=10, words=True),
-        Column("environment", _environment, markdown="environment", place=30, words=True),
-        Column("seconds", timed, markdown=words.round, place=40),
-        Column("first", _first, "{:.3f} s", markdown=f"first {words.round}", place=50),
-        Column("memory", memory, "{:,.0f} MiB", MIB, markdown="memory, host", place=70),
+        Column("subject", lambda row, _: code(row.subject), markdown=words.subject, place=0, words=True),
+        Column("versions", lambda row, _: _versions(row), markdown="version", place=10, words=True),
+        Column("environment", lambda row, _: python(row), markdown="environment", place=30, words=True),
+        Column("seconds", lambda row, _: reading.seconds(row), "{:.3f} s", markdown=words.round, place=40),
+        Column("first", lambda row, _: reading.first_seconds(row), "{:.3f} s", markdown=first, place=50),
+        Column("memory", lambda row, _: reading.memory(row, HOST), "{:,.0f} MiB", MIB, "", "memory, host", 70),
     ]
 
 
-def _seconds(row: Record) -> float:
-    return row.number("epoch_seconds") or 0
-
-
-def _versions(row: Record) -> str:
-    known = [(name, version) for name, version in row.record("versions").data.items() if version != "unknown"]
+def _versions(row: Row) -> str:
+    known = [(name, version) for name, version in row.versions.items() if version != "unknown"]
     return " ".join(f"{name.split('.')[0]} {version}" for name, version in known[:2])
 
 
-def _environment(row: Record) -> str:
-    python = f"Python {row.text('python').rpartition('.')[0]}" if row.text("python") else ""
-    # Pytest's own interpreter may be of any environment, and the record names none.
-    return ", ".join(filter(None, [row.text("environment"), python]))
-
-
-def _first(row: Record) -> float | None:
-    return row.number("first_epoch_seconds") if is_whole(row) else None
+def python(row: Row) -> str:
+    """Return the worker's Python, without its last number."""
+    return f"Python {row.python.rpartition('.')[0]}" if row.python else ""
 
 
 def table_row(cells: Iterable[str]) -> str:
@@ -120,7 +101,3 @@ def escape(text: str) -> str:
     for old, new in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("\n", " "), ("\r", " ")):
         text = text.replace(old, new)
     return re.sub(r"[\\`*_\[\]!|~]", r"\\\g<0>", text)
-
-
-def _or_dash(form: str, value: float | None) -> str:
-    return "-" if value is None else form.format(value)

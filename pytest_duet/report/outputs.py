@@ -66,10 +66,11 @@ def write(
 
 
 def _write_csv(gathered: Gathered, directory: Path, hook: HookRelay | None) -> list[Path]:
-    if not gathered.rows:
+    rows = list(gathered.rows.values())
+    if not rows:
         raise DuetError(f"{gathered.shown.name}: none of its benchmarks has trials, so there is nothing for CSV.")
     directory.mkdir(parents=True, exist_ok=True)
-    written = additions.write_csv(hook, gathered.rows, directory)
+    written = additions.write_csv(hook, rows, directory)
     if not written:
         raise DuetError("--results-csv: no plugin here writes CSV files. Use the suite's own command, if it has one.")
     return written
@@ -78,5 +79,5 @@ def _write_csv(gathered: Gathered, directory: Path, hook: HookRelay | None) -> l
 def as_markdown(gathered: Gathered, found: Content) -> str:
     """Return the summary as Markdown."""
     trends = {its.benchmark: [point.seconds for point in its.points] for its in found.material.series}
-    table = markdown.table(gathered.shown.data, trends, found.material.words, found.material.columns)
+    table = markdown.table(gathered.rows, trends, found.material.words, found.material.columns)
     return markdown.summary(found.shown["sentence"], found.shown["urgent"], table)

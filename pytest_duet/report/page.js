@@ -10,33 +10,35 @@ const LEGEND_COLUMN = 150; // pixels
 const MIB = 2 ** 20;
 const views = new Map(); // what was drawn, by element
 
+const conditions = ({ subject, device, labels }) => ({ ...labels, subject, device });
+
 const chosen = () => {
   const off = {};
   for (const box of document.querySelectorAll("#filters input:not(:checked)")) (off[box.name] ??= new Set()).add(box.value);
-  return (row) => Object.entries(off).every(([name, values]) => row[name] === undefined || !values.has(row[name]));
+  return (its) => Object.entries(off).every(([name, values]) => !values.has(its[name]));
 };
 
 // The points of each benchmark, as places in the columns.
 const places = data.benchmarks.map(() => []);
 data.points.benchmark.forEach((benchmark, place) => places[benchmark].push(place));
 
-const STATES = { held: "pending" }; // how what the data say is shown
 const position = (run) => ({
   run,
   when: data.runs.when[run],
   date: data.runs.when[run].slice(0, 16).replace("T", " "),
   name: data.runs.name[run],
   commit: data.runs.commit[run],
-  state: STATES[data.runs.state[run]] ?? data.runs.state[run],
+  state: data.runs.state[run],
 });
 
 function trend(number) {
   const metric = document.getElementById("metric").value;
-  const scale = metric === "memory_bytes" ? 1 / MIB : 1;
-  const { run: runs, low, high } = data.points;
-  const points = places[number].filter((place) => data.points[metric][place] !== null).map((place) => ({
+  const scale = data.metrics[metric].unit === "B" ? 1 / MIB : 1;
+  const { run: runs, low, high, seconds, metrics } = data.points;
+  const values = metrics[metric] ?? seconds;
+  const points = places[number].filter((place) => values[place] !== null).map((place) => ({
     ...position(runs[place]),
-    value: data.points[metric][place] * scale,
+    value: values[place] * scale,
     low: metric === "seconds" ? low[place] : null,
     high: metric === "seconds" ? high[place] : null,
   }));
@@ -57,8 +59,8 @@ function ratios(keep) {
   data.points.ratio.forEach((ratio, place) => {
     const row = data.benchmarks[data.points.benchmark[place]];
     const run = data.points.run[place];
-    if (ratio === null || !keep(row)) return;
-    points.push({ ...position(run), framework: row.framework, benchmark: row.benchmark, ratio });
+    if (ratio === null || !keep(conditions(row))) return;
+    points.push({ ...position(run), subject: row.subject, benchmark: row.benchmark, ratio });
   });
   return { points };
 }
@@ -71,7 +73,7 @@ function rowsOf(element) {
   const keep = chosen();
   if (rows in MADE) return MADE[rows](element, keep);
   const wanted = Object.entries(where);
-  return { rows: data[rows].filter((row) => keep(row) && wanted.every(([field, value]) => row[field] === value)) };
+  return { rows: data[rows].filter((row) => keep(conditions(row)) && wanted.every(([field, value]) => row[field] === value)) };
 }
 
 // Without the layers that have nothing to show, such as the intervals of single trials.
@@ -86,9 +88,9 @@ function withoutEmptyLayers(spec, datasets) {
 
 // With a legend of those that this chart shows, which have the same colours in all charts.
 function withOwnLegend(spec, datasets) {
-  const own = new Set(Object.values(datasets).flat().map((row) => row.framework));
+  const own = new Set(Object.values(datasets).flat().map((row) => row.subject));
   for (const { encoding: { color } = {} } of [spec, ...(spec.layer ?? [])]) {
-    if (color?.field === "framework" && color.legend) color.legend.values = color.scale.domain.filter((name) => own.has(name));
+    if (color?.field === "subject" && color.legend) color.legend.values = color.scale.domain.filter((name) => own.has(name));
   }
   return spec;
 }
@@ -162,7 +164,7 @@ function redraw(which = () => true) {
 
 function filter() {
   const keep = chosen();
-  for (const element of document.querySelectorAll("[data-framework]")) element.hidden = !keep({ ...element.dataset });
+  for (const element of document.querySelectorAll("[data-filters]")) element.hidden = !keep(JSON.parse(element.dataset.filters));
   redraw((element) => element.dataset.chart !== "trend");
 }
 
@@ -180,12 +182,13 @@ function csv() {
     if (typeof value === "string" && /^[=+\-@\t\r]/.test(text)) text = `'${text}`; // a spreadsheet would run it
     return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
-  const columns = Object.keys(data.points).filter((name) => name !== "run" && name !== "benchmark");
-  const lines = [["run", "when", "commit", "branch", "state", "benchmark", "framework", ...columns]];
-  data.points.run.forEach((run, place) => {
-    const { benchmark, framework } = data.benchmarks[data.points.benchmark[place]];
+  const { run: runs, benchmark: benchmarks, metrics, ...others } = data.points;
+  const columns = { ...others, ...metrics };
+  const lines = [["run", "when", "commit", "branch", "state", "benchmark", "subject", ...Object.keys(columns)]];
+  runs.forEach((run, place) => {
+    const { benchmark, subject } = data.benchmarks[benchmarks[place]];
     const { name, when, commit, branch, state } = data.runs;
-    lines.push([name[run], when[run], commit[run], branch[run], state[run], benchmark, framework, ...columns.map((column) => data.points[column][place])]);
+    lines.push([name[run], when[run], commit[run], branch[run], state[run], benchmark, subject, ...Object.values(columns).map((column) => column[place])]);
   });
   return lines.map((line) => line.map(quote).join(",")).join("\n") + "\n";
 }

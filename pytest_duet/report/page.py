@@ -6,13 +6,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import orjson
+import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from pytest_duet.report.additions import Section
 from pytest_duet.report.charts import Chart, config
 from pytest_duet.report.content import Content
+from pytest_duet.report.reading import filters
 
 HERE = Path(__file__).parent
 
@@ -50,7 +51,7 @@ def _drawn(chart: Chart) -> dict[str, Any]:
 
 def _embeddable(value: Any) -> str:
     """Return JSON that cannot end the script element it stands in."""
-    text: str = orjson.dumps(value).decode()
+    text = msgspec.json.encode(value).decode()
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
@@ -69,6 +70,7 @@ def _environment() -> Environment:
     )
     environment.filters.update(
         figure=lambda value, form: "-" if value is None else form.format(value),
+        filters=filters,
         raw=lambda value: "" if value is None else repr(value),
     )
     return environment

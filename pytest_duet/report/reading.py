@@ -1,43 +1,28 @@
-"""What a report reads of a saved row, whoever wrote it: all sections ask here, and nowhere else, what a field means."""
+"""What a report reads of a row, in words or figures: all sections ask here."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from statistics import median
+from typing import TYPE_CHECKING, Any
 
-from pytest_duet.record.metrics import memory_sources
-from pytest_duet.report.lenient import Record
+from pytest_duet.record.row import Row, worst
 
 if TYPE_CHECKING:
-    from pytest_duet.report.additions import Words
-    from pytest_duet.report.saved_runs import SavedRun
+    from pytest_duet.report.saved_runs import Point
 
-CONTRACT = ("execution", "data", "precision")
-FILTERS = ("framework", "execution", "device", "precision")  # the page's
-
-
-def is_ours(bench: Record) -> bool:
-    """Tell whether a benchmark has trials, as this plugin measures them."""
-    return bool(bench.text("extra_info", "framework") and bench.records("extra_info", "trials"))
+LARGEST = 2**63  # what is beyond all that is measured here is no figure
+Entry = tuple[Row, dict[str, Any]]  # a row, and the ``extra_info`` that it stands in
 
 
-def benches(run: SavedRun) -> list[Record]:
-    """Return the benchmarks of a run, with its data, that have trials."""
-    return [bench for bench in Record(run.data).records("benchmarks") if is_ours(bench)]
+def conditions(its: Row | Point) -> dict[str, Any]:
+    """Return what the page filters by."""
+    return {"subject": its.subject, "device": its.device, "labels": its.labels}
 
 
-def rows_of(run: SavedRun) -> list[Record]:
-    """Return what this plugin says of each of them."""
-    return [bench.record("extra_info") for bench in benches(run)]
-
-
-def contract(row: Record) -> tuple[str, ...]:
-    """Return a row's execution, data and precision."""
-    return tuple(row.text("contract", part) for part in CONTRACT)
-
-
-def conditions(row: Record) -> dict[str, str]:
-    """Return what the page filters a row by, and what else its colour and group go by."""
-    return {"framework": row.text("framework"), **dict(zip(CONTRACT, contract(row))), "device": row.text("device")}
+def filters(shown: Mapping[str, Any]) -> dict[str, str]:
+    """Return the same without levels, of whatever has the keys of :func:`conditions`."""
+    return {**shown["labels"], "subject": shown["subject"], "device": shown["device"]}
 
 
 def device_title(device: str) -> str:
@@ -45,30 +30,43 @@ def device_title(device: str) -> str:
     return "CPU" if device == "cpu" else device.removeprefix("gpu:")
 
 
-def group_title(row: Record, words: Words) -> str:
-    """Return what all rows of a group have in common, in words: device, contract, workload."""
-    parts = (device_title(row.text("device")), ", ".join(filter(None, contract(row))), words.workload(row))
-    return "; ".join(filter(None, parts))
+def group_title(row: Row) -> str:
+    """Return what all rows of a group have in common, in words: device, labels, work."""
+    return "; ".join(filter(None, (device_title(row.device), label(row), row.work)))
 
 
-def is_whole(row: Record) -> bool:
-    """Tell whether a row's rounds were whole ones; the times of parts are no round's."""
-    return row.get("whole_epochs") is not False
+def label(row: Row) -> str:
+    """Return a row's labels in words."""
+    return ", ".join(filter(None, row.labels.values()))
 
 
-def steps(row: Record) -> float | None:
-    """Return how many steps a round had."""
-    return row.number("steps_per_epoch")
-
-
-def versions(row: Record) -> str:
+def versions(row: Row) -> str:
     """Return the versions of a row's subject and of what it stands on, in words."""
-    known = row.record("versions").data
-    parts = [f"{name} {version}" for name, version in known.items() if isinstance(version, str)]
-    return ", ".join([*parts, *([f"Python {row.text('python')}"] if row.text("python") else [])])
+    parts = [f"{name} {version}" for name, version in row.versions.items()]
+    return ", ".join([*parts, *([f"Python {row.python}"] if row.python else [])])
 
 
-def memory_source(row: Record) -> str:
-    """Return the key of a row's ledger that the gate would judge its memory by; ``""`` where it has none."""
-    found = (name for name in memory_sources(row.text("device")) if row.number("memory", name) is not None)
-    return next(found, "")
+def times(row: Row) -> list[float]:
+    """Return the seconds of a steady round, of each trial that has them."""
+    return _positive(trial.seconds for trial in row.trials)
+
+
+def seconds(row: Row) -> float | None:
+    """Return their median."""
+    return median(found) if (found := times(row)) else None
+
+
+def first_seconds(row: Row) -> float | None:
+    """Return the median of the first rounds."""
+    found = _positive(trial.first_seconds for trial in row.trials)
+    return median(found) if found else None
+
+
+def memory(row: Row, source: str) -> float | None:
+    """Return the highest of a source of the ledger over the trials, in bytes."""
+    found: float | None = getattr(worst(trial.memory for trial in row.trials), source)
+    return found
+
+
+def _positive(values: Iterable[float | None]) -> list[float]:
+    return [value for value in values if value is not None and 0 < value < LARGEST]

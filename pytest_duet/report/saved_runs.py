@@ -1,221 +1,185 @@
-"""Saved runs as a report takes them: for what they have, whoever wrote them, however long ago.
+"""Saved runs as a report takes them: for what they have, whoever wrote them; what cannot be used is named.
 
-The gate is strict, since it judges. A report only shows: a run of another suite has its medians, an old one the fields
-it had, and what can be used for nothing is named.
+The gate is strict, since it judges. A report only shows: a run of another suite has its medians, and of a run whose
+gate's part is damaged the rows are shown all the same.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
-from statistics import median
 from typing import Any
-
-import orjson
 
 from pytest_duet.judge.median_interval import median_interval
 from pytest_duet.record.history import History
-from pytest_duet.record.saved_run import Run
-from pytest_duet.report.lenient import Record
-from pytest_duet.report.reading import contract, is_ours, memory_source
+from pytest_duet.record.metrics import MEMORY, Metric
+from pytest_duet.record.row import Row
+from pytest_duet.record.saved_run import Run, benchmarks, parse
+from pytest_duet.report import reading
 
-# What a run's state is called; the key is what the files say.
-STATES = {"accepted": "accepted", "held": "pending", "rejected": "rejected", "": ""}
+TIME = "seconds"  # the name of what a point has in any case, whatever its suite calls it
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One benchmark in one saved run; what it does not say is None, or ``""`` where it is text.
+    """One benchmark in one saved run: what is kept of it for the trends; what it does not say is None.
 
     :param benchmark: pytest-benchmark's ``fullname``.
-    :param framework: the name in the table; the benchmark's own where it has no trials.
-    :param contract: ``execution``, ``data`` and ``precision``, in this order.
-    :param seconds: of a steady round of the trials; pytest-benchmark's median where there are no trials.
-    :param low: lower bound of its median over the trials, ``high`` the upper one.
+    :param subject: the name in the table; the benchmark's own where it has no trials.
+    :param seconds: median over the trials; pytest-benchmark's over the rounds where there are no trials.
+    :param low: lower bound of the trials' median, ``high`` the upper one; the quartiles where there are no trials.
     :param confidence: of these bounds.
-    :param memory_bytes: peak, by ``memory_source``, a key of the ledger.
+    :param metrics: the medians of all other metrics, by name.
+    :param memory_source: what the memory is from, a key of the ledger.
+    :param disturbed: how many trials were.
+    :param ours: whether it has trials.
     """
 
     benchmark: str
-    framework: str
+    subject: str
     seconds: float
-    contract: tuple[str, ...] = ()
-    device: str = ""
     low: float | None = None
     high: float | None = None
     confidence: float | None = None
-    first_epoch_seconds: float | None = None
-    memory_bytes: float | None = None
+    metrics: dict[str, float | None] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
+    device: str = ""
+    work: str = ""
     memory_source: str = ""
-    accuracy: float | None = None
     disturbed: int = 0
     ours: bool = False
 
+    @property
+    def figures(self) -> dict[str, float | None]:
+        """All metrics, the time first."""
+        return {TIME: self.seconds, **self.metrics}
 
-@dataclass(slots=True)
-class SavedRun:
-    """One saved run, without most of what it says.
 
-    :param name: what it is listed by.
-    :param when: ISO 8601; ``""`` if unknown, as are ``commit`` and ``branch``.
-    :param fingerprint: of its machine; None if unknown.
-    :param state: a key of ``STATES``, ``why`` in words; ``""`` outside of a history.
-    :param shard: which one of which run it is, ``"2/4 of nightly-7"``; ``""`` where it is a whole run.
-    :param data: the whole JSON, where it was asked for.
+@dataclass
+class ReportRun(Run):
+    """A saved run of a report; only the one that is shown in full keeps its rows, data and what the gate said.
+
+    :param state: in its history, as :meth:`History.state` has it, and ``why``; ``""`` outside of one.
+    :param remark: what of it cannot be used, in words; ``""`` for nothing.
     """
 
-    name: str
-    points: tuple[Point, ...]
-    when: str = ""
-    commit: str = ""
-    branch: str = ""
-    fingerprint: dict[str, Any] | None = None
+    points: tuple[Point, ...] = ()
     state: str = ""
     why: str = ""
-    shard: str = ""
-    data: dict[str, Any] | None = field(default=None, repr=False)
+    remark: str = ""
+
+    def lighten(self) -> None:
+        """Forget what only a run needs that is shown in full: there may be 10,000 of them."""
+        self.rows, self.data, self.gate, self.damaged = {}, {}, None, {}
 
 
-def parse(content: bytes) -> dict[str, Any]:
-    """Return what a JSON file says.
-
-    :raises ValueError: where it is none, or no pytest-benchmark run.
-    """
-    try:
-        data = orjson.loads(content)
-    except orjson.JSONDecodeError:
-        data = _parse_as_python(content)
-    if not isinstance(data, dict) or not isinstance(data.get("benchmarks"), list):
-        raise ValueError("it holds no list of benchmarks")
-    return data
-
-
-def _parse_as_python(content: bytes) -> Any:
-    """Return what a file says that holds what Python writes and JSON does not know: NaN, Infinity, half characters."""
-    try:
-        return cleaned(json.loads(content))
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
-
-
-def _writable(data: dict[str, Any]) -> dict[str, Any] | None:
-    """Return a dictionary; None if it is empty, or nested deeper than orjson can write, though it can read it."""
-    try:
-        orjson.dumps(data)
-    except TypeError:
-        return None
-    return data or None
-
-
-def cleaned(data: Any) -> Any:
-    """Return data as strict JSON gives them back."""
-    strict = json.loads(json.dumps(data, default=str), parse_constant=lambda name: None)
-    return orjson.loads(json.dumps(strict, ensure_ascii=False).encode(errors="replace"))
-
-
-def read(path: Path, name: str | None = None, history: History | None = None) -> tuple[SavedRun, str]:
-    """Return the run in a file, and a remark on it, ``""`` if there is nothing to remark.
+def read(path: Path, name: str | None = None, history: History | None = None) -> ReportRun:
+    """Return the run in a file.
 
     :param history: that it is part of, to say whether it counts.
     :raises ValueError: where it is no run; OSError where it cannot be read.
     """
-    return from_data(parse(path.read_bytes()), name or path.name, history)
-
-
-def from_data(
-    data: dict[str, Any], name: str, history: History | None = None, keep: bool = False
-) -> tuple[SavedRun, str]:
-    """Return the same of a run that was parsed already.
-
-    :param keep: whether to keep all of its data.
-    """
-    record = Record(data)
-    points = tuple(filter(None, map(_point, record.records("benchmarks"))))
-    state, why = _state(history, data, name)
-    run = SavedRun(
-        name,
-        points,
-        when=_date(record.text("datetime")),
-        commit=record.text("commit_info", "id"),
-        branch=record.text("commit_info", "branch"),
-        fingerprint=_writable(record.record("machine_info", "fingerprint").data),
-        state=state,
-        why=why,
-        shard=_shard(record.record("shard")),
-        data=data if keep else None,
-    )
-    return run, _remark(data, points)
-
-
-def _shard(record: Record) -> str:
-    return f"{record.get('number')}/{record.get('of')} of {record.text('run')}" if record else ""
-
-
-def _remark(data: dict[str, Any], points: Sequence[Point]) -> str:
-    missing = Record(data).get("merged", "missing")
-    lost = [f"no host measured {', '.join(map(str, missing))}"] if isinstance(missing, list) and missing else []
-    return "; ".join(lost + [text for text in [_remark_on_points(data, points)] if text])
-
-
-def _remark_on_points(data: dict[str, Any], points: Sequence[Point]) -> str:
-    if not points:
-        return "it holds no benchmark with a time"
-    lost = len(data["benchmarks"]) - len(points)
-    parts = [f"{lost} of its {len(data['benchmarks'])} benchmarks hold no time"] if lost else []
-    if not all(point.ours for point in points):
-        parts.append("it has benchmarks without trials: the medians of their rounds are shown")
-    return "; ".join(parts)
-
-
-def _date(text: str) -> str:
-    """Return a date in UTC, as ISO 8601 has it; ``""`` for anything else, which could not be put in order."""
     try:
-        found = datetime.fromisoformat(text)
-        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
-    except (ValueError, OverflowError):
-        return ""
+        return from_data(parse(path.read_bytes()), name or path.name, history)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
-def _state(history: History | None, data: dict[str, Any], name: str) -> tuple[str, str]:
-    if history is None:
-        return "", ""
-    try:
-        return history.state(Run(name, data))
-    except (AttributeError, KeyError, TypeError):
-        return "held", "it cannot be judged: the gate's part of it is damaged"
+def from_data(data: dict[str, Any], name: str, history: History | None = None) -> ReportRun:
+    """Return the same of a run that was parsed already."""
+    run = ReportRun.to_show(name, data)
+    run.rows = {name: row for name, row in run.rows.items() if row.trials}
+    run.points = tuple(_points(run))
+    if history:
+        run.state, run.why = history.state(run)
+    run.remark = "; ".join(_remarks(run))
+    return run
 
 
-def _point(bench: Record) -> Point | None:
-    name = bench.text("fullname") or bench.text("name")
-    round_seconds = bench.positive("stats", "median")
-    if not is_ours(bench):
-        if not name or not round_seconds:
-            return None
-        low, high = bench.number("stats", "q1"), bench.number("stats", "q3")
-        return Point(name, name.rpartition("::")[2], round_seconds, low=low, high=high)
-    row = bench.record("extra_info")
-    times = list(filter(None, (trial.positive("epoch_seconds") for trial in row.records("trials"))))
-    seconds = row.positive("epoch_seconds") or (median(times) if times else round_seconds)
-    if not name or not seconds:
+def entries(run: Run) -> dict[str, reading.Entry]:
+    """Return a run's rows, each with the ``extra_info`` that it stands in, by benchmark."""
+    named = ((_text(bench.get("fullname")), bench) for bench in benchmarks(run.data))
+    return {name: (run.rows[name], bench["extra_info"]) for name, bench in named if name in run.rows}
+
+
+def learn(known: dict[str, Metric], row: Row) -> None:
+    """Add the metrics that a row has values of; that of the trials' times is called ``TIME``."""
+    time = time_metric(row)
+    for name, its in row.metrics.items():
+        known[TIME if name == time else name] = Metric(name, its.title, its.unit, its.better)
+
+
+def time_metric(row: Row) -> str:
+    """Return the name of the metric whose values are the trials' times; ``""`` where there is none."""
+    its = tuple(trial.seconds for trial in row.trials)
+    return next((name for name, metric in row.metrics.items() if metric.values == its), "")
+
+
+def _remarks(run: ReportRun) -> Iterator[str]:
+    if run.merged and run.merged.missing:
+        yield f"no host measured {', '.join(run.merged.missing)}"
+    if run.broken:
+        yield f"damaged: {run.broken}"
+    for benchmark, why in run.damaged.items():
+        yield f"{benchmark} is damaged: {why}"
+    if not run.points:
+        yield "it holds no benchmark with a time"
+        return
+    total = len(run.data["benchmarks"])
+    lost = total - len(run.points) - len(run.damaged)
+    if lost:
+        yield f"{lost} of its {total} benchmarks hold no time"
+    if not all(point.ours for point in run.points):
+        yield "it has benchmarks without trials: the medians of their rounds are shown"
+
+
+def _points(run: Run) -> Iterator[Point]:
+    for bench in benchmarks(run.data):
+        name = _text(bench.get("fullname")) or _text(bench.get("name"))
+        if not name or name in run.damaged:
+            continue
+        row, stats = run.rows.get(name), bench.get("stats")
+        point = _of_row(name, row) if row else _of_stats(name, stats if isinstance(stats, dict) else {})
+        if point:
+            yield point
+
+
+def _of_row(name: str, row: Row) -> Point | None:
+    times = reading.times(row)
+    seconds, bounds, time = reading.seconds(row), median_interval(times), time_metric(row)
+    if seconds is None:
         return None
-    bounds = median_interval(times)
-    source = memory_source(row)
+    low, high, confidence = (bounds.low, bounds.high, bounds.confidence) if bounds else (None, None, None)
+    held = row.metrics.get(MEMORY)
     return Point(
         name,
-        row.text("framework"),
+        row.subject,
         seconds,
-        contract(row),
-        row.text("device"),
-        bounds and bounds.low,
-        bounds and bounds.high,
-        bounds and bounds.confidence,
-        row.number("first_epoch_seconds"),
-        row.number("memory", source),
-        source,
-        row.number("accuracy"),
-        int(row.number("disturbed_trials") or 0),
+        low,
+        high,
+        confidence,
+        {metric: _number(row.typical(metric)) for metric in row.metrics if metric != time},
+        row.labels,
+        row.device,
+        row.work,
+        held.source if held else "",
+        row.disturbed_trials,
         True,
     )
+
+
+def _of_stats(name: str, stats: dict[str, Any]) -> Point | None:
+    seconds = _number(stats.get("median"))
+    if not seconds or seconds < 0:
+        return None
+    return Point(name, name.rpartition("::")[2], seconds, _number(stats.get("q1")), _number(stats.get("q3")))
+
+
+def _number(value: Any) -> float | None:
+    sound = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < reading.LARGEST
+    return value if sound else None
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp, log
 from typing import Any
 
 from pytest_duet.judge.by_history import evidence
 from pytest_duet.judge.change_points import level_changes
 from pytest_duet.judge.prediction import expect
-from pytest_duet.record.history import MIN_RUNS, WINDOW, History
+from pytest_duet.record.history import MIN_RUNS, WINDOW
 from pytest_duet.record.lookback import differences
-from pytest_duet.record.saved_run import ROW
-from pytest_duet.record.shape import check
-from pytest_duet.report.glyphs import RUNS, sparkline
-from pytest_duet.report.reading import benches
-from pytest_duet.report.saved_runs import Point, SavedRun
+from pytest_duet.report.gather import Gathered
+from pytest_duet.report.saved_runs import TIME, Point, ReportRun, time_metric
 
 WINDOW_ALPHA = 0.025  # on either side: the band is to hold 95 % of further runs, benchmark by benchmark
 
@@ -40,26 +37,11 @@ class Series:
     window: dict[str, Any] | None = None
 
     @property
-    def framework(self) -> str:
-        return self.points[-1].framework
-
-    def summary(self) -> dict[str, Any]:
-        """Return the line of this series in the section's table."""
-        change, ratio = self.changes[-1] if self.changes else (None, None)
-        return {
-            "benchmark": self.benchmark,
-            "framework": self.framework,
-            "runs": len(self.runs),
-            "newest": self.points[-1].seconds,
-            "window": self.window,
-            "change": change,
-            "change_ratio": ratio,
-            "breaks": len(self.breaks),
-            "glyphs": sparkline([point.seconds for point in self.points[-RUNS:]]),
-        }
+    def subject(self) -> str:
+        return self.points[-1].subject
 
 
-def series(runs: Sequence[SavedRun]) -> list[Series]:
+def series(runs: Sequence[ReportRun]) -> list[Series]:
     """Return the series of all benchmarks, in the order in which the newest run has them, then older ones.
 
     :param runs: oldest first. Rejected ones take no part in the levels.
@@ -71,7 +53,7 @@ def series(runs: Sequence[SavedRun]) -> list[Series]:
     return [_series(name, its[::-1], runs) for name, its in found.items()]
 
 
-def _series(benchmark: str, its: list[tuple[int, Point]], runs: Sequence[SavedRun]) -> Series:
+def _series(benchmark: str, its: list[tuple[int, Point]], runs: Sequence[ReportRun]) -> Series:
     places, points = [place for place, _ in its], [point for _, point in its]
     machines: list[Any] = []  # of each run; one that does not say is taken for the one before it
     breaks = []
@@ -108,59 +90,51 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def add_windows(found: list[Series], history: History | None, shown: SavedRun, runs: Sequence[SavedRun]) -> None:
-    """Add to every series the window that the gate would judge its next run by, and what it would expect of that.
-
-    :param history: that the runs are from; None for no windows.
-    :param shown: the newest run, with its data.
-    """
-    rows: dict[str, Any] = {bench.text("fullname"): bench.get("extra_info") for bench in benches(shown)}
-    if history is None or not shown.fingerprint or not all(map(_is_sound, rows.values())):
+def add_windows(found: list[Series], gathered: Gathered) -> None:
+    """Add to every series the window that the gate would judge its next run by, and what it would expect of that."""
+    rows, shown, history = gathered.shown.rows, gathered.shown, gathered.history
+    if history is None or not shown.fingerprint:
         return
-    back = history.look_back(rows, shown.fingerprint, WINDOW)
-    places = {run.name: place for place, run in enumerate(runs)}
+    try:
+        back = history.look_back(rows, shown.fingerprint, WINDOW)
+    except RecursionError:  # some conditions are nested deeper than can be compared
+        return
+    places = {run.name: place for place, run in enumerate(gathered.runs)}
     for its in found:
-        if its.benchmark not in rows:
+        row = rows.get(its.benchmark)
+        if row is None:
             continue
-        window = zip(back.runs[its.benchmark], back.window(its.benchmark, "epoch_seconds"))
-        known = {name: evidence(row, "epoch_seconds") for name, row in window if name in places}
+        metric = replace(gathered.metrics[TIME], name=time_metric(row))
+        window = zip(back.runs[its.benchmark], back.window(its.benchmark, metric.name))
+        known = {name: evidence(earlier, metric) for name, earlier in window if name in places}
         logs = {name: [log(value) for value in values] for name, values in known.items() if values}
         if len(logs) >= MIN_RUNS:
-            low, high = map(exp, expect(list(logs.values()), len(rows[its.benchmark]["trials"]), WINDOW_ALPHA))
+            low, high = map(exp, expect(list(logs.values()), len(row.trials), WINDOW_ALPHA))
             at = sorted(places[name] for name in logs)
             its.window = {"first": at[0], "last": at[-1], "low": low, "high": high, "size": len(logs)}
 
 
-def _is_sound(row: Any) -> bool:
-    """Tell whether a row has what the gate compares by; the rows of history were checked when they were read."""
-    try:
-        check(row, ROW, "the row")
-    except (TypeError, ValueError):
-        return False
-    return True
-
-
-def reference(runs: Sequence[SavedRun]) -> str | None:
+def reference(runs: Sequence[ReportRun]) -> str | None:
     """Return the subject that the others are compared with over time: the one that most runs have; None for one."""
-    seen = Counter(framework for run in runs for framework in {point.framework for point in run.points if point.ours})
+    seen = Counter(subject for run in runs for subject in {point.subject for point in run.points if point.ours})
     return min(seen, key=lambda name: (-seen[name], name)) if len(seen) > 1 else None
 
 
-def ratios(runs: Sequence[SavedRun], to: str) -> list[list[float | None]]:
+def ratios(runs: Sequence[ReportRun], to: str) -> list[list[float | None]]:
     """Return, for each run's points in order, seconds over those of subject ``to``; None where that is unknown.
 
-    Both are of the same run, device and workload.
+    Both are of the same run, device and work.
     """
     found = []
     for run in runs:
-        base = {_beside(point): point.seconds for point in run.points if point.framework == to and point.ours}
+        base = {_beside(point): point.seconds for point in run.points if point.subject == to and point.ours}
         found.append([_ratio(point.seconds, base.get(_beside(point))) if point.ours else None for point in run.points])
     return found
 
 
 def _beside(point: Point) -> tuple[str, str]:
     """Return the device, and the benchmark's name without the subject's: what sets its workload apart."""
-    return point.device, point.benchmark.replace(f"[{point.framework}", "[", 1)
+    return point.device, point.benchmark.replace(f"[{point.subject}", "[", 1)
 
 
 def _ratio(over: float, under: float | None) -> float | None:

@@ -7,7 +7,9 @@ import pytest
 from support import ROOT
 
 from benchmarks.report.columns import COLUMNS, WORDS
+from pytest_duet.record.saved_run import Run
 from pytest_duet.report import markdown
+from pytest_duet.report.saved_runs import entries
 
 README = (ROOT / "README.md").read_text()
 SAVED = json.loads((ROOT / re.search(r"\((results/\S+-all\.json)\)", README)[1]).read_text())
@@ -15,13 +17,14 @@ SAVED = json.loads((ROOT / re.search(r"\((results/\S+-all\.json)\)", README)[1])
 
 def table(saved):
     """Return the suite's table."""
-    return markdown.table(saved, words=WORDS, columns=COLUMNS)
+    return markdown.table(entries(Run.from_json("", saved)), words=WORDS, columns=COLUMNS)
 
 
 def only_row(**changed):
     """Return the cells of the table's only row, an entry of the saved run with some fields changed."""
     (benchmark,) = [row for row in SAVED["benchmarks"] if row["extra_info"]["framework"] == "torch"]
-    *_, line = table({"benchmarks": [{"extra_info": {**benchmark["extra_info"], **changed}}]}).splitlines()
+    changed = {**benchmark["extra_info"], **changed}
+    *_, line = table({"benchmarks": [{"fullname": "torch", "extra_info": changed}]}).splitlines()
     return [cell.strip() for cell in line.strip("|").split("|")]
 
 

@@ -1,6 +1,7 @@
 """A report knows no suite: what only a suite knows comes in by hooks, and is treated as the instrument's own."""
 
 import json
+import re
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -9,12 +10,13 @@ import pytest
 from made_runs import run, write
 from support import ROOT
 
+from benchmarks.metrics import ACCURACY
 from benchmarks.proof.parity import ACCURACY_TOLERANCE
 from benchmarks.report import hooks
 from pytest_duet.errors import DuetError
 from pytest_duet.plugin import extensions
-from pytest_duet.record.metrics import ACCURACY_DIFFERENCE
-from pytest_duet.report import additions, outputs, page
+from pytest_duet.record import old_schemas
+from pytest_duet.report import additions, outputs, page, two_runs
 from pytest_duet.report.additions import Column, Section, Words
 from pytest_duet.report.charts import Chart, chart
 from pytest_duet.report.content import content
@@ -52,8 +54,8 @@ def added(tmp_path):
     rows = [{"kind": kind, "value": value} for kind, value in (("shown", 1), ("hidden", 2))]
     section = Section("mine", EVIL, "Mine", 250, template, {"text": EVIL}, {"mine": rows}, lambda: {"mine:bars": bars})
     columns = [
-        Column("loops", lambda row: row.number("loops"), "{:.1f}", page="loops", markdown="loops", place=45),
-        Column("none", lambda row: None, page="unheard of", place=46, optional=True),
+        Column("loops", lambda row, others: others.get("loops"), "{:.1f}", page="loops", markdown="loops", place=45),
+        Column("none", lambda row, others: None, page="unheard of", place=46, optional=True),
     ]
     plugin = SimpleNamespace(
         pytest_duet_report_words=lambda: Words("Mine, measured", "kernel", "launch"),
@@ -68,7 +70,7 @@ def test_the_command_without_a_suite_reports_on_the_suite_s_runs(tmp_path):
     done = subprocess.run(line, cwd=ROOT, text=True, capture_output=True)
     assert (done.returncode, done.stderr) == (0, ""), "and imports nothing of it"
     html = (tmp_path / "page.html").read_text().partition('<script type="application/json"')[0]
-    assert "Benchmarks, measured" in html and "first round, s" in html and "batch_size 128" in html
+    assert "Benchmarks, measured" in html and "first round, s" in html and "batch 128" in html
     assert "seed experiment" not in html and "images/s" not in html and "measured peak" not in html
     assert (tmp_path / "a.md").read_text().splitlines()[2].startswith("| benchmark | version | environment | round |")
 
@@ -109,12 +111,40 @@ def test_a_column_of_a_plugin_stands_in_its_place(tmp_path, added):
     found = content(gathered, added)
     assert found.data["comparison"][0]["loops"] == 12.34
     html = page.render(found)
-    assert '<th scope="col">loops</th><th scope="col">trials</th>' in html
+    headings = ("loops", "host memory, peak RSS, MiB", "trials")
+    assert "".join(f'<th scope="col">{heading}</th>' for heading in headings) in html
     assert "unheard of" not in html, "nobody has one"
     assert "Mine, measured" in html and "The kernels side by side" in html
     _, _, headings, _, cells = outputs.as_markdown(gathered, found).splitlines()
     assert headings == "| kernel | version | environment | launch | loops | first launch | memory, host |"
     assert "| 12.3 |" in cells
+
+
+def test_a_suite_s_own_metrics_and_labels_are_shown_by_their_names(tmp_path):
+    """Whoever wrote the row: it says what its metrics are, and no name of any suite is known here."""
+    for number in (1, 2):
+        data = run(("rows", "columns"), number=number)
+        for bench, layout in zip(data["benchmarks"], ('"><b>', "plain")):
+            rate = {"title": "throughput", "unit": "items/s", "better": "higher", "values": [number * 10.0] * 3}
+            time = {"title": "time of a scan", "unit": "s", "better": "lower", "values": [1.0] * 3}
+            bench["extra_info"]["duet"] |= {"metrics": {"rate": rate, "scan": time}, "labels": {"the 'layout'": layout}}
+        write(tmp_path, number, data)
+    gathered = gather((), tmp_path)
+    found = content(gathered)
+    assert found.data["points"]["metrics"] == {"rate": [10.0, 10.0, 20.0, 20.0]}, "the time has a column already"
+    assert found.data["metrics"]["rate"] == {"title": "throughput", "unit": "items/s"}
+    html = page.render(found)
+    for metric, title in (("seconds", "time of a scan, s"), ("rate", "throughput, items/s")):
+        assert f'<option value="{metric}">{title}</option>' in html
+    assert found.shown["filters"]["the 'layout'"] == ("The 'layout'", ['"><b>', "plain"])
+    (filters,) = {text for text in re.findall("data-filters='(.*?)'", html) if "plain" in text}
+    assert json.loads(filters) == {"the 'layout'": "plain", "subject": "columns", "device": "cpu"}
+    assert "<b>" not in html.partition("<script")[0]
+    lines = two_runs.compare(*gathered.runs, gathered.metrics)["rows"]
+    assert [(line["title"], line["ratio"], line["b_text"]) for line in lines[:2]] == [
+        ("time of a scan", 1.0, "1.000 s"),
+        ("throughput", 2.0, "20.0000 items/s"),
+    ]
 
 
 def test_where_nobody_writes_csv_files_it_is_said(tmp_path):
@@ -125,4 +155,4 @@ def test_where_nobody_writes_csv_files_it_is_said(tmp_path):
 
 
 def test_the_accuracies_of_two_runs_may_both_be_off():
-    assert ACCURACY_DIFFERENCE == 2 * ACCURACY_TOLERANCE
+    assert ACCURACY.tolerance == old_schemas.METRICS["accuracy"].tolerance == 2 * ACCURACY_TOLERANCE

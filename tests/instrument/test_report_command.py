@@ -9,8 +9,12 @@ from support import ROOT
 
 from benchmarks import __main__
 from benchmarks.report import csv_files
+from benchmarks.training_row import TrainingRow
+from pytest_duet.record.comparison import Comparison, Verdict
+from pytest_duet.record.old_schemas import METRICS
+from pytest_duet.record.row import Row
+from pytest_duet.record.saved_run import GateRecord
 from pytest_duet.report import page
-from pytest_duet.report.lenient import Record
 from pytest_duet.report.sections.verdict_cards import sentence
 
 REAL = ROOT / "results" / "2026-11-21-cpu-2-cores.json"
@@ -54,7 +58,7 @@ def test_the_page_s_own_folder_and_name_may_be_another(report, tmp_path):
 def test_what_a_run_says_is_text_on_the_page(report, tmp_path):
     evil = "</script><script>alert(1)</script><img src=x>"
     data = run({f"x[{evil}]": row(evil)})
-    data["commit_info"]["branch"] = data["gate"]["cells"][0]["note"] = evil
+    data["commit_info"]["branch"] = data["gate"]["comparisons"][0]["note"] = evil
     assert report(save(tmp_path / "a.json", data))[0] == 0
     html = (tmp_path / "report.html").read_text()
     assert "<script>alert" not in html and "<img src=x" not in html and "&lt;img src=x" in html
@@ -118,6 +122,7 @@ def test_markdown_s_own_signs_are_text(report, tmp_path):
 def test_csv_is_what_the_session_would_have_written(report, tmp_path):
     (tmp_path / "wanted").mkdir()
     rows = [bench["extra_info"] for bench in json.loads(REAL.read_text())["benchmarks"]]
+    rows = [(Row.from_json(extra_info), TrainingRow.from_json(extra_info)) for extra_info in rows]
     wanted = csv_files.write(rows, tmp_path / "wanted")
     code, out, _ = report(REAL, "--results-csv=found/deep")
     assert (code, out) == (0, "wrote found/deep/results.csv\nwrote found/deep/summary.csv\n")
@@ -153,10 +158,12 @@ def test_a_benchmark_that_one_side_lacks_has_no_ratio(report, tmp_path):
 
 
 def test_memory_of_two_sources_has_no_ratio(report, tmp_path):
-    host, pool = ({name: 2.0**28} for name in ("host_peak_rss_bytes", "allocator_reserved_bytes"))
+    host, other, pool = (run(number=number) for number in (1, 2, 3))
+    row = pool["benchmarks"][0]["extra_info"]["duet"]
+    row["metrics"]["peak_memory_bytes"]["source"] = "allocator_reserved_bytes"
     name = ("test_training_epoch[jax]", "peak memory")
-    assert compared(tmp_path, report, run(memory=host), run(memory=host, number=2))[name][2] == "1.000"
-    assert compared(tmp_path, report, run(memory=host), run(memory=pool, number=2))[name][2] == "-"
+    assert compared(tmp_path, report, host, other)[name][2] == "1.000"
+    assert compared(tmp_path, report, host, pool)[name][2] == "-"
 
 
 def test_a_run_compared_with_itself_has_two_names(report, tmp_path):
@@ -228,12 +235,12 @@ def test_an_older_page_stays_whole_where_rendering_fails(report, tmp_path, monke
     assert sorted(path.name for path in tmp_path.iterdir()) == [".benchmarks", "report.html"]
 
 
-def gate(*verdicts, failed=0, metric="epoch_seconds", **changed):
-    cells = [
-        {"framework": f"f{n}", "metric": metric, "verdict": verdict, "was": 1.0, "now": 1 + n / 10, "low": n, **changed}
+def gate(*verdicts, failed=0, metric="epoch_seconds", mode="history", interrupted=False, **changed):
+    found = [
+        Comparison("x", f"f{n}", metric, Verdict(verdict), **{"old": 1.0, "new": 1 + n / 10, "low": n, **changed})
         for n, verdict in enumerate(verdicts, start=1)
     ]
-    return Record({"failed_tests": failed, "cells": cells})
+    return GateRecord(mode, None, None, failed, interrupted, tuple(found), metrics=METRICS)
 
 
 @pytest.mark.parametrize(
@@ -250,7 +257,7 @@ def gate(*verdicts, failed=0, metric="epoch_seconds", **changed):
             "One of 1 figures changed: f1's accuracy, 1.0000 then and 1.1000 now.",
             "bad",
         ),
-        (gate("regressed", was=None), "One of 1 figures got worse: f1's epoch time.", "bad"),
+        (gate("regressed", old=None), "One of 1 figures got worse: f1's epoch time.", "bad"),
         (gate("void", "clean"), "A benchmark failed, so not all could be judged.", "bad"),
         (gate("clean", failed=2), "2 tests failed, so not all could be judged.", "bad"),
         (
@@ -274,18 +281,18 @@ def gate(*verdicts, failed=0, metric="epoch_seconds", **changed):
             "none",
         ),
         (
-            Record({**gate("no baseline").data, "mode": "against"}),
+            gate("no baseline", mode="against"),
             "There is no verdict yet: the gate needs more trials.",
             "none",
         ),
         (
-            Record({**gate("clean").data, "interrupted": True}),
+            gate("clean", interrupted=True),
             "The run was interrupted, so not all was measured and judged.",
             "open",
         ),
         (gate(), "The gate was not asked: this report compares, and judges nothing.", "none"),
-        (Record(None), "The gate was not asked: this report compares, and judges nothing.", "none"),
-        (gate("something new"), "No regression was found: 0 of 1 figures are clean, 1 cannot be told yet.", "open"),
+        (GateRecord(), "The gate was not asked: this report compares, and judges nothing.", "none"),
+        (gate("regressed", metric="new"), "One of 1 figures got worse: f1's new, +10.0%.", "bad"),
     ],
     ids=lambda value: value[:40] if isinstance(value, str) else None,
 )

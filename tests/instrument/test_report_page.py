@@ -47,12 +47,16 @@ def made_run(number):
     machine = {**FINGERPRINT, "cpu": "Another one"} if number >= OTHER_MACHINE else FINGERPRINT
     rows = {}
     for place, name in enumerate(("jax", EVIL, FORMULA), start=1):
-        made = row(name, epoch_seconds=place * seconds, first_epoch_seconds=place * 2 * seconds)
-        for nth, trial in enumerate(made["trials"]):
-            trial["epoch_seconds"] = place * seconds * (1 + (nth - 1) / 100)
-            times = enumerate((place * 2 * seconds, trial["epoch_seconds"]), start=1)
-            trial["epochs"] = [{"epoch": epoch, "seconds": its, "accuracy": 0.88} for epoch, its in times]
-        rows[benchmark(name)] = {**made, "memory": {"host_peak_rss_bytes": place * 2**28}}
+        made = row(name)
+        trials, metrics = made["duet"]["trials"], made["duet"]["metrics"]
+        for nth, trial in enumerate(trials):
+            trial["first_seconds"], trial["seconds"] = place * 2 * seconds, place * seconds * (1 + (nth - 1) / 100)
+            times = enumerate((trial["first_seconds"], trial["seconds"]), start=1)
+            trial["rounds"] = [{"number": at, "seconds": its, "metrics": {"accuracy": 0.88}} for at, its in times]
+            trial["memory"]["host_peak_rss_bytes"] = place * 2**28
+        metrics["epoch_seconds"]["values"] = [trial["seconds"] for trial in trials]
+        metrics["peak_memory_bytes"]["values"] = [place * 2**28] * len(trials)
+        rows[benchmark(name)] = {**made, "workload": made["duet"]["workload"]}
     regressed = {"jax": "regressed"} if number in (HELD, RUNS) else {}
     saved = run(rows, regressed, number, fingerprint=machine)
     saved["commit_info"] = {"id": LONG, "branch": EVIL}
@@ -212,28 +216,28 @@ def test_a_page_that_asks_for_something_is_found_out(started, pages, tmp_path, p
 def test_a_framework_s_filter_takes_it_away_and_gives_it_back(made):
     draw(made, "[data-chart^=comparison], [data-chart^=trials], [data-chart=budget]")
     data = embedded(made)
-    every, its = len(data["comparison"]), [row["framework"] for row in data["comparison"]].count("jax")
+    every, its = len(data["comparison"]), [row["subject"] for row in data["comparison"]].count("jax")
     rows = made.locator("table.comparison tbody tr:visible")
     assert its and (rows.count(), drawn(made, "comparison")) == (every, every)
-    box(made, "framework", "jax").uncheck()
+    box(made, "subject", "jax").uncheck()
     wait_for_drawn(made, "comparison", every - its)
     assert rows.count() == every - its
-    assert made.locator("[data-framework='jax']:visible").count() == 0
-    wait_for_drawn(made, "trials", sum(row["framework"] != "jax" for row in data["trials"]))
-    box(made, "framework", "jax").check()
+    assert made.locator("[data-subject='jax']:visible").count() == 0
+    wait_for_drawn(made, "trials", sum(row["subject"] != "jax" for row in data["trials"]))
+    box(made, "subject", "jax").check()
     wait_for_drawn(made, "comparison", every)
     assert rows.count() == every
-    assert made.locator("[data-framework='jax']:visible").count()
+    assert made.locator("[data-subject='jax']:visible").count()
 
 
 def test_other_filters_treat_tables_and_charts_alike(whole_field):
     draw(whole_field, "[data-chart^=comparison], [data-chart=budget]")
     box(whole_field, "execution", "eager").uncheck()
-    left = sum(row["execution"] != "eager" for row in embedded(whole_field)["comparison"])
+    left = sum(row["labels"]["execution"] != "eager" for row in embedded(whole_field)["comparison"])
     wait_for_drawn(whole_field, "comparison", left)
     assert whole_field.locator("table.comparison tbody tr:visible").count() == left
     budget = whole_field.locator("section[aria-labelledby=budget] tbody tr:visible")
-    charted = sum(row["execution"] != "eager" for row in embedded(whole_field)["budget"])
+    charted = sum(row["labels"]["execution"] != "eager" for row in embedded(whole_field)["budget"])
     wait_for_drawn(whole_field, "budget", charted)
     assert budget.count() == charted
 
@@ -248,7 +252,7 @@ def test_a_filter_that_leaves_nothing_is_no_error(made):
 
 def test_quick_toggles_end_as_the_last_one(made):
     draw(made, "[data-chart^=comparison]")
-    box(made, "framework", "jax").evaluate("box => { for (let n = 0; n < 5; n++) box.click(); }")
+    box(made, "subject", "jax").evaluate("box => { for (let n = 0; n < 5; n++) box.click(); }")
     wait_for_drawn(made, "comparison", 2)
     made.wait_for_timeout(500)  # an earlier drawing must not come last
     chart = made.locator("[data-chart^=comparison]")
@@ -262,7 +266,7 @@ def test_a_tooltip_says_the_figure(wide):
         assert symbols(chart).count() == len(rows)
         for place, its in list(enumerate(rows))[:2]:
             said = tooltip(wide, symbols(chart).nth(place))
-            assert its["framework"] in said
+            assert its["subject"] in said
             assert f"{seconds(ENTRIES[its['benchmark']]):.4f}" in said
 
 
@@ -278,18 +282,18 @@ def test_the_json_that_is_downloaded_is_the_page_s(wide, pages):
 def test_the_csv_that_is_downloaded_has_a_line_a_point(wide):
     data, lines = embedded(wide), list(csv.DictReader(io.StringIO(download(wide, "#download-csv"), newline="")))
     runs, points = data["runs"], data["points"]
-    assert len(lines) == len(points["run"]) > 3 * RUNS
+    columns = {**points, **points["metrics"]}
+    del columns["run"], columns["benchmark"], columns["metrics"]
+    assert len(lines) == len(points["run"]) > 3 * RUNS and "accuracy" in columns
     for place, line in enumerate(lines):
         at, entry = points["run"][place], data["benchmarks"][points["benchmark"][place]]
-        assert line["framework"].removeprefix("'") == entry["framework"] and line["benchmark"] == entry["benchmark"]
+        assert line["subject"].removeprefix("'") == entry["subject"] and line["benchmark"] == entry["benchmark"]
         assert [line["run"], *(line[what] for what in ("when", "commit", "branch", "state"))] == [
             (runs[what][at] or "") for what in ("name", "when", "commit", "branch", "state")
         ]
-        figures = {
-            what: float(line[what]) if line[what] else None for what in points if what not in ("run", "benchmark")
-        }
-        assert figures == {what: points[what][place] for what in figures} and figures["seconds"]
-        assert not line["framework"].startswith("=")  # a spreadsheet would take it for a formula
+        figures = {what: float(line[what]) if line[what] else None for what in columns}
+        assert figures == {what: columns[what][place] for what in figures} and figures["seconds"]
+        assert not line["subject"].startswith("=")  # a spreadsheet would take it for a formula
 
 
 def test_the_comparison_s_figures_are_the_saved_ones(wide):
@@ -385,13 +389,13 @@ def test_charts_follow_the_window_and_the_colour_scheme(made):
 
 def test_a_trend_that_was_away_comes_back_whole(made):
     """It is redrawn while it is hidden, and then has no width."""
-    trend = ".trend[data-framework='jax']"
+    trend = ".trend[data-subject='jax']"
     draw(made, f"{trend} .chart")
     width = made.locator(f"{trend} svg").bounding_box()["width"]
-    box(made, "framework", "jax").uncheck()
-    made.select_option("#metric", "memory_bytes")
+    box(made, "subject", "jax").uncheck()
+    made.select_option("#metric", "peak_memory_bytes")
     made.wait_for_timeout(500)  # nothing tells that a hidden chart will not be drawn
-    box(made, "framework", "jax").check()
+    box(made, "subject", "jax").check()
     draw(made, f"{trend} .chart")
     made.wait_for_timeout(500)
     assert made.locator(f"{trend} svg").bounding_box()["width"] == pytest.approx(width, abs=20)
@@ -399,12 +403,12 @@ def test_a_trend_that_was_away_comes_back_whole(made):
 
 def test_the_metric_changes_the_trends(made):
     """Both what is drawn, and what it is called."""
-    chart = made.locator(".trend[data-framework='jax'] .chart")
-    draw(made, ".trend[data-framework='jax'] .chart")
+    chart = made.locator(".trend[data-subject='jax'] .chart")
+    draw(made, ".trend[data-subject='jax'] .chart")
     assert "epoch time, s" in chart.text_content()
     assert re.search(r"1\.\d", tooltip(made, symbols(chart).last))
     made.mouse.move(0, 0)
-    for metric, title, figure in (("memory_bytes", "MiB", "256"), ("accuracy", "accuracy", "0.88")):
+    for metric, title, figure in (("peak_memory_bytes", "MiB", "256"), ("accuracy", "accuracy", "0.88")):
         before = chart.locator("svg").element_handle()
         made.select_option("#metric", metric)
         made.wait_for_function("svg => !svg.isConnected", arg=before, timeout=5_000)
@@ -420,12 +424,12 @@ def test_a_trend_shows_held_and_rejected_runs_changes_and_the_window(made):
     data = embedded(made)
     states = dict(zip(data["runs"]["name"], data["runs"]["state"]))
     assert [states[name] for name in sorted(states)].count("accepted") == RUNS - 3
-    assert data["runs"]["state"][REJECTED - 1] == "rejected" and data["runs"]["state"][HELD - 1] == "held"
-    (jax,) = [entry for entry in data["benchmarks"] if entry["framework"] == "jax"]
+    assert data["runs"]["state"][REJECTED - 1] == "rejected" and data["runs"]["state"][HELD - 1] == "pending"
+    (jax,) = [entry for entry in data["benchmarks"] if entry["subject"] == "jax"]
     assert [change["run"] for change in jax["changes"]] == [SLOWER - 1]
     assert [change["run"] for change in jax["breaks"]] == [OTHER_MACHINE - 1]
-    draw(made, ".trend[data-framework='jax'] .chart")
-    chart = made.locator(".trend[data-framework='jax'] .chart")
+    draw(made, ".trend[data-subject='jax'] .chart")
+    chart = made.locator(".trend[data-subject='jax'] .chart")
     assert symbols(chart).count() == RUNS
     assert len(set(symbols(chart).evaluate_all("marks => marks.map((mark) => mark.getAttribute('d'))"))) == 3
     assert chart.locator(".mark-rect.role-mark path").count() == 1
@@ -470,10 +474,10 @@ def test_every_control_is_reached_by_tab_and_seen(made):
 
 def test_space_toggles_a_filter(made):
     draw(made, "[data-chart^=comparison]")
-    box(made, "framework", "jax").focus()
+    box(made, "subject", "jax").focus()
     made.keyboard.press("Space")
     wait_for_drawn(made, "comparison", 2)
-    assert not made.locator("tr[data-framework='jax']").first.is_visible()
+    assert not made.locator("tr[data-subject='jax']").first.is_visible()
 
 
 def test_links_lead_to_headings_that_are_seen(whole_field):
@@ -509,5 +513,5 @@ def test_names_are_text_wherever_they_stand(made):
 
 def test_names_cannot_end_the_data(made):
     data = embedded(made)
-    assert {row["framework"] for row in data["comparison"]} == {"jax", EVIL, FORMULA}
+    assert {row["subject"] for row in data["comparison"]} == {"jax", EVIL, FORMULA}
     assert set(data["runs"]["branch"]) == {EVIL} and set(data["runs"]["commit"]) == {LONG[:12]}

@@ -9,7 +9,6 @@ from made_runs import FOLDER, benchmark, run, write
 from support import ROOT
 
 from benchmarks.report import hooks
-from benchmarks.report.csv_files import epochs_of
 from pytest_duet.errors import DuetError
 from pytest_duet.plugin import extensions
 from pytest_duet.record.history import History
@@ -17,7 +16,6 @@ from pytest_duet.report import content as content_module
 from pytest_duet.report import page
 from pytest_duet.report.content import content
 from pytest_duet.report.gather import gather
-from pytest_duet.report.lenient import Record
 from pytest_duet.report.outputs import as_markdown
 
 SUITE = extensions.manager(hooks).hook
@@ -171,9 +169,9 @@ def test_a_middle_run_of_a_long_history_with_any_figure_of_another_kind_is_no_cr
     for number in range(1, 15):
         write(tmp_path, number, seconds=1.0 if number < 8 else 2.0)
     crashes = []
-    for path in (("benchmarks", 0, "stats", "median"), ("benchmarks", 0, "extra_info", "epoch_seconds"), ("datetime",)):
+    trials = ("benchmarks", 0, "extra_info", "duet", "trials")
+    for path in (("benchmarks", 0, "stats", "median"), trials, (*trials, 1, "seconds"), ("datetime",)):
         data = deepcopy(run(number=5))
-        data["benchmarks"][0]["extra_info"]["epoch_seconds"] = 1.0
         if path[2:3] == ("stats",):
             data["benchmarks"][0]["extra_info"] = {}
         replaced(data, path, other)
@@ -198,10 +196,21 @@ def test_a_middle_run_of_a_long_history_with_any_figure_of_another_kind_is_no_cr
         (("benchmarks", 0, "stats", "median"), 10**400),
         (("benchmarks", 0, "extra_info", "steps_per_epoch"), 10**30),
         (("benchmarks", 0, "extra_info", "epoch_seconds"), 10**400),
-        (("benchmarks", 0, "extra_info", "epoch_seconds"), 1e308),
+        (("benchmarks", 0, "extra_info", "trials", 0, "epoch_seconds"), 10**400),
+        (("benchmarks", 0, "extra_info", "trials", 0, "epoch_seconds"), 1e308),
         (("benchmarks", 0, "extra_info", "trials", 0, "epoch_seconds"), float("inf")),
         (("benchmarks", 0, "extra_info", "trials", 0, "epochs"), [{"epoch": 1, "seconds": 1, "gpu_clock_mhz": 1,
                                                                    "gpu_throttle_reasons": 4}]),
+        (("benchmarks", 0, "extra_info", "duet", "subject"), "\ud800"),
+        (("benchmarks", 0, "extra_info", "duet", "repeated_attempts"), 10**30),
+        (("benchmarks", 0, "extra_info", "duet", "conditions"), "NEST"),
+        (("benchmarks", 0, "extra_info", "duet", "conditions", "threads"), "HALF"),
+        (("benchmarks", 0, "extra_info", "duet", "trials", 0, "seconds"), 10**400),
+        (("benchmarks", 0, "extra_info", "duet", "trials", 0, "seconds"), 1e308),
+        (("benchmarks", 0, "extra_info", "duet", "trials", 0, "seconds"), float("inf")),
+        (("benchmarks", 0, "extra_info", "duet", "metrics", "accuracy", "values"), 3 * [1e308]),
+        (("benchmarks", 0, "extra_info", "duet", "trials", 0, "rounds"), [{"number": 1, "seconds": 1,
+                                                                           "gpu_throttle_reasons": 4}]),
     ],
     ids=lambda value: str(value)[:40].encode("ascii", "replace").decode(),
 )  # fmt: skip
@@ -209,8 +218,7 @@ def test_figures_and_texts_that_are_none_are_no_crash(tmp_path, field, value):
     for number in (1, 2, 3):
         write(tmp_path, number)
     nested = 980 * '{"x": ' + "1" + 980 * "}"  # as text, since writing it would go as deep as reading it
-    data = deepcopy(run(number=2))
-    data["benchmarks"][0]["extra_info"]["trials"][0]["epochs"] = []
+    data = deepcopy(run(number=2, old="duet" not in field))
     replaced(data, field, value)
     data["unused"] = float("nan")  # else it is read by another parser, which lets less pass
     for number in (2, 4):  # beside others, and as the one that is shown
@@ -224,21 +232,21 @@ def test_a_benchmark_that_is_none_is_left_out_and_counted(tmp_path):
     data = run(("jax", "torch"))
     data["benchmarks"] += [None, [], "x"]
     gathered, html = shown(save(tmp_path / "odd.json", data))
-    assert [point.framework for point in gathered.runs[0].points] == ["jax", "torch"]
+    assert [point.subject for point in gathered.runs[0].points] == ["jax", "torch"]
     assert gathered.remarks == [("odd.json", "3 of its 5 benchmarks hold no time")] and gathered.remarks[0][1] in html
 
 
 def test_a_run_of_another_project_has_its_medians(tmp_path):
     gathered, html = shown(save(tmp_path / "theirs.json", foreign()))
     (theirs,) = gathered.runs
-    assert [(p.framework, p.seconds, p.low, p.high, p.ours) for p in theirs.points] == [
+    assert [(p.subject, p.seconds, p.low, p.high, p.ours) for p in theirs.points] == [
         ("test_sort[10]", 0.0021, 0.0019, 0.0022, False),
         ("test_sort[1000]", 0.0021, 0.0019, 0.0022, False),
     ]
     ((name, why),) = gathered.remarks
     assert name == "theirs.json" and "without trials" in why
     assert "This run has no benchmarks with trials" in html
-    assert gathered.rows == []
+    assert gathered.rows == {}
 
 
 def test_nan_and_infinity_as_python_writes_them_are_unknown(tmp_path):
@@ -342,7 +350,7 @@ def test_a_history_with_decisions_shows_the_states(tmp_path):
     journal.add("accept", [names[1]], who="someone", why="a flaky disk")
     journal.add("reject", [names[2]])
     gathered, html = shown(storage=tmp_path)
-    assert [run.state for run in gathered.runs] == ["accepted", "accepted", "rejected", "held"]
+    assert [run.state for run in gathered.runs] == ["accepted", "accepted", "rejected", "pending"]
     assert "a flaky disk" in gathered.runs[1].why
     assert "pending: 2 tests failed" in html
 
@@ -372,7 +380,7 @@ def test_a_run_without_a_time_is_left_out_and_a_later_one_shown(tmp_path):
 def test_a_row_of_schema_1_has_what_it_had(tmp_path):
     """The first runs of this suite are in the repository; their fields have other values and fewer names."""
     gathered, html = shown(REAL)
-    assert {point.framework for point in gathered.shown.points} == {"jax", "torch", "keras"}
+    assert {point.subject for point in gathered.shown.points} == {"jax", "torch", "keras"}
     assert gathered.remarks == [] and "undefined" not in html.partition("<script")[0]
 
 
@@ -387,12 +395,42 @@ def test_equal_fingerprints_are_kept_once(tmp_path):
 def test_only_the_shown_run_s_data_are_kept(tmp_path):
     for number in (1, 2, 3):
         write(tmp_path, number)
-    assert [run.data is not None for run in gather((), tmp_path).runs] == [False, False, True]
+    for what in ("data", "rows", "gate"):
+        assert [bool(getattr(run, what)) for run in gather((), tmp_path).runs] == [False, False, True], what
 
 
-def test_lenient_records_have_no_keys_where_there_is_no_object():
-    for data in (None, [], "x", 3, float("nan"), {"a": [1]}, {"a": {"b": True}}):
-        record = Record(deepcopy(data))
-        assert record.number("a", "b") is None and record.text("a", "b") == "" and record.records("a") == []
-    assert epochs_of(Record({"trials": [{"epochs": [{"epoch": "1"}, {"epoch": None}, 3]}]})) == []
-    assert benchmark("jax").endswith("[jax]")
+def test_a_damaged_row_costs_its_own_benchmark_and_is_named(tmp_path):
+    data = run(("jax", "torch"))
+    data["benchmarks"][1]["extra_info"]["duet"]["trials"][2]["seconds"] = "fast"
+    gathered, html = shown(save(tmp_path / "a.json", data))
+    assert [point.subject for point in gathered.runs[0].points] == ["jax"]
+    assert list(gathered.shown.rows) == [benchmark("jax")]
+    ((name, why),) = gathered.remarks
+    assert name == "a.json" and why.startswith(f"{benchmark('torch')} is damaged: ") and "trials[2].seconds" in why
+    assert "trials[2].seconds" in html
+
+
+@pytest.mark.parametrize("part", ["gate", "shard", "merged"])
+def test_a_run_is_shown_for_its_rows_where_another_part_of_it_is_damaged(tmp_path, part):
+    """History, which judges, takes it for damaged as a whole."""
+    write(tmp_path, 1)
+    data = run(number=2)
+    data[part] = {**data["gate"], "failed_tests": "many", "run": 3, "missing": 4}
+    name = write(tmp_path, 2, data)
+    gathered, html = shown(storage=tmp_path)
+    assert gathered.shown.name == name and [point.subject for point in gathered.shown.points] == ["jax"]
+    ((named, why),) = gathered.remarks
+    assert named == name and why.startswith(f"damaged: {part}: Expected ")
+    assert gathered.shown.state == "pending" and f"it cannot be judged: {part}: " in gathered.shown.why
+    assert "how the run ended is damaged: this report compares, and judges nothing." in html
+    with pytest.raises(DuetError, match=f"is damaged: {part}: "):
+        History(tmp_path).read(name)
+    assert [run.name for run in History(tmp_path).newest_first()] == [f"{FOLDER}/0001_made.json"]
+
+
+def test_a_verdict_of_a_version_to_come_is_damage_of_the_gate_s_part(tmp_path):
+    data = run()
+    data["gate"]["comparisons"][0]["verdict"] = "something new"
+    gathered, html = shown(save(tmp_path / "a.json", data))
+    assert len(gathered.shown.points) == 1 and "something new" in gathered.remarks[0][1]
+    assert "judges nothing" in html

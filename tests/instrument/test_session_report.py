@@ -28,7 +28,7 @@ def test_a_session_that_saves_nothing_else_has_its_page_and_ci_its_summary(comma
     assert f"wrote {page}" in done.stdout
     assert not (tmp_path / "run.json").exists() and not list((tmp_path / "storage").rglob("*.json"))
     data = embedded(page)
-    assert data["runs"]["name"] == ["this session"] and data["benchmarks"][0]["framework"] == "honest"
+    assert data["runs"]["name"] == ["this session"] and data["benchmarks"][0]["subject"] == "honest"
     text = summary.read_text()
     assert text.startswith("what stood there\n") and "### The gate was not asked" in text and "`honest`" in text
 
@@ -48,7 +48,7 @@ def test_beside_a_gate_the_session_appears_once(suite, tmp_path):
     assert data["runs"]["name"] == [path.relative_to(tmp_path / "storage").as_posix() for path in saved]
     assert data["runs"]["state"] == ["accepted", "accepted"]
     assert data["runs"]["when"] == [json.loads(path.read_text())["datetime"] for path in saved]
-    assert {cell["verdict"] for cell in data["gate"]} == {cell["verdict"] for cell in run.json["gate"]["cells"]}
+    assert {cell["verdict"] for cell in data["gate"]} == {cell["verdict"] for cell in run.json["gate"]["comparisons"]}
     assert data["runs"]["fingerprint"] == [0, 0]
 
 

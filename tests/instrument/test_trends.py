@@ -8,7 +8,8 @@ from made_runs import run as made_run
 from pytest_duet.judge import by_history
 from pytest_duet.judge.verdict import Verdict
 from pytest_duet.record.history import History
-from pytest_duet.record.metrics import METRICS
+from pytest_duet.record.old_schemas import METRICS
+from pytest_duet.record.row import Row
 from pytest_duet.report import series as levels
 from pytest_duet.report.content import content
 from pytest_duet.report.gather import gather
@@ -23,7 +24,7 @@ def series(directory):
     """Return the runs of a history and their series with windows, as a report has them."""
     gathered = gather((), directory)
     found = levels.series(gathered.runs)
-    levels.add_windows(found, gathered.history, gathered.shown, gathered.runs)
+    levels.add_windows(found, gathered)
     return gathered.runs, found
 
 
@@ -40,14 +41,14 @@ def noisy(count, seed=3, level=1.0):
 
 def saved(frameworks, number=1):
     """Return a run as the report has it."""
-    return from_data(made_run(frameworks, number=number), f"run {number}")[0]
+    return from_data(made_run(frameworks, number=number), f"run {number}")
 
 
 def test_the_newest_run_s_benchmarks_come_first_in_its_order_then_older_ones(tmp_path):
     write(tmp_path, 1, frameworks=("keras", "flax", "jax"))
     write(tmp_path, 2, frameworks=("torch", "jax"))
     _, found = series(tmp_path)
-    assert [its.framework for its in found] == ["torch", "jax", "keras", "flax"]
+    assert [its.subject for its in found] == ["torch", "jax", "keras", "flax"]
     assert [its.runs for its in found] == [[1], [0, 1], [0], [0]]
 
 
@@ -75,7 +76,7 @@ def test_a_benchmark_that_a_run_lacks_is_compared_with_the_run_before(tmp_path):
     write(tmp_path, 2, frameworks=("torch",), fingerprint=other)
     write(tmp_path, 3, fingerprint=other)
     _, found = series(tmp_path)
-    assert {its.framework: [place for place, _ in its.breaks] for its in found} == {"jax": [2], "torch": []}
+    assert {its.subject: [place for place, _ in its.breaks] for its in found} == {"jax": [2], "torch": []}
 
 
 def test_an_unknown_machine_and_a_kernel_s_share_of_the_memory_break_nothing(tmp_path):
@@ -92,7 +93,8 @@ def test_a_change_of_level_is_found_and_says_how_much(tmp_path):
     found = jax(tmp_path)
     ((place, ratio),) = found.changes
     assert place == 12 and ratio == pytest.approx(1.2, rel=0.02)
-    assert found.summary()["change_ratio"] == ratio
+    (line,) = trends.section(content(gather((), tmp_path)).material).shown["trends"]
+    assert line["change_ratio"] == ratio and line["change_text"].startswith("2026-01-01")
 
 
 def test_levels_are_not_looked_for_across_machines(tmp_path):
@@ -127,10 +129,9 @@ def test_a_rejected_run_does_not_move_a_level_s_height(tmp_path):
 
 def judged(directory, seconds, shown, alpha=levels.WINDOW_ALPHA, **changed):
     """Return what the gate says of another run of the shown one's benchmark, whose trials all took so long."""
-    back = History(directory).look_back({JAX: shown}, FINGERPRINT, levels.WINDOW)
-    today = row(seconds=seconds, **changed)
-    margin = METRICS["epoch_seconds"].history
-    return by_history.judge(JAX, today, "epoch_seconds", margin, back.window(JAX, "epoch_seconds"), 8, alpha)
+    back = History(directory).look_back({JAX: Row.from_json(shown)}, FINGERPRINT, levels.WINDOW)
+    today, metric = Row.from_json(row(seconds=seconds, **changed)), METRICS["epoch_seconds"]
+    return by_history.judge(JAX, today, metric, metric.history, back.window(JAX, metric.name), 8, alpha)
 
 
 def check_band(directory):
@@ -156,7 +157,7 @@ def test_runs_that_do_not_count_are_not_in_the_window(tmp_path):
     values = noisy(14)
     for number, seconds in enumerate(values, start=1):
         odd = number in (3, 5)
-        write(tmp_path, number, seconds=seconds * (3 if odd else 1), failed=number == 3)
+        write(tmp_path, number, seconds=seconds * (3 if odd else 1), failed=int(number == 3))
     History(tmp_path).journal.add("reject", [f"{FOLDER}/0005_made.json"])
     assert check_band(tmp_path).window["size"] == 12
 
@@ -180,8 +181,8 @@ def test_an_acknowledged_change_starts_a_new_window(tmp_path):
 def test_another_machine_s_runs_and_other_workloads_are_not_in_the_window(tmp_path):
     for number, seconds in enumerate(noisy(20), start=1):
         machine = {**FINGERPRINT, "cpu": "Another"} if number < 6 else FINGERPRINT
-        workload = {"batch_size": 64 if number == 8 else 128, "epochs": 6}
-        write(tmp_path, number, seconds=seconds, fingerprint=machine, workload=workload)
+        conditions = {"workload": {"batch_size": 64 if number == 8 else 128, "epochs": 6}}
+        write(tmp_path, number, seconds=seconds, fingerprint=machine, conditions=conditions)
     assert check_band(tmp_path).window["size"] == 14
 
 
@@ -190,7 +191,7 @@ def test_a_single_run_has_no_window_nor_have_files(tmp_path):
     assert jax(tmp_path).window is None
     gathered = gather([tmp_path / name])
     found = levels.series(gathered.runs)
-    levels.add_windows(found, None, gathered.shown, gathered.runs)
+    levels.add_windows(found, gathered)
     assert [its.window for its in found] == [None]
 
 
@@ -198,14 +199,14 @@ def test_a_benchmark_that_the_shown_run_lacks_has_no_window(tmp_path):
     for number in range(1, 10):
         write(tmp_path, number, frameworks=("jax", "torch"))
     write(tmp_path, 10, frameworks=("jax",))
-    assert {its.framework: its.window is None for its in series(tmp_path)[1]} == {"jax": False, "torch": True}
+    assert {its.subject: its.window is None for its in series(tmp_path)[1]} == {"jax": False, "torch": True}
 
 
 def test_ratios_are_to_the_framework_that_most_runs_have():
     runs = [saved(("jax",), 1), saved({**rows("jax", seconds=1.0), **rows("torch", seconds=3.0)}, 2)]
     assert levels.reference(runs) == "jax"
     assert levels.ratios(runs, "jax") == [[1.0], [1.0, 3.0]]
-    assert [(r["run"], r["framework"], r["ratio"]) for r in trends.ratio_rows(runs, "jax")] == [
+    assert [(r["run"], r["subject"], r["ratio"]) for r in trends.ratio_rows(runs, "jax")] == [
         (0, "jax", 1.0),
         (1, "jax", 1.0),
         (1, "torch", 3.0),
@@ -236,9 +237,13 @@ def test_points_are_embedded_column_by_column(tmp_path):
     for number in (1, 2):
         write(tmp_path, number, frameworks=("jax", "torch"), seconds=float(number))
     data = content(gather((), tmp_path)).data
-    assert len({len(column) for column in data["points"].values()}) == 1
+    metrics = data["points"].pop("metrics")
+    assert list(data["metrics"]) == ["seconds", *metrics]
+    assert set(metrics) == {"accuracy", "peak_memory_bytes", "first_epoch_seconds"}
+    assert len({len(column) for column in [*data["points"].values(), *metrics.values()]}) == 1
+    assert metrics["first_epoch_seconds"] == [2.0, 2.0, 4.0, 4.0]
     assert data["points"]["seconds"] == [1.0, 1.0, 2.0, 2.0] and data["points"]["run"] == [0, 0, 1, 1]
-    assert [data["benchmarks"][at]["framework"] for at in data["points"]["benchmark"]] == ["jax", "torch"] * 2
+    assert [data["benchmarks"][at]["subject"] for at in data["points"]["benchmark"]] == ["jax", "torch"] * 2
     assert data["runs"]["fingerprint"] == [0, 0] and data["fingerprints"] == [FINGERPRINT]
 
 

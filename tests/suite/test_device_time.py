@@ -13,9 +13,11 @@ from benchmarks.frameworks.engines import nvidia
 from benchmarks.frameworks.engines.device_time import covered, device_time
 from benchmarks.proof.parity import parity_batches
 from benchmarks.report import budget
+from benchmarks.report.columns import trained
 from benchmarks.trainer_runner import TrainerRunner
+from benchmarks.training_row import TrainingRow
 from benchmarks.workload.spec import Workload
-from pytest_duet.report.saved_runs import from_data
+from pytest_duet.report.gather import gather
 
 
 @pytest.mark.parametrize(
@@ -191,22 +193,18 @@ def saved(path, **rows):
 
 def test_the_report_puts_the_device_s_busy_and_idle_seconds_beside_the_epoch(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    limit = {
-        "limit": {"flops_per_second": 1e12},
-        "flops_per_epoch": 1e11,
-        "epoch_seconds": 0.5,
-        "limit_share": 0.2,
-        "steps_per_epoch": 469,
-    }
+    training = TrainingRow({}, epoch_seconds=0.5, peak_share=0.2, steps_per_epoch=469).as_json()
     busy = {"busy_seconds": 0.01, "kernel_seconds": 0.01, "copy_seconds": 0.0, "profiled_seconds": 0.6, "steps": 67}
-    on_gpu = made_runs.row("torch", device="gpu:Fake", device_time=busy, **limit)
-    both = saved(tmp_path / "a.json", torch=on_gpu, jax=made_runs.row(**limit))
-    run, _ = from_data(json.loads(both.read_text()), "a", keep=True)
-    found = {row["framework"]: (row["device_busy_seconds"], row["device_idle_seconds"]) for row in budget.rows(run)}
+    on_gpu = {**made_runs.row("torch", device="gpu:Fake"), **training, "device_time": busy}
+    on_cpu = {**made_runs.row(), **training}
+    both = saved(tmp_path / "a.json", torch=on_gpu, jax=on_cpu)
+    parts = budget.rows(trained(gather([both]).rows.values()))
+    assert [(row["peak_seconds"], row["rest_seconds"]) for row in parts] == [(0.1, 0.4)] * 2
+    found = {row["subject"]: (row["device_busy_seconds"], row["device_idle_seconds"]) for row in parts}
     assert found == {"torch": (pytest.approx(0.07), pytest.approx(0.43)), "jax": (None, None)}
 
     headings = []
-    for rows in ({"torch": on_gpu}, {"jax": made_runs.row(**limit)}):
+    for rows in ({"torch": on_gpu}, {"jax": on_cpu}):
         assert __main__.main(["report", str(saved(tmp_path / "b.json", **rows))]) == 0
         headings.append("device idle, s" in (tmp_path / "report.html").read_text())
     assert headings == [True, False], "a column for GPUs alone"

@@ -1,17 +1,18 @@
 """The table of GPU memory and energy shows what the JSON holds, and each figure's source."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from benchmarks.report import framework_table as terminal
 from benchmarks.report import gpu_table
-from pytest_duet.record.metrics import memory_source
+from benchmarks.training_row import Parity, TrainingRow
+from pytest_duet.record.row import Row, memory_source
+from pytest_duet.trials.trial import Memory, Trial
 
 MIB = 2**20
 MEMORY = {
-    "context_floor_bytes": 430 * MIB,
-    "context_floor_source": "nvml_process",
     "host_peak_rss_bytes": 2000 * MIB,
     "allocator_peak_bytes": 31 * MIB,
     "allocator_reserved_bytes": 64 * MIB,
@@ -38,18 +39,22 @@ class Reporter:
 
 
 def row(framework="torch", device="gpu:Fake", memory=(), **changed):
-    whole = {
-        "framework": framework,
-        "device": device,
-        "memory": {**MEMORY, **dict(memory)},
-        "gpu_energy_joules": 123.45,
-        "gpu_idle_watts": 71.6,
-        "nvml_process_hidden": None,
-        "device_busy_share": 0.432,
-        "device_time_missing": None,
-        "preallocate": False,
-    }
-    return {**whole, **changed}
+    """Return a row and its training."""
+    labels = {"execution": "eager", "data": "host-fed", "precision": "fp32"}
+    made = Row(framework, device, {}, (Trial(Memory(**{**MEMORY, **dict(memory)})),), labels)
+    training = TrainingRow(
+        {},
+        epoch_seconds=1.0,
+        images_per_second=1.0,
+        accuracy=0.5,
+        parity=Parity(0.0),
+        context_overhead_bytes=430 * MIB,
+        context_overhead_source="nvml_process",
+        gpu_energy_joules=123.45,
+        gpu_idle_watts=71.6,
+        device_busy_share=0.432,
+    )
+    return made, replace(training, **changed)
 
 
 def shown(*rows):
@@ -69,8 +74,8 @@ def test_every_figure_stands_in_its_column():
 
 
 def test_unknown_is_a_dash_never_0():
-    unknown = row(memory=dict.fromkeys(MEMORY), gpu_energy_joules=None, gpu_idle_watts=None, device_busy_share=None)
-    _, cells = shown(unknown)
+    of_training = ("context_overhead_bytes", "gpu_energy_joules", "gpu_idle_watts", "device_busy_share")
+    _, cells = shown(row(memory=dict.fromkeys(MEMORY), **dict.fromkeys(of_training)))
     assert cells["torch"] == ["torch"] + ["-"] * 8
 
 
@@ -81,8 +86,8 @@ def test_a_profiler_that_failed_is_told_of():
 
 
 def test_the_device_s_increase_is_labelled_and_explained():
-    memory = {"nvml_process_peak_bytes": None, "context_floor_source": "nvml_device_delta"}
-    text, cells = shown(row(), row("jax", memory=memory, nvml_process_hidden=HIDDEN))
+    other = {"context_overhead_source": "nvml_device_delta", "nvml_process_hidden": HIDDEN}
+    text, cells = shown(row(), row("jax", memory={"nvml_process_peak_bytes": None}, **other))
     assert cells["jax"][1] == "430 MiB, device delta"
     assert cells["jax"][4] == "-"
     assert f"jax: NVML's figure for the process is missing: {HIDDEN}." in " ".join(text.split())
@@ -112,23 +117,6 @@ def test_rows_of_the_cpu_are_not_shown_and_without_others_there_is_no_table():
 )
 def test_the_main_table_says_which_source_a_figure_is_from(missing, cell):
     known = dict.fromkeys(missing)
-    made = {
-        **row(memory=known),
-        "contract": {"execution": "eager", "data": "host-fed", "precision": "fp32"},
-        "epoch_seconds": 1.0,
-        "epoch_spread": None,
-        "first_epoch_seconds": 1.0,
-        "whole_epochs": True,
-        "images_per_second": 1.0,
-        "limit_share": None,
-        "accuracy": 0.5,
-        "parity": {"loss": 0.0},
-        "disturbed_trials": 0,
-        "repeated_attempts": 0,
-        "cpu_only": None,
-        "isolation": "process",
-        "dataset": {"name": "mnist"},
-        "trials": [{"memory": {**MEMORY, **known}}],
-    }
-    assert memory_source(made) in (None, *terminal.SOURCES), "it is the gate's figure"
-    assert dict(zip(terminal.HEADINGS, terminal.cells(made)))["memory"] == cell
+    made, training = row(memory=known)
+    assert memory_source(made) in ("", *terminal.SOURCES), "it is the gate's figure"
+    assert dict(zip(terminal.HEADINGS, terminal.cells(made, training)))["memory"] == cell

@@ -1,4 +1,4 @@
-"""The subjects side by side: one group for each contract, device and workload, and nothing across groups."""
+"""The subjects side by side: one group for each device, labels and work, and nothing across groups."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 
 import altair as alt
 
+from pytest_duet.record.row import Row
 from pytest_duet.report.additions import Column, Material, Rows, Section, Words
 from pytest_duet.report.charts import ROW_HEIGHT, Chart, chart, colour
-from pytest_duet.report.lenient import Record
-from pytest_duet.report.reading import benches, conditions, group_title, is_whole, steps, versions
-from pytest_duet.report.saved_runs import Point, SavedRun
+from pytest_duet.report.gather import Gathered
+from pytest_duet.report.reading import Entry, conditions, first_seconds, group_title, memory, versions
+from pytest_duet.report.saved_runs import Point
 
 # Each memory source means something else, so each has a column of its own.
 MEMORY = {
@@ -24,52 +25,47 @@ MEMORY = {
 }
 
 
-def memory_column(source: str, title: str, place: int = 70) -> Column:
-    """Return the column of a source of memory."""
+def _column(source: str, title: str) -> Column:
+    def value(row: Row, _: Any) -> float | None:
+        return memory(row, source)
 
-    def value(row: Record) -> float | None:
-        return row.number("memory", source)
-
-    return Column(source, value, "{:,.0f}", 2**20, page=f"{title}, MiB", place=place, optional=True)
+    return Column(source, value, "{:,.0f}", 2**20, page=f"{title}, MiB", place=70, optional=True)
 
 
-COLUMNS = tuple(memory_column(source, title) for source, title in MEMORY.items())
+COLUMNS = tuple(_column(source, title) for source, title in MEMORY.items())
 
 
-def rows(run: SavedRun, columns: Sequence[Column], words: Words) -> Rows:
-    """Return a run's rows as dictionaries, group by group, the fastest of each first; unknown figures are None.
-
-    :param run: with its data.
-    """
-    points = {point.benchmark: point for point in run.points}
-    named = [(bench.record("extra_info"), points.get(bench.text("fullname"))) for bench in benches(run)]
-    found = [_row(row, point, words, columns) for row, point in named if point]
+def rows(gathered: Gathered, columns: Sequence[Column], words: Words) -> Rows:
+    """Return the shown run's rows as dictionaries, group by group, the fastest first; what is unknown is None."""
+    points = {point.benchmark: point for point in gathered.shown.points}
+    found = [_row(points[name], its, columns, words) for name, its in gathered.rows.items() if name in points]
     return sorted(found, key=lambda row: (row["group"], row["seconds"]))
 
 
-def _row(row: Record, point: Point, words: Words, columns: Sequence[Column]) -> dict[str, Any]:
+def _row(point: Point, its: Entry, columns: Sequence[Column], words: Words) -> dict[str, Any]:
+    row, _ = its
     return {
         "benchmark": point.benchmark,
         **conditions(row),
-        "group": group_title(row, words),
-        "workload": words.workload(row),
+        "group": group_title(row),
+        "work": row.work,
+        "round": (words.round_of and words.round_of(*its)) or words.round,
         "seconds": point.seconds,
         "low": point.low,
         "high": point.high,
         "confidence": point.confidence,
-        "whole": is_whole(row) and row.number("epoch_seconds") is not None,
-        "steps": steps(row),
-        "first_epoch_seconds": point.first_epoch_seconds,
-        "trials": len(row.records("trials")),
+        "first_seconds": first_seconds(row),
+        "trials": len(row.trials),
         "disturbed": point.disturbed,
         "versions": versions(row),
-        **{column.name: column.value(row) for column in columns if column.page},
+        **{column.name: column.value(*its) for column in columns if column.page},
     }
 
 
 def section(material: Material) -> Section:
     """Return the section."""
-    words, compared, by_group = material.words, material.compared, groups(material.compared)
+    words, compared = material.words, material.compared
+    by_group = groups(compared)
     shown = {
         "groups": by_group,
         "columns": [
@@ -103,18 +99,18 @@ def _chart(group: str, its: Rows, material: Material) -> Chart:
 
 
 def _beside(row: dict[str, Any]) -> tuple[str, str]:
-    return row["device"], row["workload"]
+    return row["device"], row["work"]
 
 
 def time_chart(names: Sequence[str], longest: float) -> Any:
     """Return the chart of one group: a line for each subject, its median and its interval.
 
-    :param longest: seconds at the right end, the same for all groups of a device and a workload.
+    :param longest: seconds at the right end, the same for all groups of a device and a work.
     """
-    y = alt.Y("framework:N", sort=None, title=None)  # the rows come in order, the fastest first
+    y = alt.Y("subject:N", sort=None, title=None)  # the rows come in order, the fastest first
     x = alt.X("seconds:Q", title="seconds, from 0: lengths compare", scale=alt.Scale(domain=[0, longest]))
     tooltip = [
-        alt.Tooltip("framework:N"),
+        alt.Tooltip("subject:N"),
         alt.Tooltip("seconds:Q", title="median, s", format=".4f"),
         alt.Tooltip("low:Q", title="from, s", format=".4f"),
         alt.Tooltip("high:Q", title="to, s", format=".4f"),

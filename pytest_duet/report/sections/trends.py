@@ -8,16 +8,20 @@ from typing import Any
 
 import altair as alt
 
+from pytest_duet.record.metrics import MEMORY
 from pytest_duet.report.additions import Material, Rows, Section
 from pytest_duet.report.charts import Chart, Datasets, chart, colour
-from pytest_duet.report.glyphs import RUNS
-from pytest_duet.report.reading import CONTRACT
-from pytest_duet.report.saved_runs import STATES, Point, SavedRun
+from pytest_duet.report.gather import Gathered
+from pytest_duet.report.glyphs import RUNS, sparkline
+from pytest_duet.report.reading import conditions
+from pytest_duet.report.saved_runs import TIME, Point, ReportRun
 from pytest_duet.report.series import Series, ratios, reference
 
 MOST_BREAKS = 100  # changes of the machine that a benchmark's trend shows, the newest: runners may alternate
 TOLD_BREAKS = 5  # of them, in words
-FIGURES = ("seconds", "low", "high", "first_epoch_seconds", "accuracy")  # of a point
+FIGURES = (TIME, "low", "high")  # of a point
+STATES = ("accepted", "pending", "rejected", "")
+SHOWN_UNITS = {"s": ", s", "B": ", MiB"}
 
 
 def section(material: Material) -> Section:
@@ -37,25 +41,21 @@ def section(material: Material) -> Section:
         "trends": [_trend(number, its, runs) for number, its in enumerate(found)],
         "reference": to,
         "metrics": {
-            "seconds": f"{what} time, s",
-            "first_epoch_seconds": f"first {what}, s",
-            "memory_bytes": "peak memory, MiB",
-            "accuracy": "accuracy",
+            name: metric.title + SHOWN_UNITS.get(metric.unit, f", {metric.unit}".rstrip(", "))
+            for name, metric in material.gathered.metrics.items()
         },
     }
     template = Path(__file__).with_name("trends.html") if len(runs) > 1 else None
-    return Section("trends", "Trends", "Trends", 200, template, shown, columns(runs, found, to), charts)
+    return Section("trends", "Trends", "Trends", 200, template, shown, columns(material.gathered, found, to), charts)
 
 
-def columns(runs: Sequence[SavedRun], found: Sequence[Series], to: str | None) -> dict[str, Any]:
+def columns(gathered: Gathered, found: Sequence[Series], to: str | None) -> dict[str, Any]:
     """Return the runs, and their points column by column: tens of thousands of rows with names would be too long.
 
     :param to: the subject that the others are compared with.
     """
-    fingerprints: list[Any] = []
-    for run in runs:
-        if run.fingerprint is not None and not any(run.fingerprint is known for known in fingerprints):
-            fingerprints.append(run.fingerprint)
+    runs, metrics = gathered.runs, gathered.metrics
+    fingerprints = [fingerprint for fingerprint in gathered.fingerprints.values() if fingerprint]
     place = {id(fingerprint): number for number, fingerprint in enumerate(fingerprints)}
     number = {its.benchmark: number for number, its in enumerate(found)}
     over = ratios(runs, to) if to else [[None] * len(run.points) for run in runs]
@@ -77,24 +77,26 @@ def columns(runs: Sequence[SavedRun], found: Sequence[Series], to: str | None) -
             "run": [at for at, *_ in points],
             "benchmark": [benchmark for _, benchmark, *_ in points],
             **{name: [getattr(point, name) for *_, point, _ in points] for name in FIGURES},
-            "memory_bytes": [
-                point.memory_bytes if point.memory_source == found[benchmark].points[-1].memory_source else None
-                for _, benchmark, point, _ in points
-            ],
             "ratio": [ratio for *_, ratio in points],
+            "metrics": {
+                name: [_figure(point, name, found[benchmark].points[-1]) for _, benchmark, point, _ in points]
+                for name in metrics
+                if name != TIME
+            },
         },
+        "metrics": {name: {"title": its.title, "unit": its.unit} for name, its in metrics.items()},
     }
 
 
-def _conditions(point: Point) -> dict[str, str]:
-    return {**dict(zip(CONTRACT, point.contract or ("", "", ""))), "device": point.device}
+def _figure(point: Point, metric: str, newest: Point) -> float | None:
+    unlike = metric == MEMORY and point.memory_source != newest.memory_source
+    return None if unlike else point.metrics.get(metric)
 
 
 def _benchmark(its: Series) -> dict[str, Any]:
     return {
         "benchmark": its.benchmark,
-        "framework": its.framework,
-        **_conditions(its.points[-1]),
+        **conditions(its.points[-1]),
         "memory_source": its.points[-1].memory_source,
         "window": its.window,
         "changes": [{"run": run, "ratio": ratio} for run, ratio in its.changes],
@@ -102,27 +104,35 @@ def _benchmark(its: Series) -> dict[str, Any]:
     }
 
 
-def _trend(number: int, its: Series, runs: Sequence[SavedRun]) -> dict[str, Any]:
-    latest = [
-        {**_at(runs, at), "commit": runs[at].commit[:10], "point": point}
-        for at, point in list(zip(its.runs, its.points))[-RUNS:][::-1]
-    ]
-    summary = its.summary()
-    if summary["change"] is not None:
-        at = runs[summary["change"]]
-        summary["change_text"] = f"{at.when[:10]} {at.commit[:10]}".strip() or at.name
-    changed = [text for _, text in its.breaks[-TOLD_BREAKS:]]
-    return {**summary, **_conditions(its.points[-1]), "number": number, "latest": latest, "changed_machine": changed}
+def _trend(number: int, its: Series, runs: Sequence[ReportRun]) -> dict[str, Any]:
+    """Return a series as its line in the table and its part of the section show it."""
+    change, ratio = its.changes[-1] if its.changes else (None, None)
+    at = None if change is None else runs[change]
+    latest = list(zip(its.runs, its.points))[-RUNS:]
+    return {
+        **conditions(its.points[-1]),
+        "number": number,
+        "benchmark": its.benchmark,
+        "runs": len(its.runs),
+        "newest": its.points[-1].seconds,
+        "window": its.window,
+        "change_ratio": ratio,
+        "change_text": at and (f"{at.when[:10]} {at.commit[:10]}".strip() or at.name),
+        "breaks": len(its.breaks),
+        "glyphs": sparkline([point.seconds for _, point in latest]),
+        "latest": [{**_at(runs, place), "point": point} for place, point in reversed(latest)],
+        "changed_machine": [text for _, text in its.breaks[-TOLD_BREAKS:]],
+    }
 
 
 def _pictures(material: Material) -> Iterable[tuple[str, Datasets]]:
     for its in material.series:
         if len(its.runs) > 1:
-            name = f"trend-{its.framework}-{its.benchmark.rpartition('::')[2]}"
+            name = f"trend-{its.subject}-{its.benchmark.rpartition('::')[2]}"
             yield name, rows(its, material.gathered.runs, material.dated)
 
 
-def _at(runs: Sequence[SavedRun], place: int) -> dict[str, Any]:
+def _at(runs: Sequence[ReportRun], place: int) -> dict[str, Any]:
     """Return what every mark says of its run."""
     run = runs[place]
     return {
@@ -131,11 +141,11 @@ def _at(runs: Sequence[SavedRun], place: int) -> dict[str, Any]:
         "date": run.when[:16].replace("T", " "),
         "name": run.name,
         "commit": run.commit[:12],
-        "state": STATES[run.state],
+        "state": run.state,
     }
 
 
-def rows(its: Series, runs: Sequence[SavedRun], dated: bool) -> Datasets:
+def rows(its: Series, runs: Sequence[ReportRun], dated: bool) -> Datasets:
     """Return the rows of a series' chart: its points, window, changes of level and breaks, as page.js makes them."""
     points = [
         {**_at(runs, place), "value": point.seconds, "low": point.low, "high": point.high}
@@ -153,11 +163,11 @@ def rows(its: Series, runs: Sequence[SavedRun], dated: bool) -> Datasets:
     }
 
 
-def ratio_rows(runs: Sequence[SavedRun], to: str) -> Rows:
+def ratio_rows(runs: Sequence[ReportRun], to: str) -> Rows:
     """Return the rows of the chart of ratios to subject ``to``."""
     over = ratios(runs, to)
     return [
-        {**_at(runs, place), "framework": point.framework, "benchmark": point.benchmark, "ratio": ratio}
+        {**_at(runs, place), "subject": point.subject, "benchmark": point.benchmark, "ratio": ratio}
         for place, run in enumerate(runs)
         for point, ratio in zip(run.points, over[place])
         if ratio is not None
@@ -192,7 +202,7 @@ def trend_chart(dated: bool) -> Any:
     )
     base = chart("points").encode(x=x, tooltip=tooltip)
     whisker = base.transform_filter("isValid(datum.low)").mark_rule(opacity=0.45).encode(y="low:Q", y2="high:Q")
-    shapes = alt.Scale(domain=list(STATES.values()), range=["circle", "triangle-up", "cross", "circle"])
+    shapes = alt.Scale(domain=STATES, range=["circle", "triangle-up", "cross", "circle"])
     dots = base.mark_point(style="run", filled=True, size=36, opacity=0.9).encode(
         y=alt.Y("value:Q", title="seconds", scale=alt.Scale(zero=False)),
         shape=alt.Shape("state:N", scale=shapes, legend=None),
@@ -210,7 +220,7 @@ def ratio_chart(dated: bool, to: str, names: Sequence[str], what: str) -> Any:
     """
     field, title = ("when:T", None) if dated else ("run:Q", "runs, oldest first")
     tooltip = [
-        "framework:N",
+        "subject:N",
         alt.Tooltip("name:N", title="run"),
         alt.Tooltip("commit:N"),
         alt.Tooltip("ratio:Q", title=f"over {to}", format=".3f"),
