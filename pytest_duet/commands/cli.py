@@ -10,7 +10,7 @@ from typing import Any
 
 from pytest_duet.errors import DuetError
 
-EXTRAS = dict.fromkeys(("altair", "jinja2", "orjson", "ruptures", "vl_convert"), "report")  # modules that one brings
+EXTRAS = dict.fromkeys(("altair", "jinja2", "ruptures", "vl_convert"), "report")  # modules that one brings
 
 
 def main(arguments: Sequence[str] | None, program: str, *declare: Callable[[Any], None]) -> int:
