@@ -281,7 +281,7 @@ def test_throttling_and_foreign_gpu_processes_disturb_a_trial():
 
     capped, _ = gpu(bits=0x04)
     found = runner.run(1, lambda: MemorySampler(capped)).disturbance
-    assert found.reasons == [], "running at the power cap is what a busy card does"
+    assert found.reasons == (), "running at the power cap is what a busy card does"
 
 
 def test_gpu_is_the_one_the_frameworks_take(monkeypatch):
