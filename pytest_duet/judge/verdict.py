@@ -93,8 +93,7 @@ def void_where_exact_changed(comparisons: Sequence[Comparison], metrics: Mapping
     }
     return [
         one.but(
-            verdict=Verdict.VOID,
-            note=f"its {wrong[one.benchmark].title} is not the old one, so it does other work.",
+            verdict=Verdict.VOID, note=f"its {wrong[one.benchmark].title} is not the old one, so it does other work."
         )
         if one.benchmark in wrong and not metrics[one.metric].exact
         else one
