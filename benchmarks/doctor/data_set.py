@@ -9,10 +9,7 @@ from pytest_duet.errors import DuetError
 
 
 def data_set(directory=None):
-    """Return the row of MNIST: where it is, and the digest that proves it; nothing is fetched.
-
-    :param directory: as ``--mnist-dir``.
-    """
+    """Return the row of MNIST: where it is (``--mnist-dir``), and the digest that proves it; nothing is fetched."""
     from benchmarks.workload import mnist  # its NumPy is nothing that a session's check-up should wait for
 
     bad = []
