@@ -118,12 +118,17 @@ def pytest_duet_asked(config, subject):
 
 
 def pytest_duet_tables(config, terminalreporter, rows, machine):
-    from benchmarks.report import session_tables
+    from benchmarks.report import csv_files, framework_table, gpu_table
     from benchmarks.training_row import TrainingRow
 
-    directory = config.stash[OPTIONS].results_csv
     rows = [(row, TrainingRow.trusted(extra_info)) for row, extra_info in rows]
-    session_tables.show(terminalreporter, rows, directory and Path(directory) / machine, machine)
+    if machine:
+        terminalreporter.section(machine)
+    framework_table.show(terminalreporter, rows)
+    gpu_table.show(terminalreporter, rows)
+    directory = config.stash[OPTIONS].results_csv
+    for path in csv_files.write(rows, Path(directory) / machine) if directory else ():
+        terminalreporter.write_line(f"wrote {path}")
 
 
 def framework_of(nodeid, frameworks):

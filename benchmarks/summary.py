@@ -17,10 +17,8 @@ def describe(runner, dataset, built, trials, errors, peak):
     """Return one benchmark's :class:`Row` and :class:`TrainingRow`, which RESULTS.md documents.
 
     :param runner: :class:`benchmarks.trainer_runner.TrainerRunner`, that of the trials.
-    :param dataset: :class:`benchmarks.workload.dataset.Dataset`.
     :param built: what the worker said of itself, :meth:`benchmarks.trainer_runner.TrainerRunner.take_steps`.
-    :param trials: list of :class:`pytest_duet.trials.trial.Trial`.
-    :param errors: list of :class:`benchmarks.proof.parity.Errors`, one for each trial.
+    :param errors: :class:`benchmarks.proof.parity.Errors` of each trial.
     :param peak: the device's, :class:`benchmarks.peak.measured_peak.MeasuredPeaks`.
     """
     workload, train_images = runner.workload, len(dataset.train_labels)
@@ -42,11 +40,11 @@ def describe(runner, dataset, built, trials, errors, peak):
         flops_per_epoch=workload.flops_per_epoch(images),
         bytes_per_epoch=workload.bytes_per_epoch(images),
         measured_peak=Peak(**peak),
+        parity=Parity(*(max(getattr(each, name) for each in errors) for name in ("loss", "update", "accuracy"))),
         context_overhead_bytes=built["context_overhead_bytes"],
         context_overhead_source=built["context_overhead_source"],
     )
-    training = with_figures(training, trials, images)
-    training = replace(training, parity=Parity(**_highest(map(asdict, errors))), **_device_fields(built, trials, steps))
+    training = replace(with_figures(training, trials, images), **_device_fields(built, trials, steps))
     return _row(runner, dataset, built, trials, training), training
 
 
@@ -96,18 +94,13 @@ def beside(row: Row, other: Row, name: str, pairs: Iterable[Any]) -> Row:
 
 def in_words(training: TrainingRow) -> str:
     """Return what was trained, in words; what is MNIST, and whole, goes without saying."""
-    sizes, batch = training.workload.get("layer_sizes"), training.workload.get("batch_size")
-    return "; ".join(
-        filter(
-            None,
-            [
-                "-".join(map(str, sizes)) if sizes else "",
-                f"batch {batch}" if batch else "",
-                training.dataset.name if training.dataset.name != "mnist" else "",
-                "" if training.whole_epochs else f"{training.steps_per_epoch} steps",
-            ],
-        )
+    words = (
+        "-".join(map(str, training.workload["layer_sizes"])),
+        f"batch {training.workload['batch_size']}",
+        training.dataset.name if training.dataset.name != "mnist" else "",
+        "" if training.whole_epochs else f"{training.steps_per_epoch} steps",
     )
+    return "; ".join(filter(None, words))
 
 
 def with_figures(training, trials, images):
@@ -155,9 +148,8 @@ def busy_seconds_of_an_epoch(found: DeviceTime, steps: int) -> float:
 
 
 def _share(rate, peak):
-    if peak is None or rate > peak:  # nothing beats a peak: one that was beaten was measured while disturbed
-        return None
-    return rate / peak
+    # Nothing beats a peak: one that was beaten was measured while disturbed.
+    return None if peak is None or rate > peak else rate / peak
 
 
 def _median_known(values):
@@ -169,11 +161,6 @@ def mean_and_deviation(values):
     """Return mean and sample standard deviation of the numbers that are known; None where there are too few."""
     known = [value for value in values if value is not None]
     return (mean(known) if known else None, stdev(known) if len(known) > 1 else None)
-
-
-def _highest(records):
-    records = list(records)
-    return {name: max(record[name] for record in records) for name in records[0]}
 
 
 def ledger(row: Row) -> dict[str, float | None]:

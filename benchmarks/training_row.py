@@ -11,10 +11,7 @@ from typing import Any
 
 SCHEMA = 3
 OLD_NAMES = {"limit": "measured_peak", "limit_share": "peak_share"}  # of schema 1 and 2
-OLD_LEDGER = {
-    "context_floor_bytes": "context_overhead_bytes",
-    "context_floor_source": "context_overhead_source",
-}
+OLD_LEDGER = {"context_floor_bytes": "context_overhead_bytes", "context_floor_source": "context_overhead_source"}
 
 
 @dataclass(frozen=True)

@@ -54,17 +54,19 @@ def _examine(chosen):
     """Return the findings of all frameworks that were asked for, and the rows that they make."""
     from benchmarks.doctor import frameworks
     from benchmarks.doctor.examine import WORKLOAD, examine
+    from benchmarks.frameworks import select
     from benchmarks.frameworks.interpreters import find_interpreter
-    from benchmarks.options import named_python
+    from benchmarks.options import known_entries, named_python
     from benchmarks.trainer_runner import TrainerRunner
     from pytest_duet.sensors.gpu import find_gpu
 
     gpu = None if chosen.device == "cpu" else find_gpu()
     seen = gpu and gpu.fingerprint()
     pythons = dict(map(named_python, chosen.python))
-    entries, by_name = _entries(chosen)
+    registry = known_entries(chosen.framework_path)
+    asked = [name.strip() for names in chosen.frameworks or ["all"] for name in names.split(",")]
     findings, rows = [], []
-    for entry in entries:
+    for entry in select(asked, registry):
         python, environment = find_interpreter(entry, pythons, chosen.envs or str(ROOT / ".tox"), gpu is not None)
         runner = TrainerRunner(
             entry,
@@ -76,19 +78,9 @@ def _examine(chosen):
             progress=lambda text, name=entry.name: _progress(f"{name}: {text}"),
         )
         findings.append(examine(runner, gpu))
-        rows += frameworks.rows(findings[-1], entry.name in by_name, chosen.device, seen)
+        rows += frameworks.rows(findings[-1], entry.name in asked, chosen.device, seen)
     _progress("")
     return findings, rows
-
-
-def _entries(chosen):
-    """Return the entries that were asked for, and the names among what was asked for, which must be installed."""
-    from benchmarks.frameworks import select
-    from benchmarks.options import known_entries
-
-    registry = known_entries(chosen.framework_path)
-    patterns = [name.strip() for names in chosen.frameworks or ["all"] for name in names.split(",")]
-    return select(patterns, registry), set(patterns).intersection(registry)
 
 
 def _progress(text):

@@ -70,7 +70,7 @@ class Findings:
 
 
 def examine(runner, gpu=None):
-    """Return the :class:`Findings` of one framework.
+    """Return the findings of one framework.
 
     :param runner: :class:`benchmarks.trainer_runner.TrainerRunner`; its workload is to be ``WORKLOAD``.
     :param gpu: the :class:`pytest_duet.sensors.gpu.Gpu` that it would train on, or None.
@@ -135,7 +135,7 @@ PARTS = {"import": _import, "about": _about, "train": _train, "product": _produc
 
 
 def _failure(part, error):
-    """Return the :class:`Failure` that an error tells of, with what the worker was doing in the doctor's words."""
+    """Return the failure that an error tells of, with what the worker was doing in the doctor's words."""
     if not isinstance(error, FromWorker):
         return Failure("failed", part, str(error).rstrip("."))
     what, more = error.happened

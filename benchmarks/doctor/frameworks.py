@@ -90,13 +90,12 @@ def _unseen_gpu(found, device, gpu):
 def _product(found, device, gpu):
     if found.product is None:
         return None
-    error = found.product["relative_error"]
-    where = found.device
+    error, where = found.product["relative_error"], found.device
+    distrust = f"do not trust this build on {where}: {REINSTALL}"
     if error is None:
-        return BROKEN, f"a matrix product on {where} is not finite", f"do not trust this build on {where}: {REINSTALL}"
+        return BROKEN, f"a matrix product on {where} is not finite", distrust
     if error > LOW_PRECISION_ERROR:
-        text = f"a matrix product on {where} is wrong: relative error {error:.1e}"
-        return BROKEN, text, f"do not trust this build on {where}: {REINSTALL}"
+        return BROKEN, f"a matrix product on {where} is wrong: relative error {error:.1e}", distrust
     if error > FP32_ERROR:
         text = f"float32 is not float32 on {where}: a product's relative error is {error:.1e}, as TF32's or bfloat16's"
         return BROKEN, text, "unset what lowers its precision (NVIDIA_TF32_OVERRIDE, JAX_*, XLA_FLAGS, DNNL_*)"

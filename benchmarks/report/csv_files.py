@@ -26,9 +26,8 @@ def write(rows, directory):
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     of_rows = list(filter(None, (epochs_of(*both) for both in rows)))
-    summary = [_summary(its) for its in of_rows]
     epochs = [epoch for its in of_rows for epoch in its]
-    return [_write(directory / "results.csv", epochs), _write(directory / "summary.csv", summary)]
+    return [_write(directory / "results.csv", epochs), _write(directory / "summary.csv", list(map(_summary, of_rows)))]
 
 
 def epochs_of(row, training):

@@ -19,12 +19,7 @@ HEADINGS = (
     "idle power",
     "device busy",
 )
-LEDGER = (
-    "allocator_peak_bytes",
-    "allocator_reserved_bytes",
-    "nvml_process_peak_bytes",
-    "nvml_device_delta_peak_bytes",
-)
+LEDGER = ("allocator_peak_bytes", "allocator_reserved_bytes", "nvml_process_peak_bytes", "nvml_device_delta_peak_bytes")
 NOTES = (
     "context overhead: in use once the framework is ready, before any parameter or image; live peak and reserved "
     "pool: by the framework's own account; NVML process: all that is booked on the worker; NVML device: the increase "

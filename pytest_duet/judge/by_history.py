@@ -20,18 +20,12 @@ def judge_session(rows: Mapping[str, Row], family: Family, back: Lookback, min_r
 
     :param min_runs: how many earlier runs a verdict takes.
     """
-    found = [
-        _exact(name, row, metric, back.window(name, metric.name))
-        for metric in family.exact
-        for name, row in rows.items()
-    ]
+    found = [_exact(name, row, metric, back) for metric in family.exact for name, row in rows.items()]
     for metric in family.judged:
-        judges = [
-            partial(
-                judge, name, row, metric, family.margins[name][metric.name], back.window(name, metric.name), min_runs
-            )
-            for name, row in rows.items()
-        ]
+        judges = []
+        for name, row in rows.items():
+            margin, window = family.margins[name][metric.name], back.window(name, metric.name)
+            judges.append(partial(judge, name, row, metric, margin, window, min_runs))
         judged = holm(judges, family.alpha(metric, len(rows)))
         found += without_common_mode(judged) if metric.unit == "s" else judged
     return found
@@ -45,11 +39,11 @@ def judge(
     :param window: the earlier rows, newest first.
     :param alpha: of this comparison, on each side.
     """
-    one = Comparison(benchmark, row.subject, metric.name, Verdict.MISSING, trials=len(row.trials), alpha=alpha)
     source = memory_source(row) if metric.name == MEMORY else ""
     today = row.values(metric.name, source)
     runs = [found for found in (evidence(earlier, metric, source) for earlier in window) if found]
-    one = one.but(runs=len(runs))
+    trials = len(row.trials)
+    one = Comparison(benchmark, row.subject, metric.name, Verdict.MISSING, trials=trials, runs=len(runs), alpha=alpha)
     if not today:
         return one.but(note="not every trial has it.")
     if not runs:
@@ -65,22 +59,20 @@ def judge(
     verdict = classify(exp(low), exp(high), margin.ratio(old))
     one = one.but(low=exp(low), high=exp(high), verdict=verdict, note=_versions(row, window[0]))
     if row.disturbed_trials and metric.unit == "s" and verdict is Verdict.REGRESSED:
-        note = f"others used the machine beside {row.disturbed_trials} of {one.trials} trials; run it when it is quiet."
+        note = f"others used the machine beside {row.disturbed_trials} of {trials} trials; run it when it is quiet."
         return one.but(verdict=Verdict.INCONCLUSIVE, note=note)
     return one
 
 
 def evidence(row: Row, metric: Metric, source: str = "") -> list[float] | None:
-    """Return an earlier row's values of a metric; None where one is missing, and for times where it was disturbed.
-
-    :param source: of the memory.
-    """
+    """Return an earlier row's values of a metric; None where one is missing, and for times where it was disturbed."""
     return None if metric.unit == "s" and row.disturbed_trials else row.values(metric.name, source)
 
 
-def _exact(benchmark: str, row: Row, metric: Metric, window: Sequence[Row]) -> Comparison:
-    new = row.typical(metric.name)
-    one = exactly(benchmark, row.subject, metric, new, window[0].typical(metric.name) if window else None)
+def _exact(benchmark: str, row: Row, metric: Metric, back: Lookback) -> Comparison:
+    window = back.window(benchmark, metric.name)
+    old = window[0].typical(metric.name) if window else None
+    one = exactly(benchmark, row.subject, metric, row.typical(metric.name), old)
     return one.but(trials=len(row.trials), runs=len(window), note="" if window else "no earlier run.")
 
 

@@ -38,12 +38,11 @@ def ratios(row: Row, metric: Metric) -> tuple[list[float], float, float] | None:
 def is_open(benchmark: str, row: Row, family: Family, max_trials: int) -> bool:
     """Tell whether more trials may still bring an answer to one of a row's comparisons."""
     for metric in family.judged:
-        alpha = family.alpha(metric)
+        alpha, margin = family.alpha(metric), family.margins[benchmark][metric.name]
         looks = plan_looks(alpha, max_trials)
-        if looks and len(row.trials) < looks[-1].trials:
-            one = judge(benchmark, row, metric, family.margins[benchmark][metric.name], max_trials, alpha)
-            if one.verdict is Verdict.INCONCLUSIVE:
-                return True
+        more = looks and len(row.trials) < looks[-1].trials
+        if more and judge(benchmark, row, metric, margin, max_trials, alpha).verdict is Verdict.INCONCLUSIVE:
+            return True
     return False
 
 

@@ -33,19 +33,14 @@ def by_history_sessions(
     judged = []
     for session in sessions:
         back = Lookback(session)
-        for other in sessions:
-            for name in session:
-                if other is not session and name in other:
-                    back.windows[name].append(other[name])
+        others = [other for other in sessions if other is not session]
+        back.windows = {name: [other[name] for other in others if name in other] for name in session}
         judged += by_history.judge_session(session, family, back, min_runs)
     return _collect(sessions, judged, family, partial(_predicted, family=family, window=window))
 
 
 def by_pairs_sessions(sessions: Sequence[Session], family: Family, max_trials: int) -> list[Calibrated]:
-    """Return the same for sessions of ``--against self``.
-
-    :param max_trials: as in those sessions.
-    """
+    """Return the same for sessions of ``--against self``, with the ``max_trials`` of those sessions."""
     judged = [one for rows in sessions for one in by_pairs.judge_session(rows, family, max_trials)]
     return _collect(sessions, judged, family, partial(_paired, family=family, max_trials=max_trials))
 
@@ -109,8 +104,7 @@ def cautions(
     for one in comparisons:
         its = known.get((one.benchmark, one.metric))
         if its and one.margin and its.resolves > one.margin - 1:
-            # Beyond the comparison's own margin, which need not be the calibration's.
-            caught = one.margin * (1 + its.resolves) - 1
+            caught = one.margin * (1 + its.resolves) - 1  # beyond its own margin, which need not be the calibration's
             found.append(
                 f"{one.subject}, {metrics[one.metric].title}: the margin, {one.margin - 1:.1%}, is below what "
                 f"this machine resolves, {its.resolves:.1%}: only slowdowns beyond {caught:.1%} are "

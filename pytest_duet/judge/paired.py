@@ -33,7 +33,7 @@ class Look:
 
 @cache
 def plan_looks(alpha: float, max_trials: int) -> tuple[Look, ...]:
-    """Return the looks, a tuple of :class:`Look`, whose total probability of a false answer on one side is <= alpha.
+    """Return the looks whose total probability of a false answer on one side is <= alpha.
 
     It is empty where ``max_trials`` are too few for any answer at this error rate.
     """

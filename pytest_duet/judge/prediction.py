@@ -1,7 +1,7 @@
 """Is today outside of what history predicts? A prediction interval for the mean of today's trials.
 
-It takes runs for independent and their means for nearly normal. What that is worth was simulated, for 12 cells at a
-family-wise 5 %, a trial's noise of 2 %, 5 trials and 20 runs (tests/instrument/test_prediction.py):
+It takes runs for independent and their means for nearly normal. What that is worth was simulated, for 12 comparisons at
+a family-wise 5 %, a trial's noise of 2 %, 5 trials and 20 runs (tests/instrument/test_prediction.py):
 
 =====================================  ==============  =========================
 share of runs with a false alarm       unchanged code  slower by the margin, 5 %
@@ -58,7 +58,7 @@ def expect(runs: Sequence[Sequence[float]], trials: int, alpha: float) -> tuple[
 
 
 def predict(today: Sequence[float], runs: Sequence[Sequence[float]]) -> Prediction:
-    """Return the :class:`Prediction` of today's trials by those of earlier runs.
+    """Return the prediction of today's trials by those of earlier runs.
 
     A run is the unit: its mean scatters by what differs between runs and by its share of what differs between trials,
     and the next run's mean will scatter alike (Hahn and Meeker, Statistical Intervals, chapter 4, with N runs in place

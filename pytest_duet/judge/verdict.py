@@ -14,7 +14,7 @@ from math import exp, log, sqrt
 from statistics import median
 
 from pytest_duet.record.comparison import Comparison, Verdict
-from pytest_duet.record.metrics import Margin, Metric, error_share
+from pytest_duet.record.metrics import Margin, Metric
 
 FAMILY_ERROR = 0.05
 Judge = Callable[[float], Comparison]
@@ -44,7 +44,8 @@ class Family:
 
     def alpha(self, metric: Metric, count: int = 1) -> float:
         """Return the probability of a false alarm that ``count`` comparisons of a metric may have together."""
-        return FAMILY_ERROR * error_share(metric, self.metrics) * count / self.benchmarks
+        share = metric.weight / sum(other.weight for other in self.judged)
+        return FAMILY_ERROR * share * count / self.benchmarks
 
 
 def classify(low: float, high: float, margin: float) -> Verdict:
@@ -65,7 +66,6 @@ def holm(judges: Sequence[Judge], alpha: float) -> list[Comparison]:
     over their number, until no more drops out.
 
     :param judges: a function for each, that judges it at an alpha; its findings must be monotone in alpha.
-    :returns: in the order of ``judges``.
     """
     found: dict[int, Comparison] = {}
     while len(found) < len(judges):
@@ -78,25 +78,23 @@ def holm(judges: Sequence[Judge], alpha: float) -> list[Comparison]:
 
 def exactly(benchmark: str, subject: str, metric: Metric, new: float | None, old: float | None) -> Comparison:
     """Return the comparison of a metric that has to stay the same."""
-    one = Comparison(benchmark, subject, metric.name, Verdict.MISSING, old, new)
-    if new is None or old is None:
-        return one
-    return one.but(verdict=Verdict.CLEAN if metric.agree(new, old) else Verdict.REGRESSED)
+    verdict = Verdict.MISSING
+    if new is not None and old is not None:
+        verdict = Verdict.CLEAN if metric.agree(new, old) else Verdict.REGRESSED
+    return Comparison(benchmark, subject, metric.name, verdict, old, new)
 
 
 def void_where_exact_changed(comparisons: Sequence[Comparison], metrics: Mapping[str, Metric]) -> list[Comparison]:
     """Return the comparisons with "void" for the others of a benchmark whose work is not what it was."""
-    wrong = {
-        one.benchmark: metrics[one.metric]
+    exact = {name: metric for name, metric in metrics.items() if metric.exact}
+    notes = {
+        one.benchmark: f"its {exact[one.metric].title} is not the old one, so it does other work."
         for one in comparisons
-        if metrics[one.metric].exact and one.verdict is Verdict.REGRESSED
+        if one.metric in exact and one.verdict is Verdict.REGRESSED
     }
     return [
-        one.but(
-            verdict=Verdict.VOID,
-            note=f"its {wrong[one.benchmark].title} is not the old one, so it does other work.",
-        )
-        if one.benchmark in wrong and not metrics[one.metric].exact
+        one.but(verdict=Verdict.VOID, note=notes[one.benchmark])
+        if one.benchmark in notes and one.metric not in exact
         else one
         for one in comparisons
     ]

@@ -38,10 +38,7 @@ class Calibrated:
 
 
 def path(storage: Path, fingerprint: Mapping[str, Any], mode: str) -> Path:
-    """Return where a machine's calibration is kept.
-
-    :param mode: ``"history"`` or ``"against"``.
-    """
+    """Return where a machine's calibration is kept; the mode is ``"history"`` or ``"against"``."""
     digest = hashlib.sha256(json.dumps(fingerprint, sort_keys=True).encode()).hexdigest()[:16]
     return storage / "gate" / "calibration" / f"{digest}-{mode}.json"
 
@@ -50,13 +47,7 @@ def save(storage: Path, fingerprint: Mapping[str, Any], mode: str, found: list[C
     """Keep a calibration and return its path; the one before it is replaced."""
     where = path(storage, fingerprint, mode)
     where.parent.mkdir(parents=True, exist_ok=True)
-    kept = {
-        "schema": SCHEMA,
-        "mode": mode,
-        "fingerprint": fingerprint,
-        **about,
-        "calibrated": [asdict(one) for one in found],
-    }
+    kept = {"schema": SCHEMA, "mode": mode, "fingerprint": fingerprint, **about, "calibrated": list(map(asdict, found))}
     atomic_write(where, json.dumps(kept, indent=2).encode() + b"\n")
     return where
 

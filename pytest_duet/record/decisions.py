@@ -22,8 +22,6 @@ class Decision:
     :param runs: names of runs; an accepted change begins with the first of them.
     :param restarts: benchmarks and metrics, ``"NAME METRIC"``, whose window starts anew with the first run.
     :param when: ISO 8601, UTC.
-    :param who: whose decision it was.
-    :param why: in words.
     """
 
     action: str
@@ -43,10 +41,7 @@ class Decision:
 
 
 class Journal:
-    """Decisions in a file, a JSON object a line. A damaged line is left out and noted in ``damaged``.
-
-    :param path: the file, which may not exist yet.
-    """
+    """Decisions in a file, which may not exist yet, a JSON object a line. Damaged lines are noted in ``damaged``."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -87,7 +82,7 @@ class Journal:
         return decision
 
     def decision(self, run: str) -> Decision | None:
-        """Return the last :class:`Decision` about a run; None if there is none."""
+        """Return the last decision about a run."""
         return next((decision for decision in reversed(self.decisions) if run in decision.runs), None)
 
     def restarts(self, run: str) -> list[tuple[str, str]]:
@@ -95,8 +90,8 @@ class Journal:
         decision = self.decision(run)
         if not decision or self.together(run)[:1] != [run]:
             return []
-        pairs = [restart.rsplit(" ", 1) for restart in decision.restarts if " " in restart]
-        return [(name, metric) for name, metric in pairs]
+        pairs = (restart.rpartition(" ") for restart in decision.restarts if " " in restart)
+        return [(name, metric) for name, _, metric in pairs]
 
     def together(self, run: str) -> list[str]:
         """Return the runs that were accepted together with this one, itself included, and were not decided on since."""

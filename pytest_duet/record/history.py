@@ -49,14 +49,11 @@ class History:
         return [folders[name] for name in sorted(folders)]
 
     def read(self, name: str) -> Run:
-        """Return one run.
-
-        :raises DuetError: where the file cannot be read, or is no run.
-        """
+        """Return one run, or raise :func:`read_run`'s error."""
         return read_run(self.directory, name)
 
     def newest_first(self) -> Iterator[Run]:
-        """Return an iterator over the runs that can be read, newest first; the others are noted in ``damaged``."""
+        """Yield the runs that can be read, newest first; the others are noted in ``damaged``."""
         # Not by the files' times, which a cache or an artifact of CI does not keep.
         folders = [self._readable(reversed(folder)) for folder in self.folders()]
         return heapq.merge(*folders, key=lambda run: run.when, reverse=True)
@@ -88,12 +85,12 @@ class History:
     ) -> Lookback:
         """Return what history has to say about a session's rows.
 
-        :param fingerprint: this machine's, :func:`pytest_duet.sensors.fingerprint.fingerprint`.
+        :param fingerprint: this machine's.
         :param size: how many runs make a full window.
         :param aliases: the name that a benchmark has now, by the name that it had.
         """
         back = Lookback(rows)
-        aliases = {old: new for old, new in dict(aliases or {}).items() if old not in rows}
+        aliases = {old: new for old, new in (aliases or {}).items() if old not in rows}
         here: set[str] = set()  # the names of this machine's runs
         for run in islice(self.newest_first(), REACH * size):
             if self.state(run)[0] != "accepted":
@@ -125,6 +122,5 @@ def _alias(name: str, aliases: Mapping[str, str]) -> str:
 
 def _renamed(rows: Mapping[str, Row], aliases: Mapping[str, str]) -> dict[str, Row]:
     """Return the rows by the names that the benchmarks have now; a row that has such a name by itself comes first."""
-    return {_alias(name, aliases): row for name, row in rows.items()} | {
-        name: row for name, row in rows.items() if name not in aliases
-    }
+    own = {name: row for name, row in rows.items() if name not in aliases}
+    return {_alias(name, aliases): row for name, row in rows.items()} | own

@@ -72,9 +72,8 @@ class Lookback:
         found = [f"Left out: {why}" for why in self.damaged]
         for name, row in self.known.items():
             alike = [today for today, other in self.rows.items() if other.workload == row.workload]
-            if name in chosen or not alike or not was_asked(row.subject):
-                continue
-            found.append(self._vanished(name, row, alike))
+            if alike and name not in chosen and was_asked(row.subject):
+                found.append(self._vanished(name, row, alike))
         if self.elsewhere and not self.seen:
             run, differs = self.elsewhere
             found.append(f"Another fingerprint: no accepted run is from this machine. Since {run}: {_spell(differs)}.")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pytest_duet.record.lookback import differences
-from pytest_duet.record.saved_run import GateRecord, Run, ShardRecord
+from pytest_duet.record.saved_run import Run, ShardRecord
 
 UNLIKE = ("another Python or system", "another commit", "another machine", "judged otherwise")
 
@@ -19,7 +19,7 @@ class Source:
     """A shard somewhere, or a run of them.
 
     :param run: by its file's name.
-    :param folder: the name of a storage's folder that it belongs into, such as ``Linux-CPython-3.11-64bit``.
+    :param folder: of a storage, that it belongs into, such as ``Linux-CPython-3.11-64bit``.
     """
 
     run: Run
@@ -40,19 +40,15 @@ class Source:
         """What must be equal before shards make one run; in the order of ``UNLIKE``."""
         gate = self.run.gate
         judged = [gate is not None, gate and gate.mode, gate and gate.against]
-        return tuple(json.dumps(part, sort_keys=True) for part in (self.folder, self.run.commit, self._machine, judged))
-
-    @property
-    def _machine(self) -> dict[str, Any]:
         # The kernel's updates move the memory that it reports, and differences() knows by how much.
-        return {name: value for name, value in (self.run.fingerprint or {}).items() if name != "memory_bytes"}
+        machine = {name: value for name, value in (self.run.fingerprint or {}).items() if name != "memory_bytes"}
+        return tuple(json.dumps(part, sort_keys=True) for part in (self.folder, self.run.commit, machine, judged))
 
 
 @dataclass(frozen=True)
 class Joined:
     """A run made of shards.
 
-    :param data: its JSON.
     :param sources: every shard that it has something of.
     :param missing: its benchmarks that no shard measured, skipped or failed: the shard's number by name.
     :param remarks: what else there is to say, a sentence each.
@@ -91,11 +87,12 @@ def ambiguous(shards: Iterable[Source]) -> dict[str, str]:
 def _join_run(shards: list[Source]) -> list[Joined]:
     parts: list[list[Source]] = []
     for source in shards:
-        part = next((part for part in parts if alike(part[0], source)), None)
-        if part is None:
-            parts.append([source])
+        for part in parts:
+            if alike(part[0], source):
+                part.append(source)
+                break
         else:
-            part.append(source)
+            parts.append([source])
     unlike = [_unlike(parts[0][0], part[0]) for part in parts[1:]]
     # What another kind of host measured is missing here: a part of a run is no run that could be judged by.
     return [_join_part(part, _missing(shards, part), unlike) for part in parts]
@@ -107,7 +104,6 @@ def alike(one: Source, other: Source) -> bool:
 
 
 def _unlike(first: Source, other: Source) -> str:
-    """Say in what way the host of one part is not like that of the first."""
     found = [what for what, a, b in zip(UNLIKE, first.conditions, other.conditions) if a != b]
     fields = [name for name, _, _ in differences(first.run.fingerprint, other.run.fingerprint)]
     what = ", ".join(found or ["another machine"]) + (f" ({', '.join(fields)})" if fields else "")
@@ -129,12 +125,11 @@ def _join_part(shards: list[Source], missing: dict[str, int], unlike: list[str])
     remarks = list(unlike)
     for source in shards:
         for bench in source.run.data["benchmarks"]:
-            before = owners.get(bench["fullname"])
-            if before:
-                remarks.append(
-                    f"{bench['fullname']} is in {before[0].run.name} and, later, in {source.run.name}: that one counts."
-                )
-            owners[bench["fullname"]] = source, bench
+            name = bench["fullname"]
+            if name in owners:
+                before = owners[name][0].run.name
+                remarks.append(f"{name} is in {before} and, later, in {source.run.name}: that one counts.")
+            owners[name] = source, bench
     used = _used(shards, [source for source, _ in owners.values()])
     shard = used[0].shard
     data = {name: value for name, value in used[0].run.data.items() if name != "shard"}
@@ -166,25 +161,20 @@ def _used(shards: list[Source], owners: list[Source]) -> list[Source]:
 
 def _join_gates(shards: list[Source], owners: dict[str, Source], missing: dict[str, int], of: int) -> dict[str, Any]:
     """Return what the gates of shards said, together; a benchmark's comparisons come from where its row comes from."""
-    gates = [(source, source.run.gate) for source in shards if source.run.gate]
+    gates = [source.run.gate for source in shards if source.run.gate]
     comparisons = {
         (one.benchmark, one.metric): one
-        for source, gate in gates
-        for one in gate.comparisons
+        for source in shards
+        for one in source.run.comparisons
         if owners.get(one.benchmark, source) is source
     }
     lost = [f"Missing: {name}; shard {number}/{of} did not measure it." for name, number in missing.items()]
-    found: list[GateRecord] = [gate for _, gate in gates]
     joined = replace(
-        found[0],
-        failed_tests=sum(gate.failed_tests for gate in found),
-        interrupted=bool(missing) or any(gate.interrupted for gate in found),
+        gates[0],
+        failed_tests=sum(gate.failed_tests for gate in gates),
+        interrupted=bool(missing) or any(gate.interrupted for gate in gates),
         comparisons=tuple(comparisons.values()),
-        findings=(*_once(text for gate in found for text in gate.findings), *lost),
-        cautions=_once(text for gate in found for text in gate.cautions),
+        findings=(*dict.fromkeys(text for gate in gates for text in gate.findings), *lost),
+        cautions=tuple(dict.fromkeys(text for gate in gates for text in gate.cautions)),
     )
-    return asdict(joined)
-
-
-def _once(texts: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(texts))
+    return joined.as_json()

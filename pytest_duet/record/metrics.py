@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from math import inf
-from typing import Any, Literal
+from typing import Literal
 
 from pytest_duet.errors import DuetError
 
 UNITS = {"s": {"ms": 1e-3, "s": 1.0}, "B": {"KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30}}
 EXAMPLES = {"s": "5%, 1ms or 0.5s", "B": "5% or 2MiB"}
-HOST_SOURCES = ("host_peak_rss_bytes",)
 # Device memory by the subject's own account before NVML's, which also books what an allocator keeps for later.
 DEVICE_SOURCES = (
     "allocator_peak_bytes",
@@ -39,7 +38,6 @@ class Margin:
 class Metric:
     """One quantity that every trial has a value of.
 
-    :param title: for people.
     :param unit: ``"s"``, ``"B"`` (bytes), or the metric's own; ``""`` for a share.
     :param better: which way is better; ``"same"`` for what may not differ at all, but for ``tolerance``: such a metric
         says whether both sides did the same work, and where they did not, the others mean nothing.
@@ -74,7 +72,6 @@ class Metric:
         return old / new if self.better == "higher" else new / old
 
     def text(self, value: float | None) -> str:
-        """Return a value with its unit."""
         if value is None:
             return "-"
         if self.unit == "s":
@@ -93,7 +90,7 @@ class Measured:
     title: str
     unit: str = ""
     better: Literal["lower", "higher", "same"] = "lower"
-    values: tuple[float | None, ...] = field(default=())
+    values: tuple[float | None, ...] = ()
     source: str = ""
 
     @classmethod
@@ -106,9 +103,6 @@ class Measured:
         found = [value for value in self.values if value is not None and 0 < value < inf]
         return found if found and len(found) == len(self.values) else None
 
-    def as_json(self) -> dict[str, Any]:
-        return dict(asdict(self), values=list(self.values))
-
 
 # What every subject has: the names are the plugin's own, and a suite may give others (``pytest_duet_metrics``).
 DEFAULT = (
@@ -120,16 +114,11 @@ DEFAULT = (
 
 def memory_sources(device: str) -> tuple[str, ...]:
     """Return the lines of the ledger that peak memory is taken from, the first that is known; one order for all."""
-    return HOST_SOURCES if device == "cpu" else DEVICE_SOURCES
-
-
-def error_share(metric: Metric, metrics: Mapping[str, Metric]) -> float:
-    """Return a metric's part of the run's probability of a false alarm; those of all that have one add up to 1."""
-    return metric.weight / sum(other.weight for other in metrics.values() if not other.exact)
+    return ("host_peak_rss_bytes",) if device == "cpu" else DEVICE_SOURCES
 
 
 def parse_margin(text: str, default: Margin, unit: str) -> Margin:
-    """Return the :class:`Margin` that ``"5%"``, ``"1ms"`` or ``"5%,1ms"`` means; what is left out is the default's.
+    """Return the margin that ``"5%"``, ``"1ms"`` or ``"5%,1ms"`` means; what is left out is the default's.
 
     :param unit: of the metric; a time in bytes, or the other way round, would make a gate that lets everything pass.
     :raises ValueError: for anything else.

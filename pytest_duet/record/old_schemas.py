@@ -11,28 +11,20 @@ from dataclasses import asdict
 from math import inf
 from typing import Any
 
-from pytest_duet.record.metrics import MEMORY, Margin, Metric, memory_sources
+from pytest_duet.record.metrics import MEMORY, Margin, Measured, Metric, memory_sources
 
 TODAY, GATE_TODAY = 3, 2
 
-METRICS = {
-    metric.name: metric
-    for metric in (
-        Metric("accuracy", "accuracy", "", "same", tolerance=0.001),
-        Metric(
-            "epoch_seconds",
-            "epoch time",
-            "s",
-            weight=2,
-            history=Margin(0.05, 1e-3),
-            against=Margin(0.02, 1e-3),
-            turns=True,
-        ),
-        Metric(MEMORY, "peak memory", "B", history=Margin(0.02, 2**20), against=Margin(0.02, 2**20)),
-        Metric("first_epoch_seconds", "first epoch", "s", history=Margin(0.25, 0.5), against=Margin(0.25, 0.5)),
-    )
-}
-ROUND = {"epoch": "number"}  # what a field is called today
+# As they were when such files were written: whoever wrote them may compare by other metrics today, they may not.
+_OF_THEN = (
+    Metric("accuracy", "accuracy", "", "same", tolerance=0.001),
+    Metric(
+        "epoch_seconds", "epoch time", "s", weight=2, history=Margin(0.05, 1e-3), against=Margin(0.02, 1e-3), turns=True
+    ),
+    Metric(MEMORY, "peak memory", "B", history=Margin(0.02, 2**20), against=Margin(0.02, 2**20)),
+    Metric("first_epoch_seconds", "first epoch", "s", history=Margin(0.25, 0.5), against=Margin(0.25, 0.5)),
+)
+METRICS = {metric.name: metric for metric in _OF_THEN}
 COMPARISON = {"framework": "subject", "was": "old", "now": "new"}
 
 
@@ -94,17 +86,13 @@ def _row(old: Mapping[str, Any]) -> dict[str, Any]:
 def _work(old: Mapping[str, Any], dataset: Mapping[str, Any]) -> str:
     workload, steps = old["workload"], old.get("steps_per_epoch")
     sizes, batch = workload.get("layer_sizes"), workload.get("batch_size")
-    return "; ".join(
-        filter(
-            None,
-            [
-                "-".join(map(str, sizes)) if sizes else "",
-                f"batch {batch}" if batch else "",
-                dataset["name"] if dataset.get("name", "mnist") != "mnist" else "",
-                f"{steps} steps" if old.get("whole_epochs") is False and steps else "",
-            ],
-        )
+    words = (
+        "-".join(map(str, sizes)) if sizes else "",
+        f"batch {batch}" if batch else "",
+        dataset["name"] if dataset.get("name", "mnist") != "mnist" else "",
+        f"{steps} steps" if old.get("whole_epochs") is False and steps else "",
     )
+    return "; ".join(filter(None, words))
 
 
 def _metrics(old: Mapping[str, Any], trials: list[dict[str, Any]]) -> dict[str, Any]:
@@ -118,13 +106,7 @@ def _metrics(old: Mapping[str, Any], trials: list[dict[str, Any]]) -> dict[str, 
         "first_epoch_seconds": [trial.get("first_epoch_seconds") for trial in trials],
     }
     return {
-        name: {
-            "title": metric.title,
-            "unit": metric.unit,
-            "better": metric.better,
-            "values": values[name],
-            "source": source if name == MEMORY else "",
-        }
+        name: asdict(Measured.of(metric, values[name], source if name == MEMORY else ""))
         for name, metric in METRICS.items()
     }
 
@@ -141,7 +123,7 @@ def _trial(old: dict[str, Any]) -> dict[str, Any]:
 
 
 def _round(old: dict[str, Any]) -> dict[str, Any]:
-    found = {ROUND.get(name, name): value for name, value in old.items() if name not in ("loss", "accuracy")}
+    found = {"number" if name == "epoch" else name: value for name, value in old.items()}
     return dict(found, metrics={name: old[name] for name in ("loss", "accuracy") if old.get(name) is not None})
 
 
@@ -153,4 +135,4 @@ def upgraded_gate(gate: dict[str, Any]) -> dict[str, Any]:
         return gate
     comparisons = [{COMPARISON.get(name, name): value for name, value in cell.items()} for cell in gate["cells"]]
     metrics = {name: asdict(metric) for name, metric in METRICS.items()}
-    return {**gate, "schema": 2, "comparisons": comparisons, "metrics": metrics}
+    return {**gate, "schema": GATE_TODAY, "comparisons": comparisons, "metrics": metrics}

@@ -36,13 +36,11 @@ class Against:
 class Row:
     """What a session measured of one benchmark.
 
-    :param subject: its name in tables.
     :param device: ``cpu``, or ``gpu:`` and the GPU's name.
     :param labels: what sets it apart from others in tables, by name: only like ones compare.
     :param work: what it did, in words: likewise.
     :param conditions: what must be equal, beside the machine and the name, before two rows may be compared.
     :param workload: what tells that a benchmark of another name did the same, after it was renamed.
-    :param metrics: by name.
     :param disturbed_trials: trials that stayed disturbed after every repetition.
     :param repeated_attempts: attempts that were thrown away.
     """
@@ -87,14 +85,8 @@ class Row:
     def as_json(self) -> dict[str, Any]:
         plain = asdict(self)
         plain["trials"] = [trial.as_json() for trial in self.trials]
-        plain["metrics"] = {name: metric.as_json() for name, metric in self.metrics.items()}
         if self.against:
-            plain["against"] = dict(
-                name=self.against.name,
-                row=self.against.row.as_json(),
-                ratios=list(self.against.ratios),
-                turns=[[list(turn) for turn in turns] for turns in self.against.turns],
-            )
+            plain["against"]["row"] = self.against.row.as_json()
         return plain
 
     def values(self, metric: str, source: str = "") -> list[float] | None:
@@ -103,20 +95,15 @@ class Row:
         :param source: of the memory, from :func:`memory_source`; it is the row's own by default.
         """
         if metric == MEMORY and source:
-            return Measured("", values=tuple(_held(trial, source) for trial in self.trials)).known
+            return Measured("", values=tuple(getattr(trial.memory, source) for trial in self.trials)).known
         found = self.metrics.get(metric)
         return found.known if found else None
 
     def typical(self, metric: str) -> float | None:
         """Return the median over the trials; None where it is not known of all."""
-        found = self.metrics.get(metric)
-        values = [value for value in found.values if value is not None] if found else []
-        return median(values) if values and found and len(values) == len(found.values) else None
-
-
-def _held(trial: Trial, source: str) -> float | None:
-    value: float | None = getattr(trial.memory, source)
-    return value
+        values = self.metrics[metric].values if metric in self.metrics else ()
+        known = [value for value in values if value is not None]
+        return median(known) if known and len(known) == len(values) else None
 
 
 def memory_source(*rows: Row, shared: bool = False) -> str:
@@ -124,12 +111,9 @@ def memory_source(*rows: Row, shared: bool = False) -> str:
 
     :param shared: whether both sides had the device at the same time: then what it holds altogether says nothing.
     """
-    for source in memory_sources(rows[0].device):
-        if shared and source.startswith("nvml_device"):
-            continue
-        if all(row.values(MEMORY, source) for row in rows):
-            return source
-    return ""
+    sources = memory_sources(rows[0].device)
+    usable = (source for source in sources if not (shared and source.startswith("nvml_device")))
+    return next((source for source in usable if all(row.values(MEMORY, source) for row in rows)), "")
 
 
 def worst(records: Iterable[Memory]) -> Memory:

@@ -37,7 +37,7 @@ class Shard:
 
 
 def read_shard(text: str | None, run: str | None) -> Shard | None:
-    """Return the :class:`Shard` that ``--shard`` and ``--run-id`` mean; None where both are None.
+    """Return the shard that ``--shard`` and ``--run-id`` mean; None where both are None.
 
     :raises DuetError: for what makes no sense, naming the option.
     """
@@ -54,10 +54,7 @@ def read_shard(text: str | None, run: str | None) -> Shard | None:
 
 
 def check_run_id(run: str) -> None:
-    """Return nothing if a run id can name a folder.
-
-    :raises DuetError: naming the option, where it cannot.
-    """
+    """Raise :class:`DuetError` for a run id that cannot name a folder."""
     if not RUN_ID.fullmatch(run):
         raise DuetError(
             f"--run-id={run}: give a letter or a digit, then up to 99 letters, digits, dots, dashes and underscores."

@@ -54,10 +54,7 @@ def as_bytes(run: Any) -> bytes:
 
 
 def platform_folder(machine: Mapping[str, Any]) -> str:
-    """Return the name of the folder that pytest-benchmark keeps a machine's runs in.
-
-    :param machine: what it saves of the machine, ``machine_info``.
-    """
+    """Return the name of pytest-benchmark's folder for a machine, which is given as its ``machine_info``."""
     python = ".".join(str(machine.get("python_version")).split(".")[:2])
     bits = 64 if "64" in str(machine.get("machine")) else 32
     return f"{machine.get('system')}-{machine.get('python_implementation')}-{python}-{bits}bit"

@@ -15,7 +15,7 @@ from support import ROOT
 
 from benchmarks import __main__
 from benchmarks import framework_probe as probe
-from benchmarks.doctor import command, data_set, frameworks, hooks
+from benchmarks.doctor import command, frameworks, hooks
 from benchmarks.doctor.advice import advise
 from benchmarks.doctor.examine import WORKLOAD, Failure, Findings, examine
 from benchmarks.frameworks import REGISTRY, entries_of_file
@@ -51,7 +51,7 @@ def planted(tmp_path, monkeypatch):
         (tmp_path / f"{name}.py").write_text(f"{code}\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "3000")  # so that no cell is wrapped
-    monkeypatch.setattr(data_set, "data_set", lambda directory: machine.Row("data set", OK, "MNIST"))
+    monkeypatch.setattr(hooks, "data_set", lambda directory: machine.Row("data set", OK, "MNIST"))
     monkeypatch.setattr(machine, "memory", lambda: machine.Row("memory", OK, "enough"))
     monkeypatch.setattr(machine, "LEAST_DISK_BYTES", 0)
     monkeypatch.setattr(gpus, "look", lambda: gpus.Look(("NVMLError_LibraryNotFound", "")))
@@ -557,9 +557,9 @@ def test_the_data_set(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    row = data_set.data_set()
+    row = hooks.data_set()
     assert row.state == WARNING and "not on this machine yet" in row.found and "--mnist-dir" in row.advice
-    row = data_set.data_set(str(tmp_path))
+    row = hooks.data_set(str(tmp_path))
     assert row.state == BROKEN and "there is no train-images-idx3-ubyte" in row.found
     assert not (tmp_path / "cache").exists(), "nothing was fetched"
 
