@@ -14,7 +14,7 @@ import time
 import numpy as np
 
 from benchmarks.frameworks.loading import check_installed, load_trainer, version_of
-from pytest_duet.sensors.cuda_versions import cuda_text, cudnn_text
+from pytest_duet.sensors.gpu import cuda_text, cudnn_text
 from pytest_duet.workers.protocol import SubjectError
 
 MAPS = "/proc/self/maps"
