@@ -85,6 +85,13 @@ class MemorySampler:
         self._counted: tuple[float | None, float] = None, now()
         self._clear()
 
+    def _clear(self) -> None:
+        sources = ("rss", "nvml_process", "nvml_device_delta", "clock_mhz")
+        self._samples: dict[str, list[float]] = {name: [] for name in sources}
+        self._throttle_reasons: frozenset[str] | None = None
+        self._hidden: str | None = None
+        self._gpu_others: frozenset[int] | None = None
+
     def watch(self, pid: int) -> MemorySampler:
         """Start sampling process ``pid``; returns the sampler, to be used as a context manager."""
         self._pid, self._proc_pid = pid, id_in_proc(pid)
@@ -148,13 +155,6 @@ class MemorySampler:
                 self._hidden = held.hidden
                 self._gpu_others = _union(self._gpu_others, held.others)
             self._throttle_reasons = _union(self._throttle_reasons, reasons)
-
-    def _clear(self) -> None:
-        sources = ("rss", "nvml_process", "nvml_device_delta", "clock_mhz")
-        self._samples: dict[str, list[float]] = {name: [] for name in sources}
-        self._throttle_reasons: frozenset[str] | None = None
-        self._hidden: str | None = None
-        self._gpu_others: frozenset[int] | None = None
 
 
 def _summary(samples: list[float]) -> Summary:
