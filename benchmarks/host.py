@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmarks.checked_trainer import as_loss, as_share, checked_class, checked_parameters, checked_start
 from benchmarks.framework_calls import FrameworkCalls
-from benchmarks.frameworks.engines.device_time import device_time
+from benchmarks.frameworks.engines.nvidia import device_time
 from benchmarks.frameworks.loading import make_ready, versions_of
 from benchmarks.frameworks.trainer import NoGpu, WrongHardware
 from benchmarks.workload import mnist
@@ -107,7 +107,7 @@ class TrainerHost(FrameworkCalls, Subject):
     def profile(self, steps):
         """Train so many steps of an epoch, at the most a whole one, under the framework's profiler; untimed, and last.
 
-        Returns ``device_time``, what :func:`engines.device_time.device_time` gives, or ``failed``: why there is none.
+        Returns ``device_time``, what :func:`device_time` gives, or ``failed``: why there is none.
         """
         order = self.workload.order(1, len(self.dataset.train_labels))[: steps * self.workload.batch_size]
         seconds = []

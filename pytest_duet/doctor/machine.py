@@ -42,10 +42,8 @@ def governor(root: str | Path = "/") -> Row:
     """Return the row of Linux's CPU frequency governor."""
     files = Path(root, "sys/devices/system/cpu").glob("cpu*/cpufreq/scaling_governor")
     names = sorted({name for name in map(_read, files) if name})
-    if not names:
-        return Row("CPU governor", OK, "not told here, as in most virtual machines")
-    if names == ["performance"]:
-        return Row("CPU governor", OK, "performance")
+    if names in ([], ["performance"]):
+        return Row("CPU governor", OK, "".join(names) or "not told here, as in most virtual machines")
     what = "`sudo cpupower frequency-set -g performance`"
     return Row("CPU governor", WARNING, f"{' and '.join(names)}: clocks follow the load, and times with them", what)
 
