@@ -40,10 +40,10 @@ def oracle(mnist, duet_progress):
 @pytest.fixture(scope="session")
 def measured_peak(options, duet_progress):
     """Gives, for a row's device, its measured peak, :class:`benchmarks.peak.measured_peak.MeasuredPeaks`."""
-    from benchmarks.frameworks import LIMIT_SETTERS, REGISTRY
+    from benchmarks.frameworks import PEAK_SETTERS, REGISTRY
     from benchmarks.peak.measured_peak import MeasuredPeaks
 
-    setters = LIMIT_SETTERS if options.measure_limit else ()
+    setters = PEAK_SETTERS if options.measure_limit else ()
     return MeasuredPeaks([options.runner(REGISTRY[name]) for name in setters], duet_progress, options.limit_again)
 
 

@@ -10,10 +10,7 @@ from pytest_duet.workers.protocol import SubjectError
 
 
 def checked_class(trainer_class):
-    """Check a trainer's contract before it is built.
-
-    :raises SubjectError: where there is none, or one that nobody could check.
-    """
+    """Raise :class:`SubjectError` where a trainer has no contract, or one that nobody could check."""
     if trainer_class.contract is None:
         raise SubjectError(f"{trainer_class.__name__} sets no contract, such as contract = Contract('eager')")
     if trainer_class.contract.precision != "fp32":
@@ -21,10 +18,7 @@ def checked_class(trainer_class):
 
 
 def checked_start(trainer, initial, device):
-    """Check that a new trainer is where it was asked to be, and starts from the parameters that it was handed.
-
-    :raises SubjectError: naming the first array that differs.
-    """
+    """Raise :class:`SubjectError` where a new trainer is not where it was asked to be, or starts from elsewhere."""
     if device == "gpu" and trainer.device_name == "cpu":
         raise SubjectError("it was asked to train on a GPU and says that it trains on the CPU")
     for layer, (now, then) in enumerate(zip(checked_parameters(trainer, initial), initial), start=1):

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 
 from benchmarks.frameworks.engines import rates
-from benchmarks.frameworks.loading import check_installed, load_trainer
+from benchmarks.frameworks.loading import load_trainer, make_ready
 from benchmarks.workload.spec import Workload
 
 
@@ -25,8 +23,7 @@ class FrameworkCalls:
 
         :raises NotInstalled: as ``open``.
         """
-        check_installed(requires)
-        os.environ.update(variables)
+        make_ready(requires, variables)
         try:
             trainer_class = self._load(location)
             how = trainer_class.matrix_product(device, trainer_class.contract.precision)
@@ -39,24 +36,18 @@ class FrameworkCalls:
         return True
 
     def product_rate(self, workload, location, requires, seconds, device="cpu", precision="fp32", variables=()):
-        """Return the rate of a framework's matrix products at a workload's shapes, in FLOP a second.
+        """Return ``rate``, of a framework's matrix products at a workload's shapes, in FLOP a second.
 
-        ``variables`` are as in :class:`benchmarks.frameworks.Entry`.
-        ``rate`` is None where the framework does not tell how it multiplies in that precision on that device.
+        It is None where the framework does not tell how it multiplies in that precision on that device.
         """
-        check_installed(requires)
-        os.environ.update(variables)
+        make_ready(requires, variables)
         how = self._load(location).matrix_product(device, precision)
         at_once = rates.GPU_AT_ONCE if device == "gpu" else 1
         return {"rate": how and rates.matrix_product_rate(Workload(**workload), *how, seconds, at_once)}
 
     def copy_rate(self, location, requires, seconds, device="cpu", variables=()):
-        """Return at which rate a framework copies within a device's memory, in bytes a second.
-
-        Read and written bytes both count. ``rate`` is None where the framework does not tell how it copies.
-        """
-        check_installed(requires)
-        os.environ.update(variables)
+        """Return ``rate``, at which a framework copies within a device's memory, in bytes read and written a second."""
+        make_ready(requires, variables)
         how = self._load(location).device_copy(device)
         return {"rate": how and rates.copy_rate(*how, rates.copy_bytes(), seconds)}
 
@@ -67,7 +58,7 @@ class FrameworkCalls:
         return getattr(probe, part)(**arguments)
 
     def _load(self, location):
-        """Return a trainer's class; its file is run once, as an import would."""
+        # A trainer's file is run once, as an import would.
         if location not in self._classes:
             self._classes[location] = load_trainer(location)
         return self._classes[location]

@@ -13,8 +13,8 @@ import time
 
 import numpy as np
 
-from benchmarks.frameworks.loading import check_installed, load_trainer, version_of
-from pytest_duet.sensors.cuda_versions import cuda_text, cudnn_text
+from benchmarks.frameworks.loading import load_trainer, make_ready, versions_of
+from pytest_duet.sensors.gpu import cuda_text, cudnn_text
 from pytest_duet.workers.protocol import SubjectError
 
 MAPS = "/proc/self/maps"
@@ -31,17 +31,15 @@ FILE_NAME = re.compile(r"(?P<name>lib[A-Za-z0-9_]+?)(?:-[0-9a-f]{8,})?\.so(?:\.(
 def import_framework(requires, variables):
     """Import the framework alone, as its users do, before any code of the suite does.
 
-    :param requires: as in :class:`benchmarks.frameworks.Entry`, as are ``variables``.
     :raises NotInstalled: where one of ``requires`` is missing here.
     """
-    check_installed(requires)
-    os.environ.update(variables)
+    make_ready(requires, variables)
     start = time.perf_counter()
     for name in requires[:1]:  # a trainer of the user's own may require nothing
         importlib.import_module(name)
     return {
         "import_seconds": time.perf_counter() - start if requires else None,
-        "versions": {name: version_of(name) for name in requires if "." not in name or name == requires[0]},
+        "versions": versions_of(requires),
         "python": sys.version.split()[0],
     }
 
@@ -55,7 +53,6 @@ def about(location):
 def product(location, device):
     """Multiply two float32 matrices as the framework does, and return how far the product is from NumPy's in float64.
 
-    :param device: ``"cpu"`` or ``"gpu"``.
     :return: ``{"relative_error": norm of the difference over norm of the product}``, None in it where the product is
         not finite; None in place of the dictionary where the trainer has no products of its own to offer.
     """
@@ -102,9 +99,9 @@ def libraries(maps=MAPS):
     for path in sorted(paths):
         path = path[: -len(" (deleted)")] if path.endswith(" (deleted)") else path
         match = FILE_NAME.match(os.path.basename(path))
-        if match and WANTED.fullmatch(match.group("name")):
-            version = _said_version(match.group("name"), path) or match.group("version")
-            found.append({"name": match.group("name"), "version": version, "path": path})
+        if match and WANTED.fullmatch(match["name"]):
+            version = _said_version(match["name"], path) or match["version"]
+            found.append({"name": match["name"], "version": version, "path": path})
     return found
 
 
@@ -131,43 +128,29 @@ def _cudnn(library):
     return cudnn_text(library.cudnnGetVersion())
 
 
-def _cuda(function):
-    number = ctypes.c_int()
-    if function(ctypes.byref(number)):
-        raise ValueError
-    return cuda_text(number.value)
-
-
 def _nccl(library):
-    number = ctypes.c_int()
-    if library.ncclGetVersion(ctypes.byref(number)):
-        raise ValueError
-    major, rest = divmod(number.value, 10_000)  # nccl.h: so since 2.9
+    major, rest = divmod(*_numbers(library.ncclGetVersion), 10_000)  # nccl.h: so since 2.9
     return f"{major}.{rest // 100}.{rest % 100}"
 
 
-def _cublas(function):
-    numbers = []
-    for part in range(3):  # library_types.h: MAJOR_VERSION, MINOR_VERSION, PATCH_LEVEL
-        number = ctypes.c_int()
-        if function(part, ctypes.byref(number)):
-            raise ValueError
-        numbers.append(number.value)
-    return ".".join(map(str, numbers))
+def _cublas(library):
+    parts = range(3)  # library_types.h: MAJOR_VERSION, MINOR_VERSION, PATCH_LEVEL
+    return ".".join(str(*_numbers(library.cublasGetProperty, part)) for part in parts)
 
 
-def _nvrtc(library):
-    major, minor = ctypes.c_int(), ctypes.c_int()
-    if library.nvrtcVersion(ctypes.byref(major), ctypes.byref(minor)):
+def _numbers(function, *arguments, count=1):
+    """Return the integers that a C function gives through so many pointers, behind its other arguments."""
+    numbers = [ctypes.c_int() for _ in range(count)]
+    if function(*arguments, *map(ctypes.byref, numbers)):
         raise ValueError
-    return f"{major.value}.{minor.value}"
+    return [number.value for number in numbers]
 
 
 ASK = {
     "libcudnn": _cudnn,
-    "libcudart": lambda library: _cuda(library.cudaRuntimeGetVersion),
-    "libcuda": lambda library: _cuda(library.cuDriverGetVersion),
-    "libcublas": lambda library: _cublas(library.cublasGetProperty),
+    "libcudart": lambda library: cuda_text(*_numbers(library.cudaRuntimeGetVersion)),
+    "libcuda": lambda library: cuda_text(*_numbers(library.cuDriverGetVersion)),
+    "libcublas": _cublas,
     "libnccl": _nccl,
-    "libnvrtc": _nvrtc,
+    "libnvrtc": lambda library: ".".join(map(str, _numbers(library.nvrtcVersion, count=2))),
 }

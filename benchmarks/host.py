@@ -6,7 +6,6 @@ What its calls answer with can cross the worker's pipe as JSON.
 from __future__ import annotations
 
 import gc
-import os
 import sys
 import time
 from dataclasses import asdict
@@ -15,15 +14,14 @@ import numpy as np
 
 from benchmarks.checked_trainer import as_loss, as_share, checked_class, checked_parameters, checked_start
 from benchmarks.framework_calls import FrameworkCalls
-from benchmarks.frameworks.engines.device_time import device_time
-from benchmarks.frameworks.loading import check_installed, version_of
+from benchmarks.frameworks.engines.nvidia import device_time
+from benchmarks.frameworks.loading import make_ready, versions_of
 from benchmarks.frameworks.trainer import NoGpu, WrongHardware
 from benchmarks.workload import mnist
 from benchmarks.workload.dataset import synthetic
 from benchmarks.workload.sketch import sketch_update
 from benchmarks.workload.spec import Workload
-from pytest_duet.sensors import memory
-from pytest_duet.sensors import python_calls as watching
+from pytest_duet.sensors import memory, python_calls
 from pytest_duet.sensors.cpu import process_usage, scheduling_policy, usable_cores
 from pytest_duet.workers.protocol import Examined, GpuUnseen, Opened, Reading, Subject, SubjectError, Timed
 
@@ -34,15 +32,14 @@ class TrainerHost(FrameworkCalls, Subject):
     def open(self, location, requires, workload, data_directory, device, variables=(), threads=None):
         """Import the framework, build the trainer from the workload's own start, and say what came of it.
 
-        :param location: see :class:`benchmarks.frameworks.Entry`, as are ``requires`` and ``variables``.
+        :param location: as in :class:`benchmarks.frameworks.Entry`, as are ``requires`` and ``variables``.
         :param workload: what :meth:`Workload.as_dict` gave.
         :param data_directory: where the four MNIST files are; None for the synthetic data set.
         :param threads: how many the trainer must compute with, if it can tell; None for any number.
         :raises NotInstalled: where one of ``requires`` is missing here.
         :raises WrongHardware: where the trainer can never run on this machine.
         """
-        check_installed(requires)
-        os.environ.update(variables)
+        make_ready(requires, variables)
         self.workload = Workload(**workload)
         self.dataset = mnist.load(data_directory) if data_directory else synthetic()
         start = time.perf_counter_ns()
@@ -67,7 +64,7 @@ class TrainerHost(FrameworkCalls, Subject):
             raise SubjectError(f"it computes with {said} threads where {threads} were asked for (--threads)")
         return Opened(
             device=str(self.trainer.device_name),
-            versions={name: version_of(name) for name in requires if "." not in name or name == requires[0]},
+            versions=versions_of(requires),
             python=sys.version.split()[0],
             scheduling=scheduling_policy(),
             threads={"asked": threads, "cores": usable_cores(), "framework": said},
@@ -104,13 +101,13 @@ class TrainerHost(FrameworkCalls, Subject):
             self.trainer.train_epoch(order)
             self.trainer.parameters()  # waits for what a trainer may still be at, in a thread of its own
 
-        seen = watching.count_python(work)
+        seen = python_calls.count_python(work)
         return dict(seen, seconds=seconds, allocator_peak_bytes=self._memory().allocator_peak_bytes)
 
     def profile(self, steps):
         """Train so many steps of an epoch, at the most a whole one, under the framework's profiler; untimed, and last.
 
-        Returns ``device_time``, what :func:`engines.device_time.device_time` gives, or ``failed``: why there is none.
+        Returns ``device_time``, what :func:`device_time` gives, or ``failed``: why there is none.
         """
         order = self.workload.order(1, len(self.dataset.train_labels))[: steps * self.workload.batch_size]
         seconds = []

@@ -6,7 +6,6 @@ import math
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from benchmarks.context_overhead import context_overhead
 from benchmarks.frameworks import Entry, preallocation
 from benchmarks.workload.spec import Workload
 from pytest_duet.errors import DuetError
@@ -42,7 +41,6 @@ class TrainerRunner(Runner):
         object.__setattr__(self, "rounds", self.workload.epochs)
 
     def open_arguments(self):
-        """Return what :meth:`benchmarks.host.TrainerHost.open` is to be called with."""
         return {
             **self.framework_arguments(),
             "workload": self.workload.as_dict(),
@@ -80,9 +78,8 @@ class TrainerRunner(Runner):
 
         The number of steps is a power of two, so that the same machine arrives at the same number every time.
 
-        :param budget_seconds: for an epoch; None for no limit.
+        :param budget_seconds: for an epoch of so many images; None for no limit.
         :param step_seconds: what a step is thought to take.
-        :param images: of the data set.
         """
         if budget_seconds is None or self.workload.steps_per_epoch(images) * step_seconds <= budget_seconds:
             return self
@@ -103,7 +100,7 @@ class TrainerRunner(Runner):
         watch = sampler() if sampler else None
         with self.worker() as worker:
             self.progress("parity check")
-            overhead, source = context_overhead(self, worker, watch)
+            overhead, source = self._context_overhead(worker, watch)
             opened = worker.open(**self.open_arguments())
             batches = [batch.tolist() for batch in batches]
             steps = worker.call("take_steps", batches=batches)
@@ -126,6 +123,21 @@ class TrainerRunner(Runner):
             "context_overhead_bytes": overhead,
             "context_overhead_source": source,
         }
+
+    def _context_overhead(self, worker, sampler):
+        """Make a fresh worker's framework ready, and return what the GPU holds for it then, and by which source.
+
+        That is its context and libraries, an array of one element, and the pool that the framework takes for it, before
+        there is a parameter or an image. Libraries that it loads with its first product come later. ``(None, None)`` on
+        a CPU, and where nobody can tell.
+        """
+        watched = sampler is not None and sampler.gpu is not None and sampler.interval_seconds
+        # pytest's own process may have been trained in before; another revision of the suite may lack the call.
+        alone = self.isolation == "process" and self.root is None
+        if self.device == "cpu" or not watched or not alone:
+            return None, None
+        ready = worker.call("open_device", device=self.device, **self.framework_arguments())
+        return sampler.held(worker.pid).best if ready else (None, None)
 
     def _profile(self, worker, device, step_seconds):
         """Return ``device_time``, and why a GPU has none; the worker's last call, since a profiler may kill it."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from benchmarks.doctor.advice import REINSTALL, advise
 from pytest_duet.doctor.row import BROKEN, MISSING, OK, WARNING, Row
-from pytest_duet.sensors.cuda_versions import cuda_text
+from pytest_duet.sensors.gpu import cuda_text
 
 # Float32 products of these sizes are within 5e-7 of float64's here; TF32 keeps 10 bits of a factor (some 3e-4),
 # bfloat16 7 (some 2e-3).

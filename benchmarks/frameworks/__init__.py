@@ -98,7 +98,7 @@ REGISTRY = {
     )
 }
 DEFAULT = ("jax", "torch", "keras")
-LIMIT_SETTERS = ("jax", "torch")  # the machine's measured peak is that of the fastest of their matrix products
+PEAK_SETTERS = ("jax", "torch")  # the machine's measured peak is that of the fastest of their matrix products
 
 
 def preallocation(wanted):

@@ -44,10 +44,7 @@ class LightningTrainer(TorchTrainer):
         super().__init__(workload, dataset, parameters, device)
         self.module = Module(self.model, workload.learning_rate)
         self.trainer = lightning.Trainer(
-            accelerator="gpu" if self.device.type == "cuda" else "cpu",
-            devices=1,
-            max_epochs=0,
-            barebones=True,
+            accelerator="gpu" if self.device.type == "cuda" else "cpu", devices=1, max_epochs=0, barebones=True
         )
 
     def train_epoch(self, order):

@@ -6,20 +6,22 @@ import importlib
 import importlib.machinery
 import importlib.metadata
 import importlib.util
+import os
 import sys
 from pathlib import Path
 
 from pytest_duet.workers.protocol import NotInstalled, SubjectError
 
 
-def check_installed(requires):
-    """Check that all the modules are there.
+def make_ready(requires, variables):
+    """Make an entry's modules ready for import, by its environment variables.
 
-    :raises NotInstalled: naming those that are not.
+    :raises NotInstalled: naming those modules that are missing here.
     """
     absent = missing(requires)
     if absent:
         raise NotInstalled(f"{', '.join(absent)} not installed in {sys.executable}")
+    os.environ.update(variables)
 
 
 def missing(modules):
@@ -51,8 +53,12 @@ def load_trainer(location):
     return getattr(module, class_name)
 
 
-def version_of(name):
-    """Return an imported module's version as text; ``"unknown"`` where it has none."""
+def versions_of(requires):
+    """Return the versions of an entry's imported modules as text, but for parts of its framework."""
+    return {name: _version(name) for name in requires if "." not in name or name == requires[0]}
+
+
+def _version(name):
     found = getattr(sys.modules.get(name), "__version__", None)
     try:
         return str(found or importlib.metadata.version(name))

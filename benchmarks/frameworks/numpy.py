@@ -7,9 +7,9 @@ it in every mistake, and its parity would prove nothing.
 from __future__ import annotations
 
 import numpy as np
+from threadpoolctl import threadpool_info
 
-from benchmarks.frameworks.engines.numpy_engine import NumpyEngine
-from benchmarks.frameworks.trainer import Contract, Trainer
+from benchmarks.frameworks.trainer import Contract, NoGpu, Trainer
 
 
 def forward(params, images):
@@ -21,7 +21,13 @@ def forward(params, images):
     return inputs, inputs[-1] @ weight + bias
 
 
-class NumpyTrainer(NumpyEngine, Trainer):
+def multiply(left, right, count=1):
+    for _ in range(count):
+        product = left @ right
+    return product
+
+
+class NumpyTrainer(Trainer):
     contract = Contract("eager")
     cpu_only = "NumPy computes on CPUs"
 
@@ -58,9 +64,19 @@ class NumpyTrainer(NumpyEngine, Trainer):
     def evaluate(self):
         images, labels = self.dataset.test_images, self.dataset.test_labels
         batches = self.workload.batches(np.arange(len(labels)))
-        return sum((forward(self.params, images[b])[1].argmax(axis=1) == labels[b]).sum() for b in batches) / len(
-            labels
-        )
+        correct = (forward(self.params, images[batch])[1].argmax(axis=1) == labels[batch] for batch in batches)
+        return sum(right.sum() for right in correct) / len(labels)
 
     def parameters(self):
         return [(weight.copy(), bias.copy()) for weight, bias in self.params]
+
+    @staticmethod
+    def matrix_product(device="cpu", precision="fp32"):
+        if precision != "fp32":
+            return None
+        if device == "gpu":
+            raise NoGpu
+        return np.asarray, multiply
+
+    def threads(self):
+        return next((pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"), None)

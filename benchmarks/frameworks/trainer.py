@@ -117,7 +117,7 @@ class Trainer:
 
         Give it for a framework whose products may be the fastest on some machine, since the fastest of all set the
         machine's measured peak; and for one that trains on GPUs, since ``place`` is how its context overhead is found
-        (:mod:`benchmarks.context_overhead`).
+        (:mod:`benchmarks.trainer_runner`).
 
         :param device: ``"cpu"``, ``"gpu"``, or ``"auto"``, as for the trainer.
         :param precision: one of ``PRECISIONS``.

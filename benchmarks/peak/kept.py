@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 
 from benchmarks.workload.cache import cache_directory
 from pytest_duet.atomic import atomic_write
@@ -27,20 +28,16 @@ def load(key):
 
 def save(key, peak):
     """Keep a peak, whole or not at all; where it cannot be written, the next session measures again."""
-    try:
+    with suppress(OSError, DuetError):
         path = _path(key)
         path.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(path, json.dumps({"schema": SCHEMA, "key": key, "limit": peak}, indent=1).encode())
-    except (OSError, DuetError):
-        pass
 
 
 def drop(key):
     """Forget what is kept under a key, if anything is."""
-    try:
+    with suppress(OSError, DuetError):
         _path(key).unlink()
-    except (OSError, DuetError):
-        pass
 
 
 def _path(key):
@@ -50,10 +47,10 @@ def _path(key):
 
 def _sound(peak):
     """Tell whether a peak has the fields that a session computes with, and numbers in them."""
-    rates = [peak["flops_per_second"], peak["copy_bytes_per_second"], *peak["precisions"].values()]
-    known = [rate for rate in rates if rate is not None]
-    return peak["flops_per_second"] is not None and all(_is_rate(rate) for rate in known) and "engines" in peak
+    others = peak["copy_bytes_per_second"], *peak["precisions"].values()
+    rates = [peak["flops_per_second"], *(rate for rate in others if rate is not None)]
+    return "engines" in peak and all(map(_is_rate, rates))
 
 
 def _is_rate(value):
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < float("inf")
+    return type(value) in (int, float) and 0 < value < float("inf")

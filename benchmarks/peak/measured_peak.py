@@ -112,7 +112,7 @@ class _Watch:
         self._look_for_others()
 
     def look(self):
-        """Look at the clocks: to be called when something was just measured."""
+        """Look at the clocks, when something was just measured."""
         if self._gpu is not None:
             self._spoilt |= bool(set(self._gpu.throttle_reasons() or ()) - {POWER_CAP})
 
@@ -132,8 +132,7 @@ def measure_peak(runners, kind="cpu", look=lambda: None):
     Each has two turns, some seconds apart, since a burst of others' work easily lasts as long as one measurement: seen
     here was a peak of half the true one, which every framework beat.
 
-    :param runners: one each; a framework that is missing, or fails, is passed over, and so is what it
-        cannot do.
+    :param runners: one each; a framework that is missing, or fails, is passed over, and so is what it cannot do.
     :param kind: ``"cpu"`` or ``"gpu"``.
     :param look: called when a rate was just measured.
     """

@@ -22,6 +22,9 @@ UPDATE_TOLERANCE = 1e-3  # norm of the difference over norm of the update, each 
 ACCURACY_TOLERANCE = 0.0005  # absolute: 5 of 10,000 images
 LAG_SHARE = 0.005  # of an epoch that the device may work on after the clock has stopped
 LAG_SECONDS = 0.002  # below it, a lag is within the scatter of reading the parameters: up to 0.6 ms
+RESIDENT_HINT = (
+    " Or does it not keep its images on the device, as its contract says? The host's images were overwritten."
+)
 
 
 class ParityError(DuetError):
@@ -59,7 +62,8 @@ def check_steps(name, steps, workload, dataset):
         if _relative(found, right) > LOSS_TOLERANCE:
             raise ParityError(
                 f"{name}: parity fails at step {number} of {len(batches)} ({len(batch)} images): "
-                f"{_loss_text(found, right)}. {_hint(number, len(batches))}{_resident_hint(steps)}"
+                f"{_loss_text(found, right)}. {_hint(number, len(batches))}"
+                f"{RESIDENT_HINT if steps['contract']['data'] == 'device-resident' else ''}"
             )
     expected = sketch_update(parameters, initial)
     _check_update(name, f"after {len(batches)} steps", steps["update"], expected, _rounding(initial, len(batches)))
@@ -87,7 +91,13 @@ def check_trial(name, trial, trajectory, workload):
         rounding = _rounding(initial, number * len(trajectory.step_losses))
         updates.append(_check_update(name, f"after epoch {number}", epoch.evidence["update"], expected, rounding))
         accuracies.append(abs(epoch.metrics["accuracy"] - trajectory.accuracies[number - 1]))
-    _check_lag(name, trial)
+    lag, allowed = _lag(trial)
+    if lag > allowed:
+        raise ParityError(
+            f"{name}: train_epoch() returns before the device has finished: the device went on for {lag * 1e3:.1f} ms "
+            f"after an epoch of {trial.seconds:.3f} s (allowed {allowed * 1e3:.1f} ms). Wait for the device, "
+            "parameters included, before returning."
+        )
     return Errors(max(losses), max(updates), max(accuracies))
 
 
@@ -96,7 +106,10 @@ def wrong_accuracy(name, trial, trajectory):
     for epoch in trial.rounds:
         found, right = epoch.metrics.get("accuracy"), trajectory.accuracies[epoch.number - 1]
         if found is not None and not accuracy_agrees(found, right):
-            return _accuracy_text(name, found, right)
+            return (
+                f"{name}: test accuracy {found:.4f}, the oracle's is {right:.4f}; they may differ by "
+                f"{ACCURACY_TOLERANCE:g}, up or down. The training agreed with the oracle: look at evaluate()."
+            )
     return ""
 
 
@@ -108,13 +121,6 @@ def accuracy_agrees(found, right):
 def accuracies_agree(new, old):
     """Tell whether two test accuracies, each of which agreed with the oracle's, may be of the same training."""
     return round(abs(new - old), 9) <= 2 * ACCURACY_TOLERANCE
-
-
-def _accuracy_text(name, found, right):
-    return (
-        f"{name}: test accuracy {found:.4f}, the oracle's is {right:.4f}; they may differ by {ACCURACY_TOLERANCE:g}, "
-        "up or down. The training agreed with the oracle: look at evaluate()."
-    )
 
 
 def _rounding(initial, steps):
@@ -155,16 +161,6 @@ def _lag(trial):
     return lag, max(LAG_SECONDS, LAG_SHARE * trial.seconds)
 
 
-def _check_lag(name, trial):
-    lag, allowed = _lag(trial)
-    if lag > allowed:
-        raise ParityError(
-            f"{name}: train_epoch() returns before the device has finished: the device went on for {lag * 1e3:.1f} ms "
-            f"after an epoch of {trial.seconds:.3f} s (allowed {allowed * 1e3:.1f} ms). Wait for the device, "
-            "parameters included, before returning."
-        )
-
-
 def _relative(found, right):
     return abs(found - right) / abs(right)
 
@@ -183,12 +179,6 @@ def _hint(step, steps):
     if step == steps:
         return "All but the last, smaller batch agreed: look at how its mean is taken, and whether all of it is used."
     return "The first loss agreed: look at the gradient, the learning rate and the precision of the products."
-
-
-def _resident_hint(steps):
-    if steps["contract"]["data"] != "device-resident":
-        return ""
-    return " Or does it not keep its images on the device, as its contract says? The host's images were overwritten."
 
 
 def _epoch_hint(epoch):

@@ -42,10 +42,7 @@ FILES = {  # in the order of Dataset's arrays
     ),
 }
 
-MIRRORS = (
-    "https://ossci-datasets.s3.amazonaws.com/mnist/",
-    "https://storage.googleapis.com/cvdf-datasets/mnist/",
-)
+MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
 TORCHVISION_ROOTS = ("data", "datasets", "~/data", "~/datasets", "~/.cache/torchvision")
 
 WHAT_TO_DO = (

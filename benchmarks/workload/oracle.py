@@ -160,7 +160,6 @@ def _round(values, digits):
 
 
 def main():
-    """Make the golden file of the default workload."""
     from benchmarks.workload import mnist
     from benchmarks.workload.spec import Workload
 

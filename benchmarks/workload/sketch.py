@@ -26,7 +26,7 @@ def sketch(array):
 
 def sketch_update(parameters, initial):
     """Return the sketches of ``parameters - initial``, both ``[(weight, bias), ...]``, in the order w1, b1, w2, ..."""
-    pairs = zip(_flatten(parameters), _flatten(initial))
+    pairs = (pair for layers in zip(parameters, initial) for pair in zip(*layers))
     return [sketch(np.asarray(now, np.float64) - np.asarray(then, np.float64)) for now, then in pairs]
 
 
@@ -38,7 +38,3 @@ def norm(sketched):
 def relative_error(update, reference):
     """Return ``norm(update - reference) / norm(reference)``, estimated from two sketches of one array's update."""
     return norm(np.subtract(update, reference)) / max(norm(reference), np.finfo(float).tiny)
-
-
-def _flatten(parameters):
-    return [array for layer in parameters for array in layer]

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pytest_duet.doctor.row import BROKEN, OK, WARNING, Row
 from pytest_duet.sensors import gpu
-from pytest_duet.sensors.cuda_versions import cuda_text
-from pytest_duet.sensors.gpu import POWER_CAP
+from pytest_duet.sensors.gpu import POWER_CAP, cuda_text
 from pytest_duet.sensors.gpu_holders import Held
 
 GIB = 2**30
@@ -38,10 +37,7 @@ AMISS = {  # what kept NVML from answering, by its exception: what that means, a
     ),
     "NVMLError_GpuIsLost": ("a GPU has fallen off the bus", "reboot the machine; if it happens again, the card is bad"),
 }
-
-
 Card = dict[str, Any]
-Text = tuple[str, str, str] | None  # a row's state, what was found, and what to do; None where all is well
 
 
 @dataclass(frozen=True)
@@ -63,7 +59,6 @@ class Look:
 
 
 def look() -> Look:
-    """Return the :class:`Look` of now."""
     device_file = any(Path(name).exists() for name in DEVICE_FILES)
     try:
         every = gpu.all_gpus()
@@ -119,13 +114,9 @@ def _amiss(name: str, text: str, device_file: bool, device: str) -> Row:
 
 
 def _of_card(subject: str, card: Card, elsewhere: bool) -> list[Row]:
-    """Return a row for the card and, if it can be used, one more for each thing that makes its figures doubtful."""
     if elsewhere:
         return [Row(subject, OK, f"{_describe(card)}; CUDA_VISIBLE_DEVICES hides it")]
-    troubles = [
-        Row(subject, *text) for text in (_throttled(card), _busy(card), _capped(card), _worn(card), _cut(card)) if text
-    ]
-    return [Row(subject, OK, _describe(card)), *troubles]
+    return [Row(subject, OK, _describe(card)), *(Row(subject, *trouble) for trouble in _troubles(card))]
 
 
 def _describe(card: Card) -> str:
@@ -149,44 +140,29 @@ def _on_or_off(value: bool | None) -> str | None:
     return None if value is None else "on" if value else "off"
 
 
-def _throttled(card: Card) -> Text:
+def _troubles(card: Card) -> Iterator[tuple[str, str, str]]:
+    """Yield the state, what was found and what to do, for each thing that makes a card's figures doubtful."""
     reasons = [reason for reason in card["throttle_reasons"] or () if reason != POWER_CAP]
-    if not reasons:
-        return None
-    return WARNING, f"its clocks are down now: {', '.join(reasons)}", "let it cool, and look at fans and power supply"
-
-
-def _busy(card: Card) -> Text:
-    others = sorted(pid for pid in card["holders"] or () if pid != os.getpid())
-    if not others:
-        return None
-    held = "" if card["used_bytes"] is None else f" ({card['used_bytes'] / GIB:.1f} GiB in use)"
-    what = f"wait for them or end them (`ps -fp {','.join(map(str, others))}`), or choose another GPU"
-    return WARNING, f"other processes compute on it: {', '.join(map(str, others))}{held}", what
-
-
-def _capped(card: Card) -> Text:
+    if reasons:
+        what = "let it cool, and look at fans and power supply"
+        yield WARNING, f"its clocks are down now: {', '.join(reasons)}", what
+    others = ", ".join(str(pid) for pid in sorted(card["holders"] or ()) if pid != os.getpid())
+    if others:
+        held = "" if card["used_bytes"] is None else f" ({card['used_bytes'] / GIB:.1f} GiB in use)"
+        what = f"wait for them or end them (`ps -fp {others.replace(' ', '')}`), or choose another GPU"
+        yield WARNING, f"other processes compute on it: {others}{held}", what
     limit, default = card["power_limit_milliwatts"], card["power_default_milliwatts"]
-    if limit is None or default is None or limit >= default:
-        return None
-    what = f"`sudo nvidia-smi -pl {default // 1000}`, or compare only with runs under the same cap"
-    return WARNING, f"its power is capped at {limit / 1000:.0f} W, by default {default / 1000:.0f} W", what
-
-
-def _worn(card: Card) -> Text:
+    if limit is not None and default is not None and limit < default:
+        what = f"`sudo nvidia-smi -pl {default // 1000}`, or compare only with runs under the same cap"
+        yield WARNING, f"its power is capped at {limit / 1000:.0f} W, by default {default / 1000:.0f} W", what
     errors = card["uncorrected_memory_errors"]
-    if not errors:
-        return None
-    return BROKEN, f"{errors} uncorrected memory errors since the last reboot", "reboot; if they come back, replace it"
-
-
-def _cut(card: Card) -> Text:
-    if not card["mig"]:
-        return None
-    what = (
-        "name the instance by its UUID (`nvidia-smi -L`) in CUDA_VISIBLE_DEVICES, and compare with the same size alone"
-    )
-    return WARNING, "it is cut into MIG instances, each a smaller GPU, and its energy cannot be told", what
+    if errors:
+        what = "reboot; if they come back, replace it"
+        yield BROKEN, f"{errors} uncorrected memory errors since the last reboot", what
+    if card["mig"]:
+        what = "name the instance by its UUID (`nvidia-smi -L`) in CUDA_VISIBLE_DEVICES"
+        what += ", and compare with the same size alone"
+        yield WARNING, "it is cut into MIG instances, each a smaller GPU, and its energy cannot be told", what
 
 
 def memory_by_process(looks: Iterable[Held | None]) -> list[Row]:

@@ -23,11 +23,7 @@ Folders = Mapping[str, Callable[[], "str | Path"]]  # what they are for, and wha
 
 
 def rows(folder: str | Path | None, folders: Folders) -> list[Row]:
-    """Return all rows of the machine.
-
-    :param folder: where runs are saved; None where that is no folder.
-    :param folders: what else is written to, such as a cache.
-    """
+    """Return all rows of the machine, on which runs are saved in ``folder``, unless it is None."""
     found = [cores(), governor(), memory()]
     return [*found, disk(folder, folders), storage(folder)] if folder else found
 
@@ -46,10 +42,8 @@ def governor(root: str | Path = "/") -> Row:
     """Return the row of Linux's CPU frequency governor."""
     files = Path(root, "sys/devices/system/cpu").glob("cpu*/cpufreq/scaling_governor")
     names = sorted({name for name in map(_read, files) if name})
-    if not names:
-        return Row("CPU governor", OK, "not told here, as in most virtual machines")
-    if names == ["performance"]:
-        return Row("CPU governor", OK, "performance")
+    if names in ([], ["performance"]):
+        return Row("CPU governor", OK, "".join(names) or "not told here, as in most virtual machines")
     what = "`sudo cpupower frequency-set -g performance`"
     return Row("CPU governor", WARNING, f"{' and '.join(names)}: clocks follow the load, and times with them", what)
 
@@ -62,10 +56,8 @@ def memory(root: str | Path = "/") -> Row:
         return Row("memory", OK, "not told here")
     text = f"{free / GIB:.1f} GiB free" + (" in this container" if group is not None and free == group else "")
     if free < LEAST_MEMORY_BYTES:
-        what = "close what else runs, or give the container more"
-        return Row(
-            "memory", WARNING, f"{text}, less than {LEAST_MEMORY_BYTES // GIB} GiB: a worker may be killed", what
-        )
+        text += f", less than {LEAST_MEMORY_BYTES // GIB} GiB: a worker may be killed"
+        return Row("memory", WARNING, text, "close what else runs, or give the container more")
     return Row("memory", OK, text)
 
 

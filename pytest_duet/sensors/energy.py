@@ -90,11 +90,11 @@ def _next_step(gpu: Gpu, now: Callable[[], float], sleep: Callable[[float], None
 
 
 def _by_power(gpu: Gpu, sleep: Callable[[float], None]) -> float | None:
-    readings = []
+    total = 0.0
     for _ in range(POWER_READINGS):
         watts = gpu.power_watts()
         if watts is None:
             return None
-        readings.append(watts)
+        total += watts
         sleep(IDLE_SECONDS / POWER_READINGS)
-    return sum(readings) / len(readings)
+    return total / POWER_READINGS

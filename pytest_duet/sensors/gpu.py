@@ -14,6 +14,7 @@ THROTTLE_REASONS = {
     0x40: "hardware thermal slowdown",
     0x80: "hardware power brake",
 }
+NVML_CLOCK_SM = 1
 NOT_AVAILABLE = 2**64 - 1
 POWER_CAP = THROTTLE_REASONS[0x04]  # part of running flat out at the card's rated power, so no disturbance
 
@@ -88,11 +89,7 @@ def _first_instance(nvml: Any, handle: Any) -> Any:
 
 
 class Gpu:
-    """A GPU and what NVML tells of it.
-
-    :param nvml: the ``pynvml`` module.
-    :param handle: NVML's of the device.
-    """
+    """A GPU and what NVML (the module ``pynvml``) tells of it, by its handle of the device."""
 
     def __init__(self, nvml: Any, handle: Any) -> None:
         self._nvml, self._handle = nvml, handle
@@ -123,15 +120,12 @@ class Gpu:
         return held
 
     def energy_joules(self) -> float | None:
-        """Return the energy that the card took since its driver was loaded; None where NVML does not say.
-
-        NVML counts millijoules, of a whole card: where it is cut into MIG instances, an instance's is unknown.
-        """
+        """Return the energy that the card took since its driver was loaded; None as for :meth:`power_watts`."""
         millijoules = self._ask("nvmlDeviceGetTotalEnergyConsumption")
         return None if millijoules is None or self._is_cut() else millijoules / 1000
 
     def power_watts(self) -> float | None:
-        """Return what the card draws now; None where NVML does not say, or it is cut into MIG instances."""
+        """Return what the card draws now; None where NVML does not say, and of a part of a card (MIG)."""
         milliwatts = self._ask("nvmlDeviceGetPowerUsage")
         return None if milliwatts is None or self._is_cut() else milliwatts / 1000
 
@@ -147,7 +141,7 @@ class Gpu:
 
     def clock_mhz(self) -> int | None:
         """Return the clock of the streaming multiprocessors now, in MHz; None where NVML does not say."""
-        clock: int | None = self._ask("nvmlDeviceGetClockInfo", getattr(self._nvml, "NVML_CLOCK_SM", 1))
+        clock: int | None = self._ask("nvmlDeviceGetClockInfo", NVML_CLOCK_SM)
         return clock
 
     def throttle_reasons(self) -> list[str] | None:
@@ -161,9 +155,9 @@ class Gpu:
         return {
             "name": _text(self._ask("nvmlDeviceGetName")),
             "memory_bytes": None if memory is None else int(memory.total),
-            "driver": _text(self._ask_system("nvmlSystemGetDriverVersion")),
-            "driver_cuda": self._ask_system("nvmlSystemGetCudaDriverVersion_v2"),
-            "max_sm_clock_mhz": self._ask("nvmlDeviceGetMaxClockInfo", getattr(self._nvml, "NVML_CLOCK_SM", 1)),
+            "driver": _text(self._call("nvmlSystemGetDriverVersion")),
+            "driver_cuda": self._call("nvmlSystemGetCudaDriverVersion_v2"),
+            "max_sm_clock_mhz": self._ask("nvmlDeviceGetMaxClockInfo", NVML_CLOCK_SM),
             "power_limit_milliwatts": self._ask("nvmlDeviceGetPowerManagementLimit"),
             "ecc": None if ecc is None else bool(ecc[0]),
             "mig": self._is_cut(),
@@ -187,15 +181,12 @@ class Gpu:
         return bool(self._ask("nvmlDeviceIsMigDeviceHandle"))
 
     def _ask(self, function: str, *arguments: int) -> Any:
-        try:
-            return getattr(self._nvml, function)(self._handle, *arguments)
-        except Exception:  # NVMLError_NotSupported and its kin, or a binding that lacks the call
-            return None
+        return self._call(function, self._handle, *arguments)
 
-    def _ask_system(self, function: str) -> Any:
+    def _call(self, function: str, *arguments: Any) -> Any:
         try:
-            return getattr(self._nvml, function)()
-        except Exception:
+            return getattr(self._nvml, function)(*arguments)
+        except Exception:  # NVMLError_NotSupported and its kin, or a binding that lacks the call
             return None
 
 
@@ -206,3 +197,14 @@ def _known_bytes(value: int | None) -> int | None:
 
 def _text(value: Any) -> str | None:
     return value.decode() if isinstance(value, bytes) else value
+
+
+def cuda_text(number: int) -> str:
+    """Return CUDA's version, such as 12080 for 12.8, as text."""
+    return f"{number // 1000}.{number % 1000 // 10}"
+
+
+def cudnn_text(number: int) -> str:
+    """Return cuDNN's version as text: 91002 is 9.10.2, and 8902, before release 9, is 8.9.2 (cudnn_version.h)."""
+    major, rest = divmod(number, 10_000) if number >= 90_000 else divmod(number, 1_000)
+    return f"{major}.{rest // 100}.{rest % 100}"

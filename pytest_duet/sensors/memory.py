@@ -21,11 +21,10 @@ def peak_rss_bytes(status: str = "/proc/self/status") -> int | None:
     Linux's VmHWM counts from the start of the program. getrusage's ru_maxrss does not: a child inherits what its
     parent had reached before the fork, so a small worker of a large pytest would look large.
     """
-    held = _status_bytes(status, "VmHWM")
-    if held is None and resource is not None:
-        unit = 1 if sys.platform == "darwin" else KIB
-        held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    return held
+    kib = _number_after("VmHWM:", status)
+    if kib is None and resource is not None:
+        kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (KIB if sys.platform == "darwin" else 1)
+    return None if kib is None else kib * KIB
 
 
 def reset_peak_rss(clear_refs: str | Path = "/proc/self/clear_refs") -> None:
@@ -71,11 +70,6 @@ def id_in_proc(pid: int, proc: str | Path = "/proc") -> int | None:
 def out_of_memory_kills(vmstat: str | Path = "/proc/vmstat") -> int | None:
     """Return how many processes the kernel has killed for want of memory since it started, or None."""
     return _number_after("oom_kill", vmstat)
-
-
-def _status_bytes(status: str, field: str) -> int | None:
-    kib = _number_after(f"{field}:", status)
-    return None if kib is None else kib * KIB
 
 
 def _number_after(word: str, path: str | Path) -> int | None:

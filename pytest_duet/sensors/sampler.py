@@ -14,7 +14,6 @@ from pytest_duet.sensors.memory import id_in_proc, rss_bytes
 T = TypeVar("T")
 Summary = Tuple[Optional[float], Optional[float]]  # the highest sample and the mean of all
 INTERVAL_SECONDS = 0.1
-GPU_SOURCES = ("nvml_process", "nvml_device_delta")  # the one that says most about a worker first
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ def memory_source(windows: Sequence[Window], on_gpu: bool) -> str | None:
     On a GPU: NVML's for the process, else the device's delta, else the host's RSS; on a CPU the last alone. Windows of
     different sources must not be mixed.
     """
-    for source in (*GPU_SOURCES, "host_rss") if on_gpu else ("host_rss",):
+    for source in ("nvml_process", "nvml_device_delta", "host_rss") if on_gpu else ("host_rss",):
         if all(samples_of(window, source)[0] is not None for window in windows):
             return source
     return None
@@ -77,20 +76,21 @@ class MemorySampler:
         idle_watts: float | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.gpu = gpu
-        self.interval_seconds = interval_seconds
-        self.idle_watts = idle_watts
-        self._now = now
+        self.gpu, self.interval_seconds, self.idle_watts, self._now = gpu, interval_seconds, idle_watts, now
         self._holders = Holders(gpu) if gpu else None
         self.foreign_gpu_processes = self._holders.before if self._holders else None
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._counted: tuple[float | None, float] = None, now()
-        self._hidden: str | None
-        self._throttle_reasons: frozenset[str] | None
-        self._gpu_others: frozenset[int] | None
         self._clear()
+
+    def _clear(self) -> None:
+        sources = ("rss", "nvml_process", "nvml_device_delta", "clock_mhz")
+        self._samples: dict[str, list[float]] = {name: [] for name in sources}
+        self._throttle_reasons: frozenset[str] | None = None
+        self._hidden: str | None = None
+        self._gpu_others: frozenset[int] | None = None
 
     def watch(self, pid: int) -> MemorySampler:
         """Start sampling process ``pid``; returns the sampler, to be used as a context manager."""
@@ -117,11 +117,8 @@ class MemorySampler:
             self._sample()
         with self._lock:
             window = Window(
-                rss=_summary(self._rss),
-                nvml_process=_summary(self._nvml_process),
-                nvml_device_delta=_summary(self._nvml_device_delta),
+                **{name: _summary(samples) for name, samples in self._samples.items()},
                 throttle_reasons=self._throttle_reasons,
-                clock_mhz=_summary(self._clock),
                 hidden=self._hidden,
                 gpu_others=self._gpu_others,
                 gpu_energy_joules=_difference(self._counted[0], energy[0]),
@@ -145,32 +142,19 @@ class MemorySampler:
             self._sample()
 
     def _sample(self) -> None:
-        rss = rss_bytes(self._proc_pid)
-        held = reasons = clock = None
-        if self.gpu and self._holders:
-            held = self._holders.look(self._pid)
-            reasons, clock = self.gpu.throttle_reasons(), self.gpu.clock_mhz()
+        seen, held, reasons = {"rss": rss_bytes(self._proc_pid)}, self.held(self._pid), None
+        if self.gpu and held:
+            reasons = self.gpu.throttle_reasons()
+            seen.update(nvml_process=held.process_bytes, nvml_device_delta=held.device_delta_bytes)
+            seen["clock_mhz"] = self.gpu.clock_mhz()
         with self._lock:
-            _append(self._rss, rss)
-            _append(self._clock, clock)
+            for name, value in seen.items():
+                if value is not None:
+                    self._samples[name].append(value)
             if held is not None:
-                _append(self._nvml_process, held.process_bytes)
-                _append(self._nvml_device_delta, held.device_delta_bytes)
                 self._hidden = held.hidden
                 self._gpu_others = _union(self._gpu_others, held.others)
             self._throttle_reasons = _union(self._throttle_reasons, reasons)
-
-    def _clear(self) -> None:
-        self._rss: list[float] = []
-        self._nvml_process: list[float] = []
-        self._nvml_device_delta: list[float] = []
-        self._clock: list[float] = []
-        self._throttle_reasons = self._hidden = self._gpu_others = None
-
-
-def _append(samples: list[float], value: float | None) -> None:
-    if value is not None:
-        samples.append(value)
 
 
 def _summary(samples: list[float]) -> Summary:

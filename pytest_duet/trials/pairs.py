@@ -50,9 +50,7 @@ def cut_into_turns(steps: int, part_seconds: float, step_seconds: float) -> Part
 
     A turn's steps are a power of two, so that they are as many in every run.
 
-    :param steps: of the round.
-    :param part_seconds: what a turn is to take.
-    :param step_seconds: what a step is thought to take.
+    :param steps: of the round; ``step_seconds`` is what one is thought to take, ``part_seconds`` what a turn is to.
     """
     fitting = part_seconds / max(step_seconds, 1e-9)
     each = steps if fitting >= steps else 2 ** max(0, round(log2(fitting)))
@@ -63,9 +61,7 @@ def cut_into_turns(steps: int, part_seconds: float, step_seconds: float) -> Part
 def run_pair(new: Runner, old: Runner, number: int, sampler: Callable[[], MemorySampler], parts: Parts) -> Pair:
     """Return paired trial ``number``.
 
-    :param new: the side under test.
-    :param sampler: called without arguments, gives a fresh one.
-    :param parts: ``[(first, stop), ...]``, the steps of each turn, which cut a round into parts.
+    :param parts: of a round, the steps of each turn, :func:`cut_into_turns`.
     :raises WorkerError: where the old side's code is too old to take turns.
     """
     samplers = {NEW: sampler(), OLD: sampler()}  # made before either worker: each other's memory is not foreign

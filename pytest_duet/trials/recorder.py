@@ -20,11 +20,7 @@ if TYPE_CHECKING:
 
 
 class Recorder:
-    """Opens a subject and has it do its rounds, whole or in parts, under a sampler's eyes.
-
-    :param runner: whose trial this is.
-    :param sampler: watching that worker.
-    """
+    """Opens a subject and has it do its rounds, whole or in parts, under the eyes of a sampler that watches it."""
 
     def __init__(self, runner: Runner, worker: Hosted, sampler: MemorySampler) -> None:
         self._runner, self._worker, self._sampler = runner, worker, sampler
@@ -39,7 +35,6 @@ class Recorder:
         self.rounds: list[Round] = []
 
     def round(self, number: int) -> Round:
-        """Have a whole round done and return it."""
         self.part(number)
         return self.end_round(number)
 
@@ -78,19 +73,18 @@ class Recorder:
             memory_peak_bytes=_highest(peak for peak, _ in sampled),
             memory_average_bytes=_mean(average for _, average in sampled),
             memory_source=source,
-            gpu_clock_mhz=_mean(window.clock_mhz[1] for window in windows) if self._on_gpu else None,
-            gpu_throttle_reasons=_throttling(windows) if self._on_gpu else None,
-            **(self._energy(windows, seconds) if self._on_gpu else {}),
         )
+        if self._on_gpu:
+            counted = None not in [window.gpu_energy_joules for window in windows]
+            done = replace(
+                done,
+                gpu_clock_mhz=_mean(window.clock_mhz[1] for window in windows),
+                gpu_throttle_reasons=_throttling(windows),
+                gpu_energy_joules=used_joules(windows, self._sampler.idle_watts, seconds),
+                gpu_energy_window_seconds=sum(window.seconds for window in windows) if counted else None,
+            )
         self.rounds.append(done)
         return done
-
-    def _energy(self, windows: list[Window], worked_seconds: float) -> dict[str, Any]:
-        counted = None not in [window.gpu_energy_joules for window in windows]
-        return {
-            "gpu_energy_joules": used_joules(windows, self._sampler.idle_watts, worked_seconds),
-            "gpu_energy_window_seconds": sum(window.seconds for window in windows) if counted else None,
-        }
 
     def drop_parts(self) -> None:
         """Leave the parts since the last round out of the record: they were warm-up."""
@@ -98,29 +92,29 @@ class Recorder:
 
     def trial(self) -> Trial:
         """Return what has been done so far."""
-        return Trial(
+        done = Trial(
             seconds=median(each.seconds for each in self.rounds[1:]),
             first_seconds=self.rounds[0].seconds,
             import_seconds=self.opened.import_seconds,
             build_seconds=self.opened.build_seconds,
             rounds=tuple(self.rounds),
             memory=ledger(self._readings, self._windows, self._on_gpu),
-            **(self._of_the_gpu() if self._on_gpu else {}),
             disturbance=disturbance(
                 self._loads, self._windows, self._sampler.foreign_gpu_processes, self._runner.max_foreign_cores
             ),
         )
-
-    def _of_the_gpu(self) -> dict[str, Any]:
+        if not self._on_gpu:
+            return done
         # The steady rounds' together: the counter's step, which one round may be lost in, weighs less there.
         steady = [window for windows in self._rounds_windows[1:] for window in windows]
         joules = used_joules(steady, self._sampler.idle_watts, sum(each.seconds for each in self.rounds[1:]))
         seen = any(window.nvml_process[0] is not None for window in self._windows)
-        return {
-            "nvml_process_hidden": None if seen or not self._windows else self._windows[-1].hidden,
-            "gpu_idle_watts": self._sampler.idle_watts,
-            "gpu_energy_joules": None if joules is None else joules / len(self._rounds_windows[1:]),
-        }
+        return replace(
+            done,
+            nvml_process_hidden=None if seen or not self._windows else self._windows[-1].hidden,
+            gpu_idle_watts=self._sampler.idle_watts,
+            gpu_energy_joules=None if joules is None else joules / len(self._rounds_windows[1:]),
+        )
 
 
 def mean_metrics(parts: Sequence[Timed]) -> dict[str, float]:

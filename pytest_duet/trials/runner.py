@@ -9,8 +9,7 @@ from typing import Any, Self
 from pytest_duet.sensors.sampler import MemorySampler
 from pytest_duet.trials.recorder import Recorder
 from pytest_duet.trials.trial import Round, Trial
-from pytest_duet.workers.hosted import Hosted
-from pytest_duet.workers.in_process import InProcess
+from pytest_duet.workers.hosted import Hosted, InProcess
 from pytest_duet.workers.process import Worker
 from pytest_duet.workers.slots import Slot
 
@@ -68,10 +67,7 @@ class Runner:
         return Worker(self.name, self.subject, self.python, self.timeout_seconds, self.threads, self.root)
 
     def run(self, number: int, sampler: Callable[[], MemorySampler]) -> Trial:
-        """Return trial ``number``: the first undisturbed attempt, else the least disturbed one.
-
-        :param sampler: called without arguments, gives a fresh one.
-        """
+        """Return trial ``number``: the first undisturbed attempt, each with a new sampler, else the least disturbed."""
         attempts = []
         for attempt in range(1, ATTEMPTS + 1):
             name = f"trial {number}" + (f", attempt {attempt}" if attempt > 1 else "")

@@ -14,13 +14,11 @@ class Memory:
     """The ledger: sources side by side, since each means something else.
 
     :param host_peak_rss_bytes: most physical memory held while importing, building and working (Linux: VmHWM).
-    :param host_average_rss_bytes: mean over the samples of the steady rounds.
-    :param allocator_peak_bytes: most that the framework's live arrays took on the device, by its own account.
-    :param allocator_reserved_bytes: the pool that the framework's allocator holds, by its own account.
+    :param host_average_rss_bytes: mean over the samples of the steady rounds, as are the other averages.
+    :param allocator_peak_bytes: most that the subject's live arrays took on the device, by its own account.
+    :param allocator_reserved_bytes: the pool that the subject's allocator holds, by its own account.
     :param nvml_process_peak_bytes: what NVML books on this process (context, libraries and pool), highest sample.
-    :param nvml_process_average_bytes: the same, mean over the samples of the steady rounds.
     :param nvml_device_delta_peak_bytes: device memory in use above what it was before the worker started, highest.
-    :param nvml_device_delta_average_bytes: the same, mean over the samples of the steady rounds.
     """
 
     host_peak_rss_bytes: float | None = None
@@ -35,14 +33,8 @@ class Memory:
 
 @dataclass(frozen=True)
 class Round:
-    """One round of a trial's work.
+    """One round of a trial's work; :class:`pytest_duet.workers.protocol.Timed` explains what both have.
 
-    :param number: the first is 1.
-    :param seconds: wall time, by the worker's own clock.
-    :param cpu_seconds: CPU time of all the worker's threads meanwhile.
-    :param involuntary_switches: how often the scheduler took a core from the worker meanwhile.
-    :param lag_seconds: for how long the device worked on after the clock was stopped.
-    :param metrics: what the subject said of it, by name.
     :param evidence: of correctness, right after it; not kept in the JSON.
     :param memory_peak_bytes: highest sample of the round, of ``memory_source``; the average is of the same samples.
     :param memory_source: ``nvml_process``, else ``nvml_device_delta``, else ``host_rss``, which a CPU's always is.

@@ -1,19 +1,16 @@
-"""A subject as its measurer sees it, wherever it is hosted: the protocol's calls, their answers decoded."""
+"""A subject as its measurer sees it, wherever it is hosted: the protocol's calls, their answers decoded.
+
+:class:`pytest_duet.workers.process.Worker` hosts it in a process of its own, :class:`InProcess` in this one.
+"""
 
 from __future__ import annotations
 
+import os
 from typing import Any, NoReturn, Type, TypeVar
 
-from pytest_duet.workers.protocol import (
-    ON_PURPOSE,
-    PROTOCOL,
-    Examined,
-    Opened,
-    SubjectError,
-    Timed,
-    WorkerError,
-    decode,
-)
+from pytest_duet.workers import protocol
+from pytest_duet.workers.protocol import ON_PURPOSE, Examined, Opened, SubjectError, Timed, WorkerError
+from pytest_duet.workers.serve import as_plain
 
 T = TypeVar("T")
 
@@ -45,10 +42,10 @@ class Hosted:
     def open(self, **arguments: Any) -> Opened:
         plain = self.call("open", **arguments)
         spoken = plain.get("protocol") if isinstance(plain, dict) else None
-        if spoken != PROTOCOL:
+        if spoken != protocol.PROTOCOL:
             raise WorkerError(
-                f"{self.name}: its worker's code speaks protocol {spoken}, and this session's {PROTOCOL}. The other "
-                "revision cannot take turns with this one; choose a later one."
+                f"{self.name}: its worker's code speaks protocol {spoken}, and this session's {protocol.PROTOCOL}. "
+                "The other revision cannot take turns with this one; choose a later one."
             )
         return self._decode(Opened, "open", plain)
 
@@ -63,7 +60,7 @@ class Hosted:
 
     def _decode(self, kind: Type[T], call: str, plain: Any) -> T:
         try:
-            return decode(kind, plain)
+            return protocol.decode(kind, plain)
         except ValueError as error:
             self._fail("answered", f" with nonsense: {error}", f" {call}", "nonsense")
 
@@ -85,3 +82,21 @@ class Hosted:
         if kind in ON_PURPOSE:
             stop = "." if issubclass(ON_PURPOSE[kind], SubjectError) else ""
             raise ON_PURPOSE[kind](f"{self.name}: {text}{stop}", (text, ""))
+
+
+class InProcess(Hosted):
+    """A subject in this very process, for debuggers (``--isolation=none``); what it raises keeps its own traceback."""
+
+    def __init__(self, name: str, subject: str) -> None:
+        self.name, self.pid = name, os.getpid()
+        self._subject = protocol.load_subject(subject)
+
+    def __exit__(self, *_: object) -> None:
+        self._subject.close()
+
+    def call(self, call: str, **arguments: Any) -> Any:
+        try:
+            return as_plain(getattr(self._subject, call)(**arguments))
+        except tuple(ON_PURPOSE.values()) as error:
+            self._on_purpose(type(error).__name__, str(error))
+            raise

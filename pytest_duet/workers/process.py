@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn, Type
 
@@ -22,23 +23,14 @@ ROOT = Path(__file__).parents[2]
 LOG_LINES = 15
 LINES_BEFORE_CRASH = 5
 GOODBYE_SECONDS = 5
-THREAD_VARIABLES = (  # what the thread pools of the field read when they are made
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-)
+# What the thread pools of the field read when they are made.
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
 class Worker(Hosted):
     """One subject in a process of its own. Use it as a context manager: leaving it leaves no process behind.
 
-    :param name: the subject's, for messages.
-    :param subject: its class, ``"module:Class"``, :class:`pytest_duet.workers.protocol.Subject`.
-    :param python: the interpreter to run under; by default this one.
-    :param timeout_seconds: how long one reply may take.
-    :param threads: how many cores and threads it may compute with; None for all cores.
-    :param root: the folder of the code that the worker is to run; by default this one's.
+    Its parameters are those of :class:`pytest_duet.trials.runner.Runner` that have the same names.
     """
 
     def __init__(
@@ -114,10 +106,8 @@ class Worker(Hosted):
         if not self._pipes:
             return
         os.close(self._pipes.pop("requests"))
-        try:
+        with suppress(subprocess.TimeoutExpired):
             self.process.wait(patience_seconds)
-        except subprocess.TimeoutExpired:
-            pass
         self._kill()
         self._close_pipes()
         self._scratch.cleanup()
@@ -149,12 +139,10 @@ class Worker(Hosted):
         if code >= 0:
             self._fail(f"exited with code {code}", "", f" during {call}", "exit")
         name, why = signal.Signals(-code).name, ""
-        if -code == signal.SIGKILL:
-            kills = memory.out_of_memory_kills()
-            if kills is not None and kills != self._started_kills:
+        if name == "SIGKILL":
+            why = "; somebody killed it, or a container's memory limit did"
+            if memory.out_of_memory_kills() not in (None, self._started_kills):
                 why = "; the kernel's out-of-memory killer ran meanwhile, so it most likely needs more memory"
-            else:
-                why = "; somebody killed it, or a container's memory limit did"
         self._fail(f"died of {name}", why, f" during {call}", name)
 
     def _log_tail(self) -> str:
@@ -165,10 +153,8 @@ class Worker(Hosted):
         return "\n".join("    " + line for line in lines[max(0, start) :][:LOG_LINES])
 
     def _kill(self) -> None:
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self.process.wait()
 
     def _close_pipes(self) -> None:
@@ -177,8 +163,7 @@ class Worker(Hosted):
 
 
 def _environment(scratch: str, threads: int, root: str) -> dict[str, str]:
-    inherited = os.environ.get("PYTHONPATH")
-    path = os.pathsep.join([root] + ([inherited] if inherited else []))
+    path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     # CUDA counts the fastest GPU first unless told to count as NVML does, whose memory and clocks are read.
     defaults = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"}
     fixed = {name: str(threads) for name in THREAD_VARIABLES}

@@ -73,7 +73,6 @@ class Opened:
 
     :param device: ``"cpu"``, or ``"gpu:"`` and the GPU's name.
     :param versions: by the name of the module.
-    :param python: the interpreter's version.
     :param scheduling: Linux's name of the scheduling policy; None elsewhere.
     :param threads: how many it was asked to use, may use, and says that it uses.
     :param declared: what the subject says of itself, for whoever knows it.
@@ -96,8 +95,7 @@ class Timed:
     """A round, or a part of one.
 
     :param number: of the round; the first is 1.
-    :param seconds: wall time by the worker's own clock.
-    :param cpu_seconds: CPU time of all its threads meanwhile.
+    :param seconds: wall time by the worker's own clock; ``cpu_seconds`` is that of all its threads meanwhile.
     :param involuntary_switches: how often the scheduler took a core from it meanwhile; None where nobody counts.
     :param call_cpu_seconds: CPU time of the whole call, with what is not timed.
     :param lag_seconds: for how long the device worked on after the clock was stopped; None where nobody looked.

@@ -44,7 +44,6 @@ def main() -> None:
 
 
 def answer(subject: Subject, request: dict[str, Any]) -> dict[str, Any]:
-    """Do what a request asks and return the reply."""
     try:
         return {"result": as_plain(getattr(subject, request.pop("call"))(**request))}
     except Exception as error:
@@ -52,7 +51,7 @@ def answer(subject: Subject, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def as_plain(result: Any) -> Any:
-    """Return what a call gave as JSON knows it."""
+    """Return what a subject's call gave as JSON knows it."""
     return asdict(result) if is_dataclass(result) and not isinstance(result, type) else result
 
 

@@ -27,11 +27,10 @@ class Slot:
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> Slot:
-        """Return the slot that :meth:`as_dict` told of."""
         return cls(**dict(plain, cores=tuple(plain["cores"])))
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as plain lists, numbers and strings, which cross xdist's channel."""
+        """Return it as plain lists, numbers and strings, which cross xdist's channel, for :meth:`from_dict`."""
         return dict(asdict(self), cores=list(self.cores))
 
     def take(self) -> None:
@@ -46,11 +45,9 @@ class Slot:
 def share_out(
     workers: int, cores: Sequence[int], cores_each: int | None = None, gpus: Sequence[Gpu] = ()
 ) -> list[Slot]:
-    """Return each worker's share.
+    """Return each worker's share of the cores, whose numbers these are, and of the GPUs, one each if there are any.
 
-    :param cores: the numbers of all cores that may be used.
-    :param cores_each: how many each gets; None for an equal share, which only workers with a GPU of their own get.
-    :param gpus: one each; empty where they work on their cores.
+    :param cores_each: None for an equal share, which only workers with a GPU of their own get.
     :raises DuetError: where there is not enough for all, saying of what.
     """
     if gpus:

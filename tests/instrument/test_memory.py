@@ -75,7 +75,7 @@ def test_sampler_takes_each_gpu_source_by_itself():
         nvml.used, nvml.processes = 1700, {os.getpid(): 500, 1: 999}
         sampler.look()
         nvml.used, nvml.processes, nvml.bits = 1900, {os.getpid(): 800}, 0x40 | 0x01
-        wait_until(lambda: len(sampler._nvml_process) > 3, 10)
+        wait_until(lambda: len(sampler._samples["nvml_process"]) > 3, 10)
         window = sampler.look()
     assert window.nvml_process[0] == 800
     assert window.nvml_device_delta[0] == 900, "counted from what was in use before the worker started"

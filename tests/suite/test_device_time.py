@@ -10,7 +10,7 @@ from support import ROOT
 from benchmarks import __main__, trainer_runner
 from benchmarks.frameworks import entries_of_file
 from benchmarks.frameworks.engines import nvidia
-from benchmarks.frameworks.engines.device_time import covered, device_time
+from benchmarks.frameworks.engines.nvidia import covered, device_time
 from benchmarks.proof.parity import parity_batches
 from benchmarks.report import budget
 from benchmarks.report.columns import trained

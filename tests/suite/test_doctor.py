@@ -27,8 +27,7 @@ from pytest_duet.doctor import BROKEN, MISSING, OK, WARNING, cheap, gpus, machin
 from pytest_duet.errors import DuetError
 from pytest_duet.plugin import extensions
 from pytest_duet.plugin.session import SessionCheckup
-from pytest_duet.sensors import cuda_versions
-from pytest_duet.sensors.gpu import Gpu
+from pytest_duet.sensors.gpu import Gpu, cuda_text, cudnn_text
 from pytest_duet.sensors.gpu_holders import Held
 
 SICK = ROOT / "tests" / "liars" / "sick_trainers.py"
@@ -277,8 +276,8 @@ def test_advice_goes_by_how_it_failed(cause, text, what):
 
 
 def test_versions_as_numbers_become_text():
-    assert [cuda_versions.cudnn_text(number) for number in (91002, 90100, 8902)] == ["9.10.2", "9.1.0", "8.9.2"]
-    assert [cuda_versions.cuda_text(number) for number in (12080, 11000)] == ["12.8", "11.0"]
+    assert [cudnn_text(number) for number in (91002, 90100, 8902)] == ["9.10.2", "9.1.0", "8.9.2"]
+    assert [cuda_text(number) for number in (12080, 11000)] == ["12.8", "11.0"]
 
 
 def test_libraries_are_read_from_the_map_of_the_process(tmp_path):

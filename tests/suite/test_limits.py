@@ -12,7 +12,7 @@ import pytest
 from fake_nvml import FakeNvml
 from support import ROOT, TRAINERS
 
-from benchmarks.frameworks import LIMIT_SETTERS, REGISTRY, Entry
+from benchmarks.frameworks import PEAK_SETTERS, REGISTRY, Entry
 from benchmarks.frameworks.engines import rates as products
 from benchmarks.frameworks.loading import load_trainer
 from benchmarks.frameworks.trainer import NoGpu
@@ -187,17 +187,17 @@ def test_a_user_s_trainer_claims_nothing():
 
 @pytest.mark.slow
 def test_real_engines_and_what_is_missing_or_broken(monkeypatch):
-    for name in LIMIT_SETTERS:
+    for name in PEAK_SETTERS:
         pytest.importorskip(name)
     monkeypatch.setattr(measured_peak, "SECONDS", dict.fromkeys(measured_peak.SECONDS, 0.05))
     monkeypatch.setattr(measured_peak, "TURNS", 1)
-    entries = [REGISTRY[name] for name in LIMIT_SETTERS]
+    entries = [REGISTRY[name] for name in PEAK_SETTERS]
     missing = Entry("missing", "benchmarks.frameworks.torch:TorchTrainer", ("no_such_module",))
     broken = Entry("broken", f"{TRAINERS}:NoSuchClass")
     silent = Entry("silent", f"{TRAINERS}:Honest")
     assert measure_peak([TrainerRunner(missing, WORKLOAD), TrainerRunner(broken, WORKLOAD)]) == unknown()
     found = measure_peak([TrainerRunner(entry, WORKLOAD) for entry in (missing, silent, broken, *entries)])
-    assert found["engine"] in LIMIT_SETTERS and found["engines"]["fp32"] == found["engine"]
+    assert found["engine"] in PEAK_SETTERS and found["engines"]["fp32"] == found["engine"]
     assert found["flops_per_second"] == found["precisions"]["fp32"] > 1e8
     assert found["precisions"]["tf32"] is None and found["copy_bytes_per_second"] > 1e8
 
@@ -448,7 +448,7 @@ def test_a_session_reads_what_was_kept_and_forgets_what_its_rows_beat(command, t
     line.remove("--no-limit")
     monkeypatch.setenv("FRAMEWORK_BENCHMARKS_CACHE", environment["FRAMEWORK_BENCHMARKS_CACHE"])
     workload = Workload(dataset="synthetic", layer_sizes=(784, 32, 10))
-    runners = [TrainerRunner(REGISTRY[name], workload, threads=usable_cores()) for name in LIMIT_SETTERS]
+    runners = [TrainerRunner(REGISTRY[name], workload, threads=usable_cores()) for name in PEAK_SETTERS]
     planted = dict(unknown(), flops_per_second=limit, engine="planted", copy_bytes_per_second=limit)
     kept_peaks.save(MeasuredPeaks(runners)._key("cpu"), planted)
     done = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)

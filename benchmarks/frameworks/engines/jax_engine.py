@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from benchmarks.frameworks.engines import nvidia
 from benchmarks.frameworks.trainer import NoGpu
-from pytest_duet.sensors.cuda_versions import cuda_text, cudnn_text
+from pytest_duet.sensors.gpu import cuda_text, cudnn_text
 
 # Where nothing is said, XLA multiplies float32 in TF32 on GPUs that can.
 TF32_BY_DEFAULT = jax.config.jax_default_matmul_precision not in ("float32", "highest")

@@ -97,15 +97,11 @@ def gpu_activity(work):
 def device_events(events, device_type):
     """Return what :meth:`Trainer.device_activity` is to return, of a profile's events, whose times are microseconds."""
     return [
-        (nvidia.kind_of(event.name), *_nanoseconds(event.time_range))
+        (nvidia.kind_of(event.name), event.time_range.start * 1000, event.time_range.end * 1000)
         for event in events
         # A range that somebody named spans the idle time in it.
         if event.device_type == device_type and not getattr(event, "is_user_annotation", False)
     ]
-
-
-def _nanoseconds(time_range):
-    return time_range.start * 1000, time_range.end * 1000
 
 
 class Copies:
