@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from benchmarks.proof.parity import ACCURACY_TOLERANCE
-from pytest_duet.record.metrics import DEFAULT, Margin, Metric
+from pytest_duet.record.margins import Margin
+from pytest_duet.record.metrics import DEFAULT, Metric
 
 # The instrument's own, of which a round is an epoch here. How old files were judged stands in record/old_schemas.py.
 _TIME, PEAK_MEMORY, _FIRST = DEFAULT

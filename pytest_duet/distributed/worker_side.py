@@ -17,7 +17,7 @@ import pytest
 from pytest_duet.plugin import compat
 from pytest_duet.plugin.gate import Gate
 from pytest_duet.plugin.marker import is_benchmark
-from pytest_duet.record.metrics import Margin
+from pytest_duet.record.margins import Margin
 from pytest_duet.record.row import Row
 
 ATTRIBUTE = "duet"  # of a report

@@ -11,7 +11,8 @@ from pytest_duet.judge.prediction import predict
 from pytest_duet.judge.verdict import Family, classify, exactly, holm, without_common_mode
 from pytest_duet.record.comparison import Comparison, Verdict
 from pytest_duet.record.lookback import Lookback
-from pytest_duet.record.metrics import MEMORY, Margin, Metric
+from pytest_duet.record.margins import Margin
+from pytest_duet.record.metrics import MEMORY, Metric
 from pytest_duet.record.row import Row, memory_source
 
 

@@ -11,7 +11,8 @@ from statistics import geometric_mean
 from pytest_duet.judge.paired import intervals, plan_looks
 from pytest_duet.judge.verdict import Family, classify, exactly, holm
 from pytest_duet.record.comparison import Comparison, Verdict
-from pytest_duet.record.metrics import MEMORY, Margin, Metric
+from pytest_duet.record.margins import Margin
+from pytest_duet.record.metrics import MEMORY, Metric
 from pytest_duet.record.row import Row, memory_source
 
 

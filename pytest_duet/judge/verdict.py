@@ -14,7 +14,8 @@ from math import exp, log, sqrt
 from statistics import median
 
 from pytest_duet.record.comparison import Comparison, Verdict
-from pytest_duet.record.metrics import Margin, Metric
+from pytest_duet.record.margins import Margin
+from pytest_duet.record.metrics import Metric
 
 FAMILY_ERROR = 0.05
 Judge = Callable[[float], Comparison]

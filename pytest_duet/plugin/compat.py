@@ -1,7 +1,7 @@
 """Every private touch of pytest-benchmark, pytest-xdist and pytest, in one place.
 
 ``tests/instrument/test_compat.py`` fails where one of them changes what is relied on here. What subclasses
-pytest-benchmark's file storage stands in :mod:`pytest_duet.record.storage`.
+pytest-benchmark's file storage stands in :mod:`pytest_duet.plugin.recording`.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from pytest_duet.plugin.recording import use_safe_storage
 from pytest_duet.record import calibrations
 from pytest_duet.record.comparison import Comparison, Verdict
 from pytest_duet.record.history import MIN_RUNS, History
-from pytest_duet.record.metrics import Margin, read_margins
+from pytest_duet.record.margins import Margin, read_margins
 from pytest_duet.record.row import Row
 from pytest_duet.record.saved_run import GateRecord
 from pytest_duet.report import verdicts

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from pytest_duet.errors import DuetError
 from pytest_duet.record.history import MIN_RUNS, WINDOW
-from pytest_duet.record.metrics import DEFAULT, Margin, Metric, read_margins
+from pytest_duet.record.margins import Margin, read_margins
+from pytest_duet.record.metrics import DEFAULT, Metric
 from pytest_duet.trials.pairs import PART_SECONDS
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from dataclasses import asdict
 from math import inf
 from typing import Any
 
-from pytest_duet.record.metrics import MEMORY, Margin, Measured, Metric, memory_sources
+from pytest_duet.record.margins import Margin
+from pytest_duet.record.metrics import MEMORY, Measured, Metric, memory_sources
 
 TODAY, GATE_TODAY = 3, 2
 

@@ -1,1 +1,1 @@
-"""A trial, a pair of trials that take turns, and their repetition where others disturbed them."""
+"""A trial, its repetition where others disturbed it, and a pair of trials that take turns."""

@@ -12,7 +12,7 @@ from support import ROOT
 from benchmarks.__main__ import main
 from benchmarks.metrics import FIRST_EPOCH, METRICS
 from pytest_duet.plugin.gate import Gate
-from pytest_duet.record.metrics import Margin
+from pytest_duet.record.margins import Margin
 
 TWO_TRIALS = ("--gate", "--trials=2", "--epochs=2")
 

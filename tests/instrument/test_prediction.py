@@ -17,7 +17,7 @@ from pytest_duet.judge.prediction import Prediction, predict
 from pytest_duet.judge.verdict import FAMILY_ERROR
 from pytest_duet.record.comparison import Verdict
 from pytest_duet.record.lookback import Lookback
-from pytest_duet.record.metrics import Margin
+from pytest_duet.record.margins import Margin
 
 SUBJECTS = ("jax", "keras", "tensorflow", "torch")  # three metrics each: 12 comparisons
 CV, TRIALS, RUNS = 0.02, 5, 20

@@ -13,7 +13,8 @@ from pytest_duet.judge import by_history, by_pairs
 from pytest_duet.judge.verdict import FAMILY_ERROR, classify, holm, void_where_exact_changed, without_common_mode
 from pytest_duet.record.comparison import Comparison, Verdict
 from pytest_duet.record.lookback import Lookback
-from pytest_duet.record.metrics import Margin, Metric, parse_margin, read_margins
+from pytest_duet.record.margins import Margin, parse_margin, read_margins
+from pytest_duet.record.metrics import Metric
 
 REGRESSED, IMPROVED, CLEAN, INCONCLUSIVE = Verdict.REGRESSED, Verdict.IMPROVED, Verdict.CLEAN, Verdict.INCONCLUSIVE
 
