@@ -34,12 +34,7 @@ def add_options(parser):
         metavar="DIR",
         help="where the frameworks that this interpreter lacks have theirs (default: .tox beside conftest.py)",
     )
-    add(
-        "--threads",
-        type=int,
-        metavar="N",
-        help="threads and cores of every trainer, on the CPU (default: all cores)",
-    )
+    add("--threads", type=int, metavar="N", help="threads and cores of every trainer, on the CPU (default: all cores)")
     add(
         "--epoch-budget",
         type=float,

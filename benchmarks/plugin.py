@@ -19,7 +19,7 @@ from benchmarks.report.hooks import (  # noqa: F401
 from pytest_duet.errors import DuetError
 from pytest_duet.plugin.hookspecs import Needs
 from pytest_duet.plugin.marker import is_benchmark, subject_of
-from pytest_duet.plugin.stash import SLOT
+from pytest_duet.plugin.session import SLOT
 from pytest_duet.workers.protocol import NotInstalled
 
 OPTIONS = pytest.StashKey[Options]()

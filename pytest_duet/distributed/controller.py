@@ -19,9 +19,8 @@ from pytest_duet.plugin.gate import Gate
 from pytest_duet.plugin.gate_items import comparison_name
 from pytest_duet.plugin.gate_options import GateOptions
 from pytest_duet.plugin.recording import use_safe_storage
-from pytest_duet.plugin.session import needs_of
+from pytest_duet.plugin.session import WORKER_INPUT, needs_of
 from pytest_duet.plugin.session_report import SessionReport
-from pytest_duet.plugin.stash import WORKER_INPUT
 from pytest_duet.workers.slots import Slot
 
 

@@ -39,7 +39,7 @@ class Machine:
                 self.planned.append(node)
             if subject is not None:
                 self.gate.subjects.setdefault(node, subject)
-                self.gate.margins.setdefault(node, self.gate.default_margins())
+                self.gate.margins.setdefault(node, self.gate.margins_of(node))
 
     def take(self, report: pytest.TestReport) -> None:
         """Take what a report tells, if it is one of a benchmark's."""

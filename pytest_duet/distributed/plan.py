@@ -12,7 +12,7 @@ import pytest
 from pytest_duet.errors import DuetError
 from pytest_duet.plugin import compat
 from pytest_duet.plugin.hookspecs import Needs
-from pytest_duet.plugin.stash import WORKER_INPUT
+from pytest_duet.plugin.session import WORKER_INPUT
 from pytest_duet.sensors.gpu import visible_gpus
 from pytest_duet.workers.slots import Slot, can_cut, share_out
 

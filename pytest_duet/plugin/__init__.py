@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
+from pytest_duet.errors import DuetError
 from pytest_duet.plugin.extensions import hookimpl
+from pytest_duet.plugin.marker import is_benchmark
 
 if TYPE_CHECKING:
     import pytest
@@ -30,9 +32,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    from pytest_duet.plugin import marker, session
+    from pytest_duet.plugin import session
 
-    for line in marker.MARKERS:
+    for line in (
+        "duet(subject=NAME): this test is a benchmark that is recorded and judged; NAME is what it measures",
+        "gate(METRIC=MARGIN, ...): this benchmark's margins: gate(epoch_seconds='3%,1ms')",
+    ):
         config.addinivalue_line("markers", line)
     if session.is_wanted(config):
         _or_usage_error(session.start, config)
@@ -52,10 +57,8 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
 @hookimpl(trylast=True)  # when -k and -m have chosen
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     from pytest_duet.plugin import session
-    from pytest_duet.plugin.marker import is_benchmark
-    from pytest_duet.plugin.stash import GATE
 
-    if GATE not in config.stash and any(map(is_benchmark, items)):
+    if session.GATE not in config.stash and any(map(is_benchmark, items)):
         _or_usage_error(session.start_late, config, items)
 
 
@@ -71,13 +74,10 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
 
 def _in_one_paragraph(item: pytest.Item) -> Generator[None, object, object]:
     """Tell what is wrong without a traceback, which would show this plugin's code and not the cause."""
-    from pytest_duet.plugin.marker import is_benchmark
-
     if not is_benchmark(item):
         return (yield)
     import pytest
 
-    from pytest_duet.errors import DuetError
     from pytest_duet.workers.protocol import WrongHardware
 
     try:
@@ -89,8 +89,6 @@ def _in_one_paragraph(item: pytest.Item) -> Generator[None, object, object]:
 
 
 def _or_usage_error(call: Any, *arguments: Any) -> None:
-    from pytest_duet.errors import DuetError
-
     try:
         call(*arguments)
     except DuetError as error:

@@ -18,17 +18,12 @@ from typing import Any, NoReturn
 
 import pytest
 
-from pytest_duet.errors import DuetError
-
 # The oldest and the newest series of each package that all tests here have passed with.
 TESTED = {"pytest-benchmark": ((5, 2), (5, 3)), "pytest-xdist": ((3, 8), (3, 8))}
 
 
 def untested(version: Callable[[str], str] = metadata.version) -> list[str]:
-    """Return a sentence for each package that is installed in a version which these touches were not tested with.
-
-    :param version: returns the version of an installed package.
-    """
+    """Return a sentence for each package that is installed in a version which these touches were not tested with."""
     found = []
     for package, (oldest, newest) in TESTED.items():
         try:
@@ -49,15 +44,6 @@ def untested(version: Callable[[str], str] = metadata.version) -> list[str]:
 # pytest-benchmark: its session
 
 
-def require_benchmark(config: pytest.Config) -> None:
-    """Refuse a session without pytest-benchmark, which times everything and saves it.
-
-    :raises DuetError: naming the reason.
-    """
-    if not config.pluginmanager.has_plugin("benchmark"):
-        raise DuetError("pytest-benchmark is switched off (-p no:benchmark), and so nothing can be timed or saved.")
-
-
 def _session(config: pytest.Config) -> Any:
     """Return pytest-benchmark's session, to which it has no public way."""
     return config._benchmarksession  # type: ignore[attr-defined]
@@ -72,15 +58,9 @@ def keep_enabled(config: pytest.Config) -> None:
 
 def write_no_files(config: pytest.Config) -> None:
     """Switch off what would write files or print tables; before pytest-benchmark reads its options."""
-    for option, off in (
-        ("autosave", False),
-        ("compare", None),
-        ("compare_fail", []),
-        ("histogram", None),
-        ("json", None),
-        ("save", None),
-    ):
-        setattr(config.option, f"benchmark_{option}", off)
+    for option in ("autosave", "compare", "histogram", "json", "save"):
+        setattr(config.option, f"benchmark_{option}", None)
+    config.option.benchmark_compare_fail = []
 
 
 def replace_storage(config: pytest.Config, make: Callable[[Any], Any]) -> bool:
@@ -121,8 +101,7 @@ def sound_records(config: pytest.Config) -> list[Any]:
 
 def as_saved(config: pytest.Config, records: list[Any]) -> dict[str, Any]:
     """Return a session's run as pytest-benchmark would save it, were it asked to."""
-    hook = config.hook
-    machine = machine_info(config)
+    hook, machine = config.hook, machine_info(config)
     commit = hook.pytest_benchmark_generate_commit_info(config=config)
     hook.pytest_benchmark_update_commit_info(config=config, commit_info=commit)
     found: dict[str, Any] = hook.pytest_benchmark_generate_json(

@@ -2,21 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_duet.plugin import compat
 from pytest_duet.plugin.marker import is_benchmark
-from pytest_duet.plugin.replay_clock import ReplayClock
-from pytest_duet.plugin.stash import GATE
+from pytest_duet.plugin.session import GATE
 
 if TYPE_CHECKING:
     from pytest_duet.plugin.gate_options import GateOptions
     from pytest_duet.plugin.progress import Progress
     from pytest_duet.record.row import Row
     from pytest_duet.trials.other_side import Other
+
+
+class ReplayClock:
+    """The timer that pytest-benchmark reads: it stands still but for the durations it is told to replay.
+
+    pytest-benchmark reads its timer before and after each round. With this timer, and :meth:`advance` as the function
+    it runs, it sees exactly the durations that the workers measured; neither a pipe nor pytest is in them.
+    """
+
+    def __init__(self) -> None:
+        self._now = 0.0
+        self._reads = 0
+        self._durations: Iterator[float] = iter(())
+
+    def __call__(self) -> float:
+        """Return the time in seconds, as ``time.perf_counter`` does."""
+        self._reads += 1
+        return self._now
+
+    def advance(self) -> None:
+        """Let the next recorded duration pass."""
+        self._now += next(self._durations, 0.0)  # --benchmark-cprofile calls once more than there are rounds
+
+    def replay(self, benchmark: Any, durations: Iterable[float]) -> None:
+        """Hand recorded durations, in seconds, to a ``benchmark`` fixture whose timer this is, one a round.
+
+        :raises RuntimeError: where the fixture was built before this clock and so reads another one.
+        """
+        durations = list(durations)
+        self._durations, before = iter(durations), self._reads
+        benchmark.pedantic(self.advance, rounds=len(durations))
+        if not benchmark.disabled and self._reads == before:
+            raise RuntimeError("the `duet` fixture must come before `benchmark`: these times are not the workers'")
 
 
 class Duet:
@@ -31,7 +63,6 @@ class Duet:
 
     @property
     def options(self) -> GateOptions:
-        """How the gate judges."""
         return self._gate.options
 
     @property

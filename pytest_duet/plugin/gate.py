@@ -9,23 +9,31 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pytest_duet.errors import DuetError
+from pytest_duet.judge import by_history, by_pairs, calibration
 from pytest_duet.judge.verdict import Family, void_where_exact_changed
 from pytest_duet.plugin import compat
-from pytest_duet.plugin.gate_items import BaselineItem, ComparisonItem, comparison_name
+from pytest_duet.plugin.gate_items import GateItem, comparison_name
 from pytest_duet.plugin.gate_options import GateOptions
 from pytest_duet.plugin.marker import is_benchmark, subject_of
 from pytest_duet.plugin.recording import use_safe_storage
+from pytest_duet.record import calibrations
 from pytest_duet.record.comparison import Comparison, Verdict
+from pytest_duet.record.history import MIN_RUNS, History
 from pytest_duet.record.metrics import Margin, read_margins
 from pytest_duet.record.row import Row
 from pytest_duet.record.saved_run import GateRecord
+from pytest_duet.report import verdicts
+from pytest_duet.report.additions import words
+from pytest_duet.sensors.fingerprint import fingerprint
 
+# Which of "missing" and "inconclusive" makes the run fail because of a verdict other than "regressed".
 FAILS_ON = {Verdict.INCONCLUSIVE: "inconclusive", Verdict.MACHINE: "inconclusive", Verdict.MISSING: "missing"}
 
 
@@ -64,9 +72,7 @@ class Gate:
 
     def wants_more(self, item: pytest.Item, row: Row) -> bool:
         """Tell whether another paired trial may bring an answer that is still open."""
-        from pytest_duet.judge.by_pairs import is_open
-
-        return is_open(self._name(item.nodeid), row, self._family, self.options.max_trials)
+        return by_pairs.is_open(self._name(item.nodeid), row, self._family, self.options.max_trials)
 
     # What pytest tells, before and while the tests run
 
@@ -85,7 +91,7 @@ class Gate:
         """Learn the margins and the subjects of those items that are benchmarks, and return them."""
         benchmarks = [item for item in items if is_benchmark(item)]
         try:
-            self.margins = {item.nodeid: self._margins_of(item) for item in benchmarks}
+            self.margins = {item.nodeid: self.margins_of(item.nodeid, item.iter_markers("gate")) for item in benchmarks}
         except DuetError as error:
             raise pytest.UsageError(str(error)) from None
         self.subjects = {item.nodeid: subject_of(item) for item in benchmarks}
@@ -100,21 +106,20 @@ class Gate:
         for item in benchmarks:
             parent: Any = item.parent
             for metric in self.metrics:
+                judge = partial(self.outcome, item.nodeid, metric)
                 name = comparison_name(item.name, metric)
-                own.append(ComparisonItem.from_parent(parent, name=name, gate=self, judged=(item.nodeid, metric)))
+                own.append(GateItem.from_parent(parent, name=name, judge=judge))
         self.caution_about_few_trials()
         if benchmarks and self.options.history:
             parent = benchmarks[0].parent
-            own.append(BaselineItem.from_parent(parent, name="gate:baseline", gate=self))
+            own.append(GateItem.from_parent(parent, name="gate:baseline", judge=self.baseline_outcome))
         self.own = {item.nodeid for item in own}
         return own
 
     def caution_about_few_trials(self) -> None:
         """Say so where so many benchmarks ask for surer answers than ``--max-trials`` can give."""
-        from pytest_duet.judge.by_pairs import can_answer
-
         family = self._family
-        if self.options.against and not can_answer(family, self.options.max_trials):
+        if self.options.against and not by_pairs.can_answer(family, self.options.max_trials):
             self.cautions.append(
                 f"--max-trials={self.options.max_trials} are too few for an answer on every metric of "
                 f"{family.benchmarks} benchmarks: the more there are, the surer each must be."
@@ -139,27 +144,19 @@ class Gate:
 
     def outcome(self, node: str, metric: str) -> tuple[str, str]:
         """Return how the test of a metric of benchmark ``node`` ends, in pytest's words, and what it says."""
-        from pytest_duet.report.verdicts import paragraph
-
         one = self._comparison(node, metric)
-        if one.verdict is Verdict.REGRESSED or self.fails(one.verdict):
-            return "failed", paragraph(one, self.record())
-        if one.verdict not in (Verdict.CLEAN, Verdict.IMPROVED):
-            return "skipped", paragraph(one, self.record())
-        return "passed", ""
+        if one.verdict in (Verdict.CLEAN, Verdict.IMPROVED):
+            return "passed", ""
+        failed = one.verdict is Verdict.REGRESSED or FAILS_ON.get(one.verdict) in self.options.fail_on
+        return "failed" if failed else "skipped", verdicts.paragraph(one, self.record())
 
     def baseline_outcome(self) -> tuple[str, str]:
-        """Return the outcome of the missing-benchmarks test, and what it says."""
+        """Return, likewise, how the test ends that nothing which history knows has gone missing."""
         if self.comparisons is None:
             return "skipped", "nothing was judged"
-        text = " ".join(self.findings)
-        if not text:
+        if not self.findings:
             return "passed", ""
-        return "failed" if "missing" in self.options.fail_on else "skipped", text
-
-    def fails(self, verdict: Verdict) -> bool:
-        """Tell whether a verdict other than "regressed" fails the run."""
-        return FAILS_ON.get(verdict) in self.options.fail_on
+        return "failed" if "missing" in self.options.fail_on else "skipped", " ".join(self.findings)
 
     def _comparison(self, node: str, metric: str) -> Comparison:
         """Return the verdict on a benchmark's metric; all are judged when the first is asked for."""
@@ -173,9 +170,7 @@ class Gate:
         sound = [node for node in self.margins if node in self.rows and node not in self.outcomes]
         rows = {self._name(node): self.rows[node] for node in sound}
         if self.options.against:
-            from pytest_duet.judge.by_pairs import judge_session
-
-            found = judge_session(rows, self._family, self.options.max_trials)
+            found = by_pairs.judge_session(rows, self._family, self.options.max_trials)
         else:
             found = self._judge_by_history(rows)
         others = [node for node in self.margins if node not in sound]
@@ -183,28 +178,21 @@ class Gate:
         return void_where_exact_changed(found, self.metrics)
 
     def _judge_by_history(self, rows: dict[str, Row]) -> list[Comparison]:
-        from pytest_duet.judge.by_history import judge_session
-        from pytest_duet.record.history import History
-
         storage = compat.storage_folder(self.config)
         assert storage  # use_safe_storage() has seen to it
         back = History(storage).look_back(rows, self._fingerprint(), self.options.window, self.options.aliases)
         self.findings = back.findings(self._was_asked, self._family.margins)
-        return judge_session(rows, self._family, back, self.options.min_runs)
+        return by_history.judge_session(rows, self._family, back, MIN_RUNS)
 
     def _fingerprint(self) -> dict[str, Any]:
-        from pytest_duet.sensors.fingerprint import fingerprint
-
         return self.fingerprint or dict(fingerprint())
 
     def _calibration_cautions(self, found: list[Comparison]) -> list[str]:
-        from pytest_duet.judge.calibration import cautions
-        from pytest_duet.record import calibrations
-
         storage = compat.storage_folder(self.config)
         if storage is None:
             return []
-        return cautions(found, calibrations.load(storage, self._fingerprint(), self.options.mode), self.metrics)
+        known = calibrations.load(storage, self._fingerprint(), self.options.mode)
+        return calibration.cautions(found, known, self.metrics)
 
     def _was_asked(self, subject: str) -> bool:
         if self.narrowed:
@@ -221,15 +209,12 @@ class Gate:
     def _name(self, node: str) -> str:
         return self.names.get(node, node)
 
-    def default_margins(self) -> dict[str, Margin]:
-        """Return the margins of a benchmark that sets none of its own."""
-        return read_margins(self.options.margin_texts, self.options.margins, self.metrics, "--gate-margin")
-
-    def _margins_of(self, item: pytest.Item) -> dict[str, Margin]:
+    def margins_of(self, node: str, markers: Iterable[pytest.Mark] = ()) -> dict[str, Margin]:
+        """Return the margins of a benchmark with these markers ``gate``, the closest first."""
         margins = self.options.margins
-        for marker in reversed(list(item.iter_markers("gate"))):  # the closest one last: it has the last word
+        for marker in reversed(list(markers)):  # the closest one last: it has the last word
             texts = [f"{metric}={margin}" for metric, margin in marker.kwargs.items()]
-            margins = read_margins(texts, margins, self.metrics, f"{item.nodeid}, marker gate:")
+            margins = read_margins(texts, margins, self.metrics, f"{node}, marker gate:")
         return read_margins(self.options.margin_texts, margins, self.metrics, "--gate-margin")
 
     # Where they are written
@@ -268,17 +253,11 @@ class Gate:
                 config=self.config, terminalreporter=terminalreporter, rows=rows, machine=self.machine
             )
         if self._has_judged:
-            from pytest_duet.report import verdicts
-            from pytest_duet.report.additions import words
-
             verdicts.show(terminalreporter, self.record(), words(self.config.hook).subject)
 
     def pytest_sessionfinish(self) -> None:  # not with the summary in the terminal, which may be off
         if not self._has_judged:
             return
-        from pytest_duet.report import verdicts
-        from pytest_duet.report.additions import words
-
         if self.options.json:
             verdicts.write_json(self.record(), self.options.json)
         summary = os.environ.get("GITHUB_STEP_SUMMARY")

@@ -2,52 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from pytest_duet.plugin import compat
 
-if TYPE_CHECKING:
-    from pytest_duet.plugin.gate import Gate
 
+class GateItem(pytest.Item):
+    """A test that ends as ``judge`` says when it is called: with its outcome, in pytest's words, and a paragraph."""
 
-class _GateItem(pytest.Item):
-    """A test of the gate's; it has no code of its own to be shown."""
-
-    def __init__(self, *, gate: Gate, **given: Any) -> None:
+    def __init__(self, *, judge: Callable[[], tuple[str, str]], **given: Any) -> None:
         super().__init__(**given)
-        self.gate = gate
+        self.judge = judge
 
     def reportinfo(self) -> tuple[Path, int, str]:
-        return self.path, 0, self.name
-
-
-class ComparisonItem(_GateItem):
-    """The test of one metric of one benchmark."""
-
-    def __init__(self, *, judged: tuple[str, str], **given: Any) -> None:
-        super().__init__(**given)
-        self.judged = judged
+        return self.path, 0, self.name  # it has no code of its own to be shown
 
     def runtest(self) -> None:
-        end_as(*self.gate.outcome(*self.judged))
-
-
-class BaselineItem(_GateItem):
-    """The test that nothing which history knows has gone missing."""
-
-    def runtest(self) -> None:
-        end_as(*self.gate.baseline_outcome())
-
-
-def end_as(outcome: str, text: str) -> None:
-    """End a test in one of pytest's ways."""
-    if outcome == "failed":
-        pytest.fail(text, pytrace=False)
-    if outcome == "skipped":
-        compat.skip_as_item(text)
+        outcome, text = self.judge()
+        if outcome == "failed":
+            pytest.fail(text, pytrace=False)
+        if outcome == "skipped":
+            compat.skip_as_item(text)
 
 
 def comparison_name(benchmark: str, metric: str) -> str:

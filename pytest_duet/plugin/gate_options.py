@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 class GateOptions:
     """How the gate judges.
 
-    :param history: whether to judge against history.
     :param against: the other environment, or None.
     :param metrics: what is compared, by name.
     :param margins: by metric, the defaults and pytest.ini's.
@@ -34,7 +33,6 @@ class GateOptions:
     margins: dict[str, Margin]
     margin_texts: tuple[str, ...]
     window: int
-    min_runs: int
     max_trials: int
     part_seconds: float
     aliases: dict[str, str]
@@ -70,9 +68,7 @@ def read_options(config: pytest.Config) -> GateOptions:
     defaults = {name: each.against if against else each.history for name, each in metrics.items() if not each.exact}
     lines = f"{'against' if against else 'gate'}_margins"
     margins = read_margins(ini(lines), defaults, metrics, f"pytest.ini, {lines}:")
-    read_margins(
-        get("gate_margin"), margins, metrics, "--gate-margin"
-    )  # to hear of a wrong one before anything is measured
+    read_margins(get("gate_margin"), margins, metrics, "--gate-margin")  # a wrong one is refused before all measuring
     return GateOptions(
         history=get("gate"),
         against=against,
@@ -80,7 +76,6 @@ def read_options(config: pytest.Config) -> GateOptions:
         margins=margins,
         margin_texts=tuple(get("gate_margin")),
         window=window,
-        min_runs=MIN_RUNS,
         max_trials=get("max_trials"),
         part_seconds=part_seconds,
         aliases=dict(_alias(line) for line in ini("gate_aliases")),

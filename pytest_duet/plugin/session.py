@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_duet.errors import DuetError
 from pytest_duet.plugin import compat
 from pytest_duet.plugin.hookspecs import Needs
-from pytest_duet.plugin.stash import GATE, SLOT, WORKER_INPUT
 
 if TYPE_CHECKING:
     from pytest_duet.plugin.gate import Gate
+    from pytest_duet.workers.slots import Slot
 
+# Keys of ``config.stash``, where fixtures and hooks find what a session keeps.
+GATE: pytest.StashKey[Gate] = pytest.StashKey()  # in every session that runs benchmarks, its workers included
+SLOT: pytest.StashKey[Slot | None] = pytest.StashKey()  # this pytest's share of the machine, where others have the rest
+
+WORKER_INPUT = "duet"  # what a worker of ours is given, in xdist's ``workerinput``
 OPTIONS = ("gate", "against", "shard", "run_id", "report", "cores_per_worker")  # each asks for this plugin
 
 
@@ -45,13 +51,10 @@ def start(config: pytest.Config) -> None:
     elif is_distributed(config):
         from pytest_duet.distributed.controller import Controller
 
-        gate = _make_gate(config)
-        config.pluginmanager.register(Controller(config, gate.options), "duet-controller")
+        config.pluginmanager.register(Controller(config, _make_gate(config).options), "duet-controller")
     else:
         _start_alone(config)
     if not is_worker:
-        from pytest_duet.plugin.checkup import SessionCheckup
-
         config.pluginmanager.register(SessionCheckup(needs_of(config).device), "duet-checkup")
 
 
@@ -67,11 +70,13 @@ def start_late(config: pytest.Config, items: list[pytest.Item]) -> None:
 
 
 def _start_alone(config: pytest.Config) -> None:
-    from pytest_duet.plugin.shard_session import ShardSession, shard_of
+    from pytest_duet.record.shard import read_shard
 
     gate = _make_gate(config)
-    shard = shard_of(config)
+    shard = read_shard(config.getoption("shard"), config.getoption("run_id"))
     if shard:  # before the gate, which judges what the cut leaves
+        from pytest_duet.plugin.shard_session import ShardSession
+
         config.pluginmanager.register(ShardSession(config, shard), "duet-shard")
     config.pluginmanager.register(gate, "duet-gate")
     if config.getoption("report"):
@@ -93,7 +98,33 @@ def _make_gate(config: pytest.Config) -> Gate:
     from pytest_duet.plugin.gate_options import read_options
     from pytest_duet.plugin.recording import Recording
 
-    compat.require_benchmark(config)
+    if not config.pluginmanager.has_plugin("benchmark"):
+        raise DuetError("pytest-benchmark is switched off (-p no:benchmark), and so nothing can be timed or saved.")
     gate = config.stash[GATE] = Gate(read_options(config), config)
     config.pluginmanager.register(Recording(config), "duet-recording")
     return gate
+
+
+class SessionCheckup:
+    """The check-up before a session: a line in pytest's header for whatever spoils results here; none with ``-q``.
+
+    :param device: ``"auto"``, ``"cpu"`` or ``"gpu"``: where the benchmarks compute.
+    """
+
+    def __init__(self, device: str) -> None:
+        self.device = device
+
+    def pytest_report_header(self, config: pytest.Config) -> list[str]:
+        """Return a line for each thing that is amiss; none where nothing is."""
+        try:
+            return self._lines(config.getoption("benchmark_storage"), config.hook)
+        except Exception as error:  # a check-up is there to help: whatever it meets, the session goes on
+            return [f"check-up failed: {type(error).__name__}: {' '.join(str(error).split())}"]
+
+    def _lines(self, storage: str, hook: Any) -> list[str]:
+        from pytest_duet.doctor import cheap
+
+        folder = storage.removeprefix("file://")
+        rows = cheap(None if "://" in folder else folder, self.device, hook)
+        found = [f"check-up, {row.subject}: {row.found}. To do: {row.advice}" for row in rows]
+        return found + [f"check-up, versions: {sentence}" for sentence in compat.untested()]

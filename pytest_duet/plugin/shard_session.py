@@ -8,24 +8,40 @@ died was to measure.
 from __future__ import annotations
 
 import platform
+import secrets
 from collections.abc import Generator
 from typing import Any
 
 import pytest
+from pytest_benchmark.storage.file import FileStorage
 
+from pytest_duet.atomic import atomic_write
 from pytest_duet.plugin import compat
 from pytest_duet.plugin.marker import is_benchmark
-from pytest_duet.plugin.stash import GATE
-from pytest_duet.plugin.storages import ShardStorage
-from pytest_duet.record.shard import Shard, read_shard
+from pytest_duet.plugin.recording import SafeStorage
+from pytest_duet.plugin.session import GATE
+from pytest_duet.record.shard import FOLDER, Shard
+from pytest_duet.record.storage import as_bytes
 
 
-def shard_of(config: pytest.Config) -> Shard | None:
-    """Return the shard that this session is to run, if any.
+class ShardStorage(SafeStorage):
+    """A storage whose runs are read as ever, while this session's shard is saved in its run's own folder.
 
-    :raises DuetError: for options that make no sense.
+    There are no numbers to give out, and so no lock to hold, which not every shared file system has: a file is numbered
+    as its shard is, and a shard that was started again writes another one.
     """
-    return read_shard(config.getoption("shard"), config.getoption("run_id"))
+
+    def __init__(self, storage: FileStorage, shard: Shard) -> None:
+        super().__init__(storage.path, storage.logger, storage.default_machine_id)  # type: ignore[no-untyped-call]
+        self.shard = shard
+
+    def save(self, output_json: dict[str, Any], save: str) -> None:
+        """Write the shard."""
+        folder = self.path / FOLDER / self.shard.run / self.default_machine_id
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{self.shard.number:04}_{save}-{secrets.token_hex(4)}.json"
+        atomic_write(path, as_bytes(output_json))
+        self.logger.info(f"Saved benchmark data in: {path}")
 
 
 class ShardSession:

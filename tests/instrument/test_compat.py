@@ -19,7 +19,7 @@ from xdist.scheduler import EachScheduling
 
 from pytest_duet import doctor
 from pytest_duet.plugin import compat
-from pytest_duet.plugin.checkup import SessionCheckup
+from pytest_duet.plugin.session import SessionCheckup
 
 
 def assigned(cls):
@@ -334,7 +334,7 @@ PRIVATE = re.compile(
     r"|(?:from|import) (?:xdist|execnet)|\b_tw\b|from _pytest|import _pytest|_use_item_location|testscollected"
     r"|option\.(?:benchmark_|tx\b|rsync)|worker_errordown|_removed2pending"
 )
-ELSEWHERE = {"pytest_duet/record/storage.py", "pytest_duet/plugin/storages.py"}  # they subclass its file storage
+ELSEWHERE = {"pytest_duet/record/storage.py", "pytest_duet/plugin/recording.py"}  # they subclass its file storage
 
 
 def touches(text):

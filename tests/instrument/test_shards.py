@@ -20,8 +20,7 @@ from support import ROOT, left_behind, wait_until
 from benchmarks.__main__ import main
 from pytest_duet.plugin.gate import Gate
 from pytest_duet.plugin.options import MAX_TRIALS
-from pytest_duet.plugin.shard_session import ShardSession
-from pytest_duet.plugin.storages import ShardStorage
+from pytest_duet.plugin.shard_session import ShardSession, ShardStorage
 from pytest_duet.record.history import History
 from pytest_duet.record.saved_run import Run
 from pytest_duet.record.shard import Shard

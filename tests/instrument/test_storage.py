@@ -12,14 +12,14 @@ from pytest_benchmark.storage.file import FileStorage
 from support import ROOT, wait_until
 
 from pytest_duet.errors import DuetError
-from pytest_duet.plugin.storages import SafeStorage
+from pytest_duet.plugin.recording import SafeStorage
 from pytest_duet.record import storage
 from pytest_duet.record.storage import lock
 
 SAVER = """
 import json, logging, os, sys, time
 from pathlib import Path
-from pytest_duet.plugin.storages import SafeStorage
+from pytest_duet.plugin.recording import SafeStorage
 
 directory, name, count = sys.argv[1:]
 storage = SafeStorage(directory, logging.getLogger(), "FOLDER")

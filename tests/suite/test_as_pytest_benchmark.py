@@ -11,7 +11,7 @@ import pytest
 from support import ROOT, TRAINERS
 
 from benchmarks.peak.measured_peak import unknown
-from pytest_duet.plugin.replay_clock import ReplayClock
+from pytest_duet.plugin.fixtures import ReplayClock
 
 FRAMEWORKS = (
     "jax",

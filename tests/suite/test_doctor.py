@@ -26,7 +26,7 @@ from pytest_duet.commands.doctor_command import as_json, show
 from pytest_duet.doctor import BROKEN, MISSING, OK, WARNING, cheap, gpus, machine
 from pytest_duet.errors import DuetError
 from pytest_duet.plugin import extensions
-from pytest_duet.plugin.checkup import SessionCheckup
+from pytest_duet.plugin.session import SessionCheckup
 from pytest_duet.sensors import cuda_versions
 from pytest_duet.sensors.gpu import Gpu
 from pytest_duet.sensors.gpu_holders import Held
