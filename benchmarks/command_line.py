@@ -84,21 +84,7 @@ def _add_workload(parser):
         help="synthetic: small, no download (default: mnist)",
     )
     add("--mnist-dir", metavar="DIR", help="where the four MNIST files are; else $MNIST_DIR, caches, the network")
-    add(
-        "--epochs",
-        type=int,
-        default=default.epochs,
-        metavar="N",
-        help=f"per trial; the first is warm-up (default: {default.epochs})",
-    )
     add("--steps", type=int, metavar="N", help="of an epoch, its first ones (default: all)")
-    add(
-        "--batch-size",
-        type=int,
-        default=default.batch_size,
-        metavar="N",
-        help=f"images a step (default: {default.batch_size})",
-    )
     add(
         "--layer-sizes",
         type=_sizes,
@@ -106,27 +92,15 @@ def _add_workload(parser):
         metavar="N,N,...",
         help="784, ..., 10 (default: 784,1024,1024,10)",
     )
-    add(
-        "--learning-rate",
-        type=float,
-        default=default.learning_rate,
-        metavar="RATE",
-        help=f"of SGD (default: {default.learning_rate})",
-    )
-    add(
-        "--init-scale",
-        type=float,
-        default=default.init_scale,
-        metavar="SCALE",
-        help=f"deviation of the initial values (default: {default.init_scale})",
-    )
-    add(
-        "--seed",
-        type=int,
-        default=default.seed,
-        metavar="N",
-        help=f"of the initial values and the batch orders (default: {default.seed})",
-    )
+    for option, kind, unit, what in (
+        ("--epochs", int, "N", "per trial; the first is warm-up"),
+        ("--batch-size", int, "N", "images a step"),
+        ("--learning-rate", float, "RATE", "of SGD"),
+        ("--init-scale", float, "SCALE", "deviation of the initial values"),
+        ("--seed", int, "N", "of the initial values and the batch orders"),
+    ):
+        value = getattr(default, option[2:].replace("-", "_"))
+        add(option, type=kind, default=value, metavar=unit, help=f"{what} (default: {value})")
 
 
 def _sizes(text):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from benchmarks.frameworks import DEFAULT, REGISTRY, entries_of_file, select
@@ -15,13 +15,16 @@ from pytest_duet.sensors.gpu import find_gpu
 from pytest_duet.trials.pairs import WARM_ROUNDS
 from pytest_duet.workers.slots import Slot
 
+# Options that the session takes from the command line as they are, and those that must not be less than a number.
+AS_GIVEN = ("device", "isolation", "preallocate", "mnist_dir", "require_frameworks", "limit_again")
+LEAST = {"epoch_budget": 0.001, "trials": 1, "worker_timeout": 0.001, "max_foreign_cores": 0, "memory_interval": 0}
+
 
 @dataclass(frozen=True)
 class Options:
     """The suite's own options, read and checked.
 
     :param entries: the chosen frameworks, :class:`benchmarks.frameworks.Entry` by name.
-    :param workload: :class:`benchmarks.workload.spec.Workload`.
     :param slot: this pytest's share of the machine, where other workers of the session have the rest.
     """
 
@@ -102,9 +105,8 @@ def _from_root(path, root):
 
 
 def known_entries(paths):
-    """Return the entries of the registry and of the users' files, by name.
+    """Return the entries of the registry and of the files of ``--framework-path``, by name.
 
-    :param paths: of the files, from ``--framework-path``.
     :raises DuetError: where two have one name, or a file is no Python.
     """
     registry = dict(REGISTRY)
@@ -117,11 +119,7 @@ def known_entries(paths):
 
 
 def read_options(config, slot=None):
-    """Return the :class:`Options` of a pytest configuration.
-
-    :param slot: see :class:`Options`.
-    :raises DuetError: for a value that makes no sense, naming the option.
-    """
+    """Return the :class:`Options` of a pytest configuration; a DuetError names an option whose value makes no sense."""
     get = config.getoption
     here = get("dist", "no") != "each"  # else these are the other machines' matters
     registry = known_entries(_from_root(path, config.rootpath) for path in get("framework_path"))
@@ -130,35 +128,20 @@ def read_options(config, slot=None):
     entries = select(patterns or [*DEFAULT, *own], registry)
     if get("limit_again") and get("no_limit"):
         raise DuetError("--limit-again and --no-limit: choose one.")
-    if get("against"):
-        _check_turns(get("isolation"), get("epochs"))
+    if get("against") and get("isolation") == "none":
+        raise DuetError("--against: it needs two processes, so --isolation=none cannot be.")
+    if get("against") and get("epochs") <= WARM_ROUNDS:
+        least = WARM_ROUNDS + 1
+        raise DuetError(f"--epochs={get('epochs')}: --against warms up for {WARM_ROUNDS}; give {least} or more.")
     return Options(
         entries={entry.name: entry for entry in entries},
-        workload=Workload(
-            dataset=get("dataset"),
-            layer_sizes=get("layer_sizes"),
-            learning_rate=get("learning_rate"),
-            batch_size=get("batch_size"),
-            epochs=get("epochs"),
-            init_scale=get("init_scale"),
-            seed=get("seed"),
-            steps=get("steps"),
-        ),
-        epoch_budget=_at_least(0.001, "--epoch-budget", get("epoch_budget")),
+        workload=Workload(**{field.name: get(field.name) for field in fields(Workload)}),
+        **{name: get(name) for name in AS_GIVEN},
+        **{name: _at_least(least, name, get(name)) for name, least in LEAST.items()},
         pythons=dict(named_python(text, here) for text in get("python")),
         environments=get("envs") or str(config.rootpath / ".tox"),
         threads=_threads(get("threads"), here),
-        trials=_at_least(1, "--trials", get("trials")),
-        device=get("device"),
-        isolation=get("isolation"),
-        worker_timeout=_at_least(0.001, "--worker-timeout", get("worker_timeout")),
-        max_foreign_cores=_at_least(0, "--max-foreign-cores", get("max_foreign_cores")),
-        memory_interval=_at_least(0, "--memory-interval", get("memory_interval")),
-        preallocate=get("preallocate"),
-        mnist_dir=get("mnist_dir"),
-        require_frameworks=get("require_frameworks"),
         measure_limit=not get("no_limit"),
-        limit_again=get("limit_again"),
         results_csv=None if hasattr(config, "workerinput") else _writable(get("results_csv")),
         slot=slot,
     )
@@ -176,13 +159,6 @@ def named_python(text, here=True):
     if here and not Path(path).is_file():
         raise DuetError(f"--python={text}: there is no file {path}.")
     return name, str(Path(path).absolute())
-
-
-def _check_turns(isolation, epochs):
-    if isolation == "none":
-        raise DuetError("--against: it needs two processes, so --isolation=none cannot be.")
-    if epochs <= WARM_ROUNDS:
-        raise DuetError(f"--epochs={epochs}: --against warms up for {WARM_ROUNDS}; give {WARM_ROUNDS + 1} or more.")
 
 
 def _threads(asked, here=True):
@@ -203,7 +179,7 @@ def _writable(directory):
     return directory
 
 
-def _at_least(least, option, value):
+def _at_least(least, name, value):
     if value is not None and not value >= least:
-        raise DuetError(f"{option}={value}: give {least} or more.")
+        raise DuetError(f"--{name.replace('_', '-')}={value}: give {least} or more.")
     return value

@@ -24,10 +24,7 @@ if TYPE_CHECKING:
 
 
 def add_parser(commands: Any, always: Iterable[str] = ()) -> None:
-    """Declare the command to argparse.
-
-    :param always: words for pytest that come before whoever calls gives more.
-    """
+    """Declare the command to argparse; words that pytest is always given come before those of the command line."""
     what = "hold unchanged code against itself: its variation, false alarms, and the smallest slowdown that is caught"
     parser = commands.add_parser("calibrate", help=what, description=what)
     parser.add_argument("--sessions", type=int, default=10, metavar="N", help="default: 10")
@@ -47,7 +44,7 @@ def run(chosen: argparse.Namespace) -> int:
     mode = "against" if chosen.against else "history"
     runs = []
     for number in range(1, chosen.sessions + 1):
-        runs.append(_session(["--against=self"] if chosen.against else [], [*chosen.always, *chosen.pytest]))
+        runs.append(_session([*chosen.always, *chosen.pytest, *(["--against=self"] if chosen.against else [])]))
         print(f"session {number} of {chosen.sessions}: {len(runs[-1].rows)} benchmarks", flush=True)
     gate = runs[0].gate
     assert gate and runs[0].fingerprint
@@ -65,20 +62,19 @@ def run(chosen: argparse.Namespace) -> int:
     return 1 if any(one.false_alarms for one in found) else 0
 
 
-def _session(mode: list[str], arguments: list[str]) -> Run:
+def _session(arguments: list[str]) -> Run:
     with tempfile.TemporaryDirectory(prefix="duet-calibrate-") as directory:
         json_file = Path(directory) / "run.json"
-        line = [sys.executable, "-m", "pytest", *arguments, *mode, f"--benchmark-json={json_file}"]
+        line = [sys.executable, "-m", "pytest", *arguments, f"--benchmark-json={json_file}"]
         line += ["-p", "no:cacheprovider", f"--benchmark-storage=file://{directory}/storage"]
         done = subprocess.run(line, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        ended = f"it ended so:\n{done.stdout[-5_000:]}"
         if not json_file.exists():
-            raise DuetError(f"A session saved nothing; it ended so:\n{done.stdout[-5_000:]}")
+            raise DuetError(f"A session saved nothing; {ended}")
         found = Run.from_json("run.json", json.loads(json_file.read_text()))
     regressed = any(one.verdict is Verdict.REGRESSED for one in found.comparisons)
     if done.returncode and not regressed:
-        raise DuetError(
-            f"A session failed, and only sound ones can be calibrated by; it ended so:\n{done.stdout[-5_000:]}"
-        )
+        raise DuetError(f"A session failed, and only sound ones can be calibrated by; {ended}")
     if not found.rows or found.gate is None:
         raise DuetError(
             "A session measured no benchmark that the gate knows: which ones are to be run? Name them after --."
@@ -89,11 +85,9 @@ def _session(mode: list[str], arguments: list[str]) -> Run:
 def _print(found: list[Calibrated], mode: str, power: float) -> None:
     what = "new/old from trial to trial" if mode == "against" else "from session to session"
     print(f"\nvariation: standard deviation {what}; catches: slowdowns found in {power:.0%} of sessions")
-    width = max((len(one.benchmark.partition("::")[2]) for one in found), default=0)
+    names = [one.benchmark.partition("::")[2] for one in found]
+    width = max(map(len, names), default=0)
     print(f"{'benchmark':{width}} {'metric':20} {'variation':>9} {'false alarms':>12} {'resolves':>8} {'catches':>8}")
-    for one in found:
-        name = one.benchmark.partition("::")[2]
-        print(
-            f"{name:{width}} {one.metric:20} {one.variation:9.2%} {one.false_alarms:12d} {one.resolves:8.1%} "
-            f"{one.smallest_slowdown:8.1%}"
-        )
+    for name, one in zip(names, found):
+        shares = f"{one.resolves:8.1%} {one.smallest_slowdown:8.1%}"
+        print(f"{name:{width}} {one.metric:20} {one.variation:9.2%} {one.false_alarms:12d} {shares}")

@@ -8,6 +8,7 @@ import textwrap
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pytest_duet.commands.history_command import STORAGE
@@ -15,7 +16,7 @@ from pytest_duet.commands.history_command import STORAGE
 if TYPE_CHECKING:
     from pluggy import HookRelay
 
-    from pytest_duet.doctor.gpus import Card, Look
+    from pytest_duet.doctor.gpus import Look
     from pytest_duet.doctor.row import Row
 
 SCHEMA = 1
@@ -23,11 +24,7 @@ WIDTH = 140  # of the tables where there is no terminal to ask
 
 
 def add_parser(commands: Any, hook: HookRelay | None = None) -> None:
-    """Declare the command to argparse.
-
-    :param commands: the parser's subparsers.
-    :param hook: of the plugins that add rows.
-    """
+    """Declare the command to argparse; ``hook`` is that of the plugins that add rows."""
     what = "look at the machine, its GPUs and the storage; exit code 1 if anything is broken"
     parser = commands.add_parser("doctor", help="is this machine fit to measure, and if not, why", description=what)
     add_options(parser)
@@ -50,10 +47,7 @@ def run(chosen: Namespace, hook: HookRelay | None) -> int:
 
 
 def look_around(chosen: Namespace, look: Look, hook: HookRelay | None) -> list[Row]:
-    """Return the rows of the machine, of the plugins, and of the GPUs.
-
-    :param look: at the GPUs.
-    """
+    """Return the rows of the machine, of the plugins, and of the GPUs."""
     from pytest_duet.doctor import folders, gpus, machine
 
     found = hook.pytest_duet_doctor_rows(chosen=chosen) if hook else ()
@@ -64,11 +58,7 @@ def look_around(chosen: Namespace, look: Look, hook: HookRelay | None) -> list[R
 
 def as_json(look: Look, **more: Any) -> dict[str, Any]:
     """Return what :func:`show` is to print as JSON beside the rows, as RESULTS.md describes it."""
-    return {"schema": SCHEMA, "gpus": [{**card, "holders": _by_text(card)} for card in look.cards], **more}
-
-
-def _by_text(card: Card) -> dict[str, Any] | None:
-    return None if card["holders"] is None else {str(pid): held for pid, held in card["holders"].items()}
+    return {"schema": SCHEMA, "gpus": look.cards, **more}
 
 
 def show(rows: Sequence[Row], found: dict[str, Any] | None = None, tables: Iterable[str] = ()) -> int:
@@ -104,8 +94,6 @@ def width() -> int:
 def _cells(row: Row) -> tuple[str, ...]:
     """Return a row's cells as text, its sentences wrapped, so that the table fits into the terminal."""
     room = max(60, width() - 30)
-    wrapped = (
-        textwrap.fill(text, share, break_long_words=False, break_on_hyphens=False)
-        for text, share in ((row.found, room * 3 // 5), (row.advice, room * 2 // 5))
-    )
-    return row.subject, row.state if row.state == "ok" else row.state.upper(), *wrapped
+    fill = partial(textwrap.fill, break_long_words=False, break_on_hyphens=False)
+    state = row.state if row.state == "ok" else row.state.upper()
+    return row.subject, state, fill(row.found, room * 3 // 5), fill(row.advice, room * 2 // 5)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import getpass
 import os
 import re
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+from argparse import Namespace
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,7 @@ def add_parser(commands: Any) -> None:
     history_merge.add_action(actions, STORAGE)
 
 
-def list_runs(chosen: argparse.Namespace) -> None:
+def list_runs(chosen: Namespace) -> None:
     """Print a line a run: its name, date, commit, state, and why it is in that state."""
     history = open_history(chosen.storage)
     names = history.names()
@@ -62,7 +62,7 @@ def list_runs(chosen: argparse.Namespace) -> None:
         print(f"There is no run in {history.directory} yet.")
 
 
-def show(chosen: argparse.Namespace) -> None:
+def show(chosen: Namespace) -> None:
     """Print what the gate said of each run."""
     history = open_history(chosen.storage)
     for name in find(history, chosen.runs):
@@ -80,38 +80,33 @@ def show(chosen: argparse.Namespace) -> None:
             print("  The gate was not asked about this run.")
 
 
-def accept(chosen: argparse.Namespace) -> None:
+def accept(chosen: Namespace) -> None:
     """Let runs count. What changed in one of them, metric by metric, is judged from the first of them on."""
     history = open_history(chosen.storage)
     runs = sorted(map(history.read, find(history, chosen.runs)), key=lambda run: run.when)
     names = [run.name for run in runs]
     restarts = sorted({f"{benchmark} {metric}" for run in runs for benchmark, metric in run.changed})
-    history.journal.add("accept", names, restarts, _who(), _one_line(chosen.why))
-    print(f"accepted: {', '.join(names)}")
+    _decide(chosen, history, "accept", names, restarts)
     for restart in restarts:
         print(f"a new window starts with {names[0]} for {restart}")
 
 
-def reject(chosen: argparse.Namespace) -> None:
+def reject(chosen: Namespace) -> None:
     """Let runs not count."""
     history = open_history(chosen.storage)
-    names = find(history, chosen.runs)
-    history.journal.add("reject", names, (), _who(), _one_line(chosen.why))
-    print(f"rejected: {', '.join(names)}")
+    _decide(chosen, history, "reject", find(history, chosen.runs))
 
 
-def _who() -> str:
+def _decide(chosen: Namespace, history: History, what: str, names: list[str], restarts: Sequence[str] = ()) -> None:
     try:
-        return getpass.getuser()
+        who = getpass.getuser()
     except (KeyError, OSError, ImportError):
-        return ""  # a container's nameless user
+        who = ""  # a container's nameless user
+    history.journal.add(what, names, restarts, who, " ".join(chosen.why.split()))
+    print(f"{what}ed: {', '.join(names)}")
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
-def prune(chosen: argparse.Namespace) -> None:
+def prune(chosen: Namespace) -> None:
     """Delete the runs of each folder that are older than its newest ones; their decisions stay in the journal."""
     if chosen.keep < 1:
         raise DuetError(f"--keep={chosen.keep}: give 1 or more.")
@@ -129,7 +124,7 @@ def prune(chosen: argparse.Namespace) -> None:
         print("Nothing was deleted; --yes deletes.")
 
 
-def doctor(chosen: argparse.Namespace) -> int:
+def doctor(chosen: Namespace) -> int:
     """Say what is damaged or left over; return 1 if anything is damaged."""
     history = open_history(chosen.storage)
     runs = list(history.newest_first())
@@ -139,16 +134,12 @@ def doctor(chosen: argparse.Namespace) -> int:
         for path in history.directory.glob("*/.*.tmp")
     ]
     for names in history.folders():
-        numbers = [number(Path(name)) for name in names]
-        hints += [
-            f"{name}: there is another run with this number." for name, n in zip(names, numbers) if numbers.count(n) > 1
-        ]
+        count = Counter(number(Path(name)) for name in names)
+        hints += [f"{name}: there is another run with this number." for name in names if count[number(Path(name))] > 1]
     hints += [f"{run.name}: none of its benchmarks has a row of pytest-duet's." for run in runs if not run.rows]
     known = set(history.names())
-    hints += [
-        f"{name}: there is a decision about it, and no such run any more."
-        for name in sorted({name for decision in history.journal.decisions for name in decision.runs} - known)
-    ]
+    gone = {name for decision in history.journal.decisions for name in decision.runs} - known
+    hints += [f"{name}: there is a decision about it, and no such run any more." for name in sorted(gone)]
     for line in damage + hints:
         print(line)
     states = [history.state(run)[0] for run in runs]
@@ -158,11 +149,7 @@ def doctor(chosen: argparse.Namespace) -> int:
 
 
 def open_history(directory: str) -> History:
-    """Return the :class:`History` in a storage folder.
-
-    :param directory: also as pytest-benchmark takes it, ``file://DIR``.
-    :raises DuetError: where there is no such folder.
-    """
+    """Return the :class:`History` in a storage folder, DIR or ``file://DIR``; a DuetError where there is none."""
     folder = Path(directory.removeprefix("file://"))
     if not folder.is_dir():
         raise DuetError(f"--storage={directory}: there is no such folder; a run saved with --gate makes it.")
@@ -185,11 +172,9 @@ def find(history: History, texts: Iterable[str]) -> list[str]:
             matches = [name for name in names if low <= number(Path(name)) <= high]
             _refuse_two(text, matches, key=lambda name: number(Path(name)))
         else:
-            there, storage = os.path.realpath(text), os.path.realpath(history.directory)
+            there, root = Path(os.path.realpath(text)), Path(os.path.realpath(history.directory))
             matches = [
-                name
-                for name in names
-                if text in (name, Path(name).name, Path(name).stem) or there == os.path.join(storage, name)
+                name for name in names if text in (name, Path(name).name, Path(name).stem) or there == root / name
             ]
             _refuse_two(text, matches, key=lambda name: text)
         if not matches:

@@ -21,10 +21,7 @@ MOST_SHARDS = 10**6
 
 
 def add_action(actions: Any, storage: str) -> None:
-    """Declare the action to argparse.
-
-    :param storage: the default folder.
-    """
+    """Declare the action to argparse; ``storage`` is the default folder."""
     what = "make runs of shards, and take runs from elsewhere; exit code 1 if anything is missing or damaged"
     action = actions.add_parser("merge", help=what, description=what)
     action.add_argument(
@@ -36,10 +33,7 @@ def add_action(actions: Any, storage: str) -> None:
 
 
 def merge(chosen: argparse.Namespace) -> int:
-    """Merge, and print what came from where; return 1 if anything is missing or damaged.
-
-    :raises DuetError: where there is nothing to merge.
-    """
+    """Merge, and print what came from where; return 1 if anything is missing or damaged."""
     storage = Path(chosen.storage.removeprefix("file://"))
     if chosen.run_id is not None:
         check_run_id(chosen.run_id)
@@ -58,7 +52,8 @@ def merge(chosen: argparse.Namespace) -> int:
     for run in joined:
         _keep_joined(run, storage)
     for _, source, folder in sorted(whole):
-        path, new = save_once(storage / folder, source.read_bytes(), _name(source.name))
+        name = source.stem.partition("_")[2] if NUMBERED.fullmatch(source.name) else source.name.removesuffix(".json")
+        path, new = save_once(storage / folder, source.read_bytes(), name)
         print(f"{source.name}: {'copied to' if new else 'is there already,'} {_below(storage, path)}")
     return 1 if damaged or any(run.missing for run in joined) else 0
 
@@ -75,8 +70,7 @@ def _keep_joined(run: Joined, storage: Path) -> None:
     path, new = save_once(storage / run.folder, as_bytes(run.data), run.run, has_all)
     numbers = {source.shard.number for source in run.sources}
     hosts, count = ", ".join(run.data["merged"]["nodes"]), len(run.data["benchmarks"])
-    name = _below(storage, path)
-    state = f"merged to {name}" if new else f"is there already, {name}"
+    state = f"{'merged to' if new else 'is there already,'} {_below(storage, path)}"
     print(f"{run.run}: {state}: {count} benchmarks of {len(numbers)} of {run.of} shards, from {hosts}")
     before = [f"{_below(storage, old)} has less of this run; reject it if somebody accepted it." for old in less]
     for remark in run.remarks + (before if new else _late(path, run)):
@@ -113,12 +107,6 @@ def _below(storage: Path, path: Path) -> Path:
     return path.resolve().relative_to(storage.resolve())
 
 
-def _name(file: str) -> str:
-    """Return what a run was saved as, without its number."""
-    stem = file.removesuffix(".json")
-    return stem.partition("_")[2] if NUMBERED.fullmatch(file) else stem
-
-
 def _read(places: Iterable[Path], run_id: str | None) -> tuple[list[Source], list[tuple[str, Path, str]], list[str]]:
     """Return what the files hold, each content once: shards, whole runs, and a line for each that cannot be read.
 
@@ -148,10 +136,7 @@ def _read(places: Iterable[Path], run_id: str | None) -> tuple[list[Source], lis
 
 
 def _files(places: Iterable[Path]) -> list[Path]:
-    """Return the paths of the runs in files and folders, in order.
-
-    :raises DuetError: for a place that is not there.
-    """
+    """Return the paths of the runs in files and folders, in order; a DuetError for a place that is not there."""
     files: list[Path] = []
     for place in places:
         if place.is_dir():
@@ -166,22 +151,13 @@ def _files(places: Iterable[Path]) -> list[Path]:
 
 
 def _source(path: Path) -> Source:
-    """Return the :class:`Source` in a file.
-
-    :raises DuetError: where it is none.
-    """
     run = read_run(path.parent, path.name)
     shard = run.shard
     if shard and not (RUN_ID.fullmatch(shard.run) and 1 <= shard.number <= shard.of < MOST_SHARDS):
         raise DuetError(f"{path} is damaged: shard {shard.number}/{shard.of} of run {shard.run!r:.120}.")
-    return Source(run, _folder(path, run.data.get("machine_info") or {}))
-
-
-def _folder(path: Path, machine: dict[str, Any]) -> str:
-    """Return the name of the folder that a run belongs into: its own, or what pytest-benchmark would call it."""
-    if PLATFORM.fullmatch(path.parent.name):
-        return path.parent.name
-    name = platform_folder(machine)
-    if not PLATFORM.fullmatch(name):
+    folder = path.parent.name
+    if not PLATFORM.fullmatch(folder):
+        folder = platform_folder(run.data.get("machine_info") or {})
+    if not PLATFORM.fullmatch(folder):
         raise DuetError(f"{path} is damaged: it does not say which Python it ran under.")
-    return name
+    return Source(run, folder)

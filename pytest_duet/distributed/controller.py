@@ -21,14 +21,12 @@ from pytest_duet.plugin.gate_options import GateOptions
 from pytest_duet.plugin.recording import use_safe_storage
 from pytest_duet.plugin.session import WORKER_INPUT, needs_of
 from pytest_duet.plugin.session_report import SessionReport
+from pytest_duet.record.storage import platform_folder
 from pytest_duet.workers.slots import Slot
 
 
 class Controller:
-    """The plugin.
-
-    :raises DuetError: where what is asked for cannot be.
-    """
+    """The plugin; it raises a DuetError where what is asked for cannot be."""
 
     def __init__(self, config: pytest.Config, gate_options: GateOptions) -> None:
         self.config, self.needs = config, needs_of(config)
@@ -152,7 +150,7 @@ class Controller:
         return result
 
     def _name_what_is_lost(self, machine: Machine) -> None:
-        nodes = machine.lost
+        nodes = [node for node in machine.planned if node not in machine.ended]
         if machine.trouble and not machine.planned:
             nodes = [f"benchmarks::{machine.name or 'workers'}"]
         for node in nodes:
@@ -189,7 +187,8 @@ class Controller:
         json = compat.json_file(self.config)
         for machine in self.machines.values():
             self.machine = machine
-            compat.save_records(self.config, machine.benchmarks, machine.folder, beside(json, machine.name))
+            folder = platform_folder(machine.info) if machine.info else None
+            compat.save_records(self.config, machine.benchmarks, folder, beside(json, machine.name))
             machine.gate.pytest_sessionfinish()
             if machine.report:
                 machine.report.pytest_sessionfinish()

@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from pytest_duet.distributed import evidence
+from pytest_duet.distributed import worker_side
 from pytest_duet.plugin.gate import Gate
 from pytest_duet.plugin.session_report import SessionReport
-from pytest_duet.record.storage import platform_folder
 
 
 @dataclass
@@ -33,7 +32,7 @@ class Machine:
     trouble: str = ""  # why it has gone, if it has
 
     def plan(self, subjects: dict[str, str | None]) -> None:
-        """Note what the machine is to run: the node ids, and for each benchmark what it measures."""
+        """Note what the machine is to run, and for each benchmark what it measures."""
         for node, subject in subjects.items():
             if node not in self.planned:
                 self.planned.append(node)
@@ -46,7 +45,7 @@ class Machine:
         self.gate.pytest_runtest_logreport(report)
         if report.when == "call" or not report.passed:
             self.ended.add(report.nodeid)
-        told = evidence.read(report)
+        told = worker_side.read(report)
         if told is None:
             return
         gate, node = self.gate, report.nodeid
@@ -69,23 +68,9 @@ class Machine:
         """pytest-benchmark's record of each, likewise."""
         return [self.records[node] for node in self.planned if node in self.records]
 
-    @property
-    def folder(self) -> str | None:
-        """The name of its folder in a storage, as pytest-benchmark would call it there."""
-        return platform_folder(self.info) if self.info else None
-
-    @property
-    def lost(self) -> list[str]:
-        """The node ids of what it was to run and never ended."""
-        return [node for node in self.planned if node not in self.ended]
-
 
 def beside(path: str | None, name: str) -> str | None:
-    """Return where one machine's file goes that was to be called ``path``, since the others have theirs.
-
-    :param path: None for none.
-    :param name: the machine's; ``""`` for the only one.
-    """
+    """Return where one machine's file goes that was to be called ``path``: the others have theirs, if there are any."""
     if not path or not name:
         return path
     its = Path(path)

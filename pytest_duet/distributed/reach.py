@@ -69,7 +69,6 @@ def fit(
     place there.
 
     :param tests: those words that name tests.
-    :param file_options: those options whose values are files of the repository.
     :raises DuetError: where such a file, or tests, are not in the repository.
     """
     fitted: list[str] = []
@@ -78,15 +77,11 @@ def fit(
         option = fitted[-1] if fitted and fitted[-1].startswith("-") and "=" not in fitted[-1] else ""
         if word in tests:
             fitted.append(f"{_inside(directory / path, root)}{colons}{test}")
-        elif option and _exists(directory, path):
+        elif option and not path.startswith("-") and (directory / path).exists():
             fitted[-1] += f"={word}" if option.startswith("--") else word
         else:
             fitted.append(word)
     return [_fit_file(word, directory, root) if word.partition("=")[0] in file_options else word for word in fitted]
-
-
-def _exists(directory: Path, path: str) -> bool:
-    return not path.startswith("-") and (directory / path).exists()
 
 
 def _fit_file(word: str, directory: Path, root: Path) -> str:

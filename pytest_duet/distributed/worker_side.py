@@ -1,23 +1,26 @@
-"""A worker's side of a distributed session: it measures and tells; what it all means, the controller says."""
+"""A worker's side of a distributed session: it measures and tells; what it all means, the controller says.
+
+What it tells of a benchmark travels with pytest's report of the test, as JSON. So whatever a worker has finished is the
+controller's, even if that worker dies right after.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Generator, Iterable
+from dataclasses import asdict
 from functools import cached_property
 from typing import Any
 
 import pytest
 
-from pytest_duet.distributed.evidence import attach
 from pytest_duet.plugin import compat
 from pytest_duet.plugin.gate import Gate
 from pytest_duet.plugin.marker import is_benchmark
+from pytest_duet.record.metrics import Margin
+from pytest_duet.record.row import Row
 
-
-def leave_to_the_controller(config: pytest.Config) -> None:
-    """Switch off what would write files or print tables: the controller alone has all the rows."""
-    compat.write_no_files(config)
-    config.option.gate_json = config.option.report = None
+ATTRIBUTE = "duet"  # of a report
 
 
 class WorkerSide:
@@ -45,10 +48,38 @@ class WorkerSide:
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
         if is_benchmark(item):
-            attach(report, self.gate, item, lambda: self.machine_info)
+            setattr(report, ATTRIBUTE, json.dumps(self._known_of(item, report.when)))
         return report
+
+    def _known_of(self, item: pytest.Item, when: str) -> dict[str, Any]:
+        """Return what is known of a benchmark after one of its phases."""
+        gate, node = self.gate, item.nodeid
+        told: dict[str, Any] = {
+            "subject": gate.subjects[node],
+            "margins": {metric: asdict(margin) for metric, margin in gate.margins[node].items()},
+            "narrowed": gate.narrowed,
+        }
+        if when == "call" and node in gate.rows:
+            told["name"], told["extra_info"] = gate.names[node], dict(gate.extras[node])
+            told["benchmark"] = compat.record_as_json(item)
+            told["machine_info"] = self.machine_info
+        return told
 
     @cached_property
     def machine_info(self) -> dict[str, Any]:
         """What pytest-benchmark saves of the machine; asked for once, since that takes a second."""
         return compat.machine_info(self.config)
+
+
+def read(report: pytest.TestReport) -> dict[str, Any] | None:
+    """Return what a worker told with a report, margins and pytest-benchmark's records revived; None for other tests."""
+    text = getattr(report, ATTRIBUTE, None)
+    if text is None:
+        return None
+    told: dict[str, Any] = json.loads(text)
+    told["margins"] = {metric: Margin(**margin) for metric, margin in told["margins"].items()}
+    if "extra_info" in told:
+        told["row"] = Row.from_json(told["extra_info"])
+    if told.get("benchmark"):
+        told["benchmark"] = compat.record_from_json(told["benchmark"], told["extra_info"])
+    return told

@@ -86,9 +86,10 @@ def _start_alone(config: pytest.Config) -> None:
 
 
 def _start_worker(config: pytest.Config) -> None:
-    from pytest_duet.distributed.worker_side import WorkerSide, leave_to_the_controller
+    from pytest_duet.distributed.worker_side import WorkerSide
 
-    leave_to_the_controller(config)
+    compat.write_no_files(config)  # nor print tables: the controller alone has all the rows
+    config.option.gate_json = config.option.report = None
     config.pluginmanager.register(WorkerSide(config, _make_gate(config)), "duet-worker")
 
 
