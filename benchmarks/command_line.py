@@ -41,28 +41,18 @@ def add_options(parser):
         metavar="SECONDS",
         help="where an epoch would take longer, train so many steps of it as fit, and report steps a second",
     )
-    add("--trials", type=int, default=3, metavar="N", help="fresh processes per framework (default: 3)")
+    _add_number(add, "--trials", int, 3, "N", "fresh processes per framework")
     add(
         "--isolation",
         choices=("process", "none"),
         default="process",
         help="none: train in pytest's own process, for debuggers and profilers",
     )
-    add("--worker-timeout", type=float, default=600, metavar="SECONDS", help="for one answer (default: 600)")
-    add(
-        "--max-foreign-cores",
-        type=float,
-        default=MAX_FOREIGN_CORES,
-        metavar="CORES",
-        help=f"CPU that others may use beside a trial before it is repeated (default: {MAX_FOREIGN_CORES})",
-    )
-    add(
-        "--memory-interval",
-        type=float,
-        default=INTERVAL_SECONDS,
-        metavar="SECONDS",
-        help=f"between two samples of memory; 0 takes none (default: {INTERVAL_SECONDS})",
-    )
+    _add_number(add, "--worker-timeout", float, 600, "SECONDS", "for one answer")
+    beside = "CPU that others may use beside a trial before it is repeated"
+    _add_number(add, "--max-foreign-cores", float, MAX_FOREIGN_CORES, "CORES", beside)
+    between = "between two samples of memory; 0 takes none"
+    _add_number(add, "--memory-interval", float, INTERVAL_SECONDS, "SECONDS", between)
     add(
         "--preallocate",
         action="store_true",
@@ -77,30 +67,21 @@ def add_options(parser):
 def _add_workload(parser):
     default = Workload()
     add = parser.getgroup("workload", "what is trained").addoption
-    add(
-        "--dataset",
-        choices=("mnist", "synthetic"),
-        default=default.dataset,
-        help="synthetic: small, no download (default: mnist)",
-    )
+    small = "synthetic: small, no download (default: mnist)"
+    add("--dataset", choices=("mnist", "synthetic"), default=default.dataset, help=small)
     add("--mnist-dir", metavar="DIR", help="where the four MNIST files are; else $MNIST_DIR, caches, the network")
+    _add_number(add, "--epochs", int, default.epochs, "N", "per trial; the first is warm-up")
     add("--steps", type=int, metavar="N", help="of an epoch, its first ones (default: all)")
-    add(
-        "--layer-sizes",
-        type=_sizes,
-        default=default.layer_sizes,
-        metavar="N,N,...",
-        help="784, ..., 10 (default: 784,1024,1024,10)",
-    )
-    for option, kind, unit, what in (
-        ("--epochs", int, "N", "per trial; the first is warm-up"),
-        ("--batch-size", int, "N", "images a step"),
-        ("--learning-rate", float, "RATE", "of SGD"),
-        ("--init-scale", float, "SCALE", "deviation of the initial values"),
-        ("--seed", int, "N", "of the initial values and the batch orders"),
-    ):
-        value = getattr(default, option[2:].replace("-", "_"))
-        add(option, type=kind, default=value, metavar=unit, help=f"{what} (default: {value})")
+    _add_number(add, "--batch-size", int, default.batch_size, "N", "images a step")
+    sizes = "784, ..., 10 (default: 784,1024,1024,10)"
+    add("--layer-sizes", type=_sizes, default=default.layer_sizes, metavar="N,N,...", help=sizes)
+    _add_number(add, "--learning-rate", float, default.learning_rate, "RATE", "of SGD")
+    _add_number(add, "--init-scale", float, default.init_scale, "SCALE", "deviation of the initial values")
+    _add_number(add, "--seed", int, default.seed, "N", "of the initial values and the batch orders")
+
+
+def _add_number(add, option, kind, default, unit, what):
+    add(option, type=kind, default=default, metavar=unit, help=f"{what} (default: {default})")
 
 
 def _sizes(text):

@@ -23,7 +23,7 @@ HERE = "here"  # what this machine is called beside others
 class Plan:
     """How a session is spread.
 
-    :param slots: a :class:`Slot` for each worker, all of this machine; empty where each worker is a machine of its own.
+    :param slots: one for each worker, all of this machine; empty where each worker is a machine of its own.
     :param machines: their names, in the order of xdist's specifications; ``("",)`` for this machine alone.
     """
 
@@ -52,10 +52,7 @@ def own_slot(config: pytest.Config) -> tuple[bool, Slot | None]:
 
 
 def make_plan(config: pytest.Config, needs: Needs) -> Plan:
-    """Return the :class:`Plan` of a distributed session.
-
-    :raises DuetError: where what is asked for would measure nothing that can be believed, saying why.
-    """
+    """Return the plan of a session; a DuetError says why what it asks for could not be believed."""
     specs, each = compat.worker_specs(config), config.getoption("cores_per_worker")
     if config.getoption("dist") == "each":
         return Plan((), _machines(specs))
@@ -67,9 +64,8 @@ def make_plan(config: pytest.Config, needs: Needs) -> Plan:
     gpus = [] if needs.device == "cpu" else visible_gpus()
     slots = share_out(len(specs), _cores(), each, gpus)
     if (needs.threads or 1) > len(slots[0].cores):
-        raise DuetError(
-            f"--threads={needs.threads}: each worker owns {len(slots[0].cores)} cores. Give --cores-per-worker."
-        )
+        owned = len(slots[0].cores)
+        raise DuetError(f"--threads={needs.threads}: each worker owns {owned} cores. Give --cores-per-worker.")
     return Plan(tuple(slots), ("",))
 
 

@@ -18,43 +18,24 @@ def add_options(parser: pytest.Parser) -> None:
     """Declare everything to pytest."""
     _add_gate(parser)
     add = parser.getgroup("duet", "workers, shards and the report").addoption
-    add(
-        "--cores-per-worker",
-        type=int,
-        metavar="N",
-        help="with -n: the cores that each worker owns (default: an equal share, for workers that own a GPU)",
-    )
+    cores = "with -n: the cores that each worker owns (default: an equal share, for workers that own a GPU)"
+    add("--cores-per-worker", type=int, metavar="N", help=cores)
     add("--shard", metavar="K/N", help="run every N-th benchmark, from the K-th, K from 1; saves them")
     add("--run-id", metavar="ID", help="of the run that the shard is part of: the same on every host")
-    add(
-        "--report",
-        metavar="FILE",
-        help="write an HTML page that works offline: this session, and the trends of the runs saved before it",
-    )
+    page = "write an HTML page that works offline: this session, and the trends of the runs saved before it"
+    add("--report", metavar="FILE", help=page)
 
 
 def _add_gate(parser: pytest.Parser) -> None:
     add = parser.getgroup("gate", "the gate").addoption
     add("--gate", action="store_true", help="judge this run by the accepted runs before it; saves it, too")
-    add(
-        "--against",
-        metavar="OTHER",
-        help="take turns with a virtual environment, an interpreter, git:REVISION of this suite, or self",
-    )
+    other = "take turns with a virtual environment, an interpreter, git:REVISION of this suite, or self"
+    add("--against", metavar="OTHER", help=other)
     add("--max-trials", type=int, default=MAX_TRIALS, metavar="N", help=f"of --against (default: {MAX_TRIALS})")
-    add(
-        "--part-seconds",
-        type=float,
-        metavar="SECONDS",
-        help="of one turn of --against; inf takes turns by whole epochs (default: 0.1)",
-    )
-    add(
-        "--gate-margin",
-        action="append",
-        default=[],
-        metavar="METRIC=MARGIN",
-        help="what does not matter, such as epoch_seconds=5%%,1ms",
-    )
+    turn = "of one turn of --against; inf takes turns by whole epochs (default: 0.1)"
+    add("--part-seconds", type=float, metavar="SECONDS", help=turn)
+    margin = "what does not matter, such as epoch_seconds=5%%,1ms"
+    add("--gate-margin", action="append", default=[], metavar="METRIC=MARGIN", help=margin)
     add("--gate-window", type=int, metavar="N", help="accepted runs to judge by (default: 20)")
     for name, what in (("missing", "without a baseline"), ("inconclusive", "that stay open")):
         add(f"--gate-{name}", choices=("fail", "warn"), help=f"what comparisons {what} do to the run (default: warn)")
