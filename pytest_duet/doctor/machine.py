@@ -33,7 +33,7 @@ def cores(root: str | Path = "/") -> Row:
     usable, quota = usable_cores(), cgroup.cpu_cores(root)
     text = f"{usable} of {os.cpu_count()} cores usable"
     if quota is not None and quota < usable:
-        text += f", and a control group allows the time of {quota:g}: more threads than that are stopped in every epoch"
+        text += f", and a control group allows the time of {quota:g}: more threads than that are stopped in every round"
         return Row("cores", WARNING, text, f"--threads={max(1, int(quota))}, or raise the container's limit")
     return Row("cores", OK, text)
 

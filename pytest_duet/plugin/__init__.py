@@ -36,7 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
     for line in (
         "duet(subject=NAME): this test is a benchmark that is recorded and judged; NAME is what it measures",
-        "gate(METRIC=MARGIN, ...): this benchmark's margins: gate(epoch_seconds='3%,1ms')",
+        "gate(METRIC=MARGIN, ...): this benchmark's margins: gate(peak_memory_bytes='3%,2MiB')",
     ):
         config.addinivalue_line("markers", line)
     if session.is_wanted(config):

@@ -32,16 +32,16 @@ def _add_gate(parser: pytest.Parser) -> None:
     other = "take turns with a virtual environment, an interpreter, git:REVISION of this suite, or self"
     add("--against", metavar="OTHER", help=other)
     add("--max-trials", type=int, default=MAX_TRIALS, metavar="N", help=f"of --against (default: {MAX_TRIALS})")
-    turn = "of one turn of --against; inf takes turns by whole epochs (default: 0.1)"
+    turn = "of one turn of --against; inf takes turns by whole rounds (default: 0.1)"
     add("--part-seconds", type=float, metavar="SECONDS", help=turn)
-    margin = "what does not matter, such as epoch_seconds=5%%,1ms"
+    margin = "what does not matter, such as peak_memory_bytes=5%%,2MiB"
     add("--gate-margin", action="append", default=[], metavar="METRIC=MARGIN", help=margin)
     add("--gate-window", type=int, metavar="N", help="accepted runs to judge by (default: 20)")
     for name, what in (("missing", "without a baseline"), ("inconclusive", "that stay open")):
         add(f"--gate-{name}", choices=("fail", "warn"), help=f"what comparisons {what} do to the run (default: warn)")
     add("--gate-json", metavar="FILE", help="write the verdicts there; RESULTS.md documents it")
     for name, what in (
-        ("gate_margins", "margins against history, a line each: epoch_seconds = 5%, 1ms"),
+        ("gate_margins", "margins against history, a line each: peak_memory_bytes = 5%, 2MiB"),
         ("against_margins", "margins of --against, likewise"),
         ("gate_aliases", "benchmarks that were renamed, a line each: old name -> new name"),
     ):

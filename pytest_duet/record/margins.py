@@ -54,7 +54,7 @@ def parse_margin(text: str, default: Margin, unit: str) -> Margin:
 def read_margins(
     texts: Iterable[str], defaults: Mapping[str, Margin], metrics: Mapping[str, Metric], where: str
 ) -> dict[str, Margin]:
-    """Return the margins by metric that lines like ``"epoch_seconds=3%,1ms"`` change from the defaults.
+    """Return the margins by metric that lines like ``"seconds=3%,1ms"`` change from the defaults.
 
     :raises DuetError: naming ``where`` the line was given.
     """
