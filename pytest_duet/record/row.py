@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any
 
-from pytest_duet.record.metrics import MEMORY, Measured, Metric, memory_sources
+from pytest_duet.record.metrics import MEMORY, Measured, memory_sources
 from pytest_duet.trials.trial import Memory, Trial
 
 SCHEMA = 3
@@ -121,8 +121,3 @@ def worst(records: Iterable[Memory]) -> Memory:
     plain = [asdict(record) for record in records]
     known = {name: [record[name] for record in plain if record[name] is not None] for name in plain[0]}
     return Memory(**{name: max(values, default=None) for name, values in known.items()})
-
-
-def measured(metrics: Iterable[Metric], values: Mapping[str, Iterable[float | None]]) -> dict[str, Measured]:
-    """Return what a row keeps of its metrics; those without values are left out."""
-    return {metric.name: Measured.of(metric, values[metric.name]) for metric in metrics if metric.name in values}

@@ -9,7 +9,7 @@ from made_up import METRICS, row
 from support import ROOT
 
 from pytest_duet.record.metrics import MEMORY, Measured, Metric
-from pytest_duet.record.row import Row, measured, memory_source, worst
+from pytest_duet.record.row import Row, memory_source, worst
 from pytest_duet.record.saved_run import read_run
 from pytest_duet.trials.trial import Disturbance, Memory, Round, Trial
 
@@ -100,7 +100,7 @@ def test_a_row_that_says_no_more_than_it_must_is_the_same_too():
 
 def test_a_metric_that_somebody_adds_needs_no_field_of_its_own():
     rate = Metric("images_per_joule", "images a joule", "1/J", "higher")
-    made = Row("a", "cpu", measured([rate], {"images_per_joule": [10.0, None, 12.5]}), ())
+    made = Row("a", "cpu", {rate.name: Measured.of(rate, [10.0, None, 12.5])}, ())
     found = Row.from_json(through_json(made))
     assert found == made
     assert found.metrics == {"images_per_joule": Measured("images a joule", "1/J", "higher", (10.0, None, 12.5))}
