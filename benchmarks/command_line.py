@@ -39,7 +39,8 @@ def add_options(parser):
         "--epoch-budget",
         type=float,
         metavar="SECONDS",
-        help="where an epoch would take longer, train so many steps of it as fit, and report steps a second",
+        help="where an epoch would take longer, train so many steps of it as fit, and report steps a second (default "
+        "with --against: 2)",
     )
     _add_number(add, "--trials", int, 3, "N", "fresh processes per framework")
     add(

@@ -12,12 +12,13 @@ from benchmarks.workload.spec import Workload
 from pytest_duet.errors import DuetError
 from pytest_duet.sensors.cpu import usable_cores
 from pytest_duet.sensors.gpu import find_gpu
-from pytest_duet.trials.pairs import WARM_ROUNDS
+from pytest_duet.trials.turns import WARM_ROUNDS
 from pytest_duet.workers.slots import Slot
 
 # Options that the session takes from the command line as they are, and those that must not be less than a number.
 AS_GIVEN = ("device", "isolation", "preallocate", "mnist_dir", "require_frameworks", "limit_again")
 LEAST = {"epoch_budget": 0.001, "trials": 1, "worker_timeout": 0.001, "max_foreign_cores": 0, "memory_interval": 0}
+AGAINST_EPOCH_SECONDS = 2.0  # of which a paired trial has some hundred turns; more trials tell more than longer ones
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,8 @@ def read_options(config, slot=None):
     if get("against") and get("epochs") <= WARM_ROUNDS:
         least = WARM_ROUNDS + 1
         raise DuetError(f"--epochs={get('epochs')}: --against warms up for {WARM_ROUNDS}; give {least} or more.")
+    if get("against") and get("steps") is None and get("epoch_budget") is None:
+        config.option.epoch_budget = AGAINST_EPOCH_SECONDS
     return Options(
         entries={entry.name: entry for entry in entries},
         workload=Workload(**{field.name: get(field.name) for field in fields(Workload)}),

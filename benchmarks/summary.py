@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import asdict, replace
 from statistics import mean, median, stdev
-from typing import Any
 
 from benchmarks.metrics import ACCURACY, EPOCH, FIRST_EPOCH, METRICS, PEAK_MEMORY
 from benchmarks.training_row import DeviceTime, Parity, Peak, Threads, TrainedData, TrainingRow
 from pytest_duet.record.metrics import Measured
-from pytest_duet.record.row import Against, Row, memory_source, worst
+from pytest_duet.record.row import Row, memory_source, worst
 
 
 def describe(runner, dataset, built, trials, errors, peak):
@@ -80,16 +78,6 @@ def _row(runner, dataset, built, trials, training):
     }
     kept = {each.name: Measured.of(each, values[each.name], source if each is PEAK_MEMORY else "") for each in METRICS}
     return replace(row, metrics=kept)
-
-
-def beside(row: Row, other: Row, name: str, pairs: Iterable[Any]) -> Row:
-    """Return a row with the other side of its paired trials.
-
-    :param name: as ``--against`` named it.
-    :param pairs: :class:`pytest_duet.trials.pairs.Pair` of each trial.
-    """
-    pairs = list(pairs)
-    return replace(row, against=Against(name, other, tuple(p.ratio for p in pairs), tuple(p.turns for p in pairs)))
 
 
 def in_words(training: TrainingRow) -> str:

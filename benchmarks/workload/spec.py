@@ -93,6 +93,10 @@ class Workload:
         """Return how many steps an epoch over a data set of ``images`` images has, the ragged last one included."""
         return math.ceil(self.images_per_epoch(images) / self.batch_size)
 
+    def full_steps_per_epoch(self, images):
+        """Return how many of those steps have a whole batch."""
+        return self.images_per_epoch(images) // self.batch_size
+
     def batches(self, order):
         """Cut an order into the index arrays of its batches, the ragged last one included."""
         return [order[start : start + self.batch_size] for start in range(0, len(order), self.batch_size)]

@@ -17,7 +17,7 @@ from pytest_duet.errors import DuetError
 from pytest_duet.record import calibrations
 from pytest_duet.record.comparison import Verdict
 from pytest_duet.record.history import WINDOW
-from pytest_duet.record.saved_run import Run
+from pytest_duet.record.saved_run import Run, read_run
 
 if TYPE_CHECKING:
     from pytest_duet.record.calibrations import Calibrated
@@ -29,6 +29,8 @@ def add_parser(commands: Any, always: Iterable[str] = ()) -> None:
     parser = commands.add_parser("calibrate", help=what, description=what)
     parser.add_argument("--sessions", type=int, default=10, metavar="N", help="default: 10")
     parser.add_argument("--against", action="store_true", help="calibrate --against, not --gate")
+    files = "take these sessions, saved by --benchmark-json, and run none"
+    parser.add_argument("--from", dest="files", nargs="+", type=Path, default=[], metavar="FILE", help=files)
     parser.add_argument("--storage", default=STORAGE, metavar="DIR", help=f"default: {STORAGE}")
     parser.add_argument("pytest", nargs="*", metavar="-- ARGUMENT", help="for pytest: which benchmarks, and how")
     parser.set_defaults(run=run, always=tuple(always))
@@ -39,11 +41,13 @@ def run(chosen: argparse.Namespace) -> int:
     from pytest_duet.judge import calibration  # its NumPy is nothing that `history` should wait for
     from pytest_duet.judge.verdict import Family
 
-    if chosen.sessions < calibration.LEAST_SESSIONS:
-        raise DuetError(f"--sessions={chosen.sessions}: give {calibration.LEAST_SESSIONS} or more.")
+    if (len(chosen.files) or chosen.sessions) < calibration.LEAST_SESSIONS:
+        raise DuetError(
+            f"--sessions={len(chosen.files) or chosen.sessions}: give {calibration.LEAST_SESSIONS} or more."
+        )
     mode = "against" if chosen.against else "history"
-    runs = []
-    for number in range(1, chosen.sessions + 1):
+    runs = [_saved(path, mode) for path in chosen.files]
+    for number in range(1, 0 if runs else chosen.sessions + 1):
         runs.append(_session([*chosen.always, *chosen.pytest, *(["--against=self"] if chosen.against else [])]))
         print(f"session {number} of {chosen.sessions}: {len(runs[-1].rows)} benchmarks", flush=True)
     gate = runs[0].gate
@@ -55,11 +59,18 @@ def run(chosen: argparse.Namespace) -> int:
         found = calibration.by_pairs_sessions(sessions, family, gate.max_trials or 0)
     else:
         found = calibration.by_history_sessions(sessions, family, WINDOW)
-    about = {"datetime": datetime.now(UTC).isoformat(), "sessions": chosen.sessions, "arguments": chosen.pytest}
+    about = {"datetime": datetime.now(UTC).isoformat(), "sessions": len(runs), "arguments": chosen.pytest}
     path = calibrations.save(Path(chosen.storage), runs[0].fingerprint, mode, found, **about)
     _print(found, mode, calibration.POWER)
     print(f"\nwrote {path}")
     return 1 if any(one.false_alarms for one in found) else 0
+
+
+def _saved(path: Path, mode: str) -> Run:
+    found = read_run(path.parent, path.name)
+    if found.gate is None or found.gate.mode != mode or not found.rows:
+        raise DuetError(f"--from {path}: it is no session of {'--against' if mode == 'against' else '--gate'}.")
+    return found
 
 
 def _session(arguments: list[str]) -> Run:

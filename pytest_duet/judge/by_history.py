@@ -8,7 +8,7 @@ from math import exp, log
 from statistics import fmean, geometric_mean
 
 from pytest_duet.judge.prediction import predict
-from pytest_duet.judge.verdict import Family, classify, exactly, holm, without_common_mode
+from pytest_duet.judge.verdict import CLEAN_ERROR, Family, Interval, exactly, judged, without_common_mode
 from pytest_duet.record.comparison import Comparison, Verdict
 from pytest_duet.record.lookback import Lookback
 from pytest_duet.record.margins import Margin
@@ -27,8 +27,8 @@ def judge_session(rows: Mapping[str, Row], family: Family, back: Lookback, min_r
         for name, row in rows.items():
             margin, window = family.margins[name][metric.name], back.window(name, metric.name)
             judges.append(partial(judge, name, row, metric, margin, window, min_runs))
-        judged = holm(judges, family.alpha(metric, len(rows)))
-        found += without_common_mode(judged) if metric.unit == "s" else judged
+        together = family.together(judges, metric)
+        found += without_common_mode(together) if metric.unit == "s" else together
     return found
 
 
@@ -54,15 +54,18 @@ def judge(
     one = one.but(old=old, new=geometric_mean(today), margin=margin.ratio(old))
     if len(runs) < min_runs:
         return one.but(note=f"no verdict yet ({len(runs)} of {min_runs} runs).")
-    low, high = predict([log(value) for value in today], logs).interval(alpha)
-    if metric.better == "higher":
-        low, high = -high, -low
-    verdict = classify(exp(low), exp(high), margin.ratio(old))
-    one = one.but(low=exp(low), high=exp(high), verdict=verdict, note=_versions(row, window[0]))
-    if row.disturbed_trials and metric.unit == "s" and verdict is Verdict.REGRESSED:
+    prediction = predict([log(value) for value in today], logs)
+    strict, plain = (_worse(prediction.interval(error), metric) for error in (alpha, CLEAN_ERROR))
+    one = judged(one, [strict], [plain], alpha).but(note=_versions(row, window[0]))
+    if row.disturbed_trials and metric.unit == "s" and one.verdict is Verdict.REGRESSED:
         note = f"others used the machine beside {row.disturbed_trials} of {trials} trials; run it when it is quiet."
         return one.but(verdict=Verdict.INCONCLUSIVE, note=note)
     return one
+
+
+def _worse(shift: Interval, metric: Metric) -> Interval:
+    low, high = (-shift[1], -shift[0]) if metric.better == "higher" else shift
+    return exp(low), exp(high)
 
 
 def evidence(row: Row, metric: Metric, source: str = "") -> list[float] | None:

@@ -2,27 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
-from itertools import chain
-from math import exp, log
-from statistics import geometric_mean
+from math import exp, inf, isfinite, log, sqrt
+from statistics import fmean, geometric_mean, stdev
 
-from pytest_duet.judge.paired import intervals, plan_looks
-from pytest_duet.judge.verdict import Family, classify, exactly, holm
+from pytest_duet.judge import paired, sequential
+from pytest_duet.judge.sequential import Noise
+from pytest_duet.judge.verdict import CLEAN_ERROR, Family, Interval, exactly, judged
+from pytest_duet.record.calibrations import Calibrated
 from pytest_duet.record.comparison import Comparison, Verdict
 from pytest_duet.record.margins import Margin
 from pytest_duet.record.metrics import MEMORY, Metric
 from pytest_duet.record.row import Row, memory_source
+from pytest_duet.trials.blocks import Estimate, order_effect, total, typical
+
+Calibrations = Mapping[tuple[str, str], Calibrated]  # by benchmark and metric
+NONE: Calibrations = {}
+ORDER_EFFECT = 0.02  # where going first costs more than that, something of the side that waits still works
+HOPELESS = 2  # where it would take as many times --max-trials, no more trials are run
+SURE = 0.975  # that two figures of one trial differ
 
 
-def can_answer(family: Family, max_trials: int) -> bool:
-    """Tell whether so many paired trials can ever be enough for an answer on every metric."""
-    return all(plan_looks(family.alpha(metric), max_trials) for metric in family.judged)
+@dataclass(frozen=True)
+class Evidence:
+    """One figure of each trial of a row, new over old.
+
+    :param shifts: their logarithms, above 0 where worse.
+    :param errors: their standard errors within their trials; none where a trial has but one value.
+    :param old: the old side's value; ``new`` is the new one's.
+    """
+
+    shifts: list[float]
+    old: float
+    new: float
+    errors: tuple[float, ...] = ()
+
+    def of(self, estimates: Sequence[Estimate]) -> Evidence:
+        errors = tuple(each.error for each in estimates)
+        return Evidence([each.shift for each in estimates], self.old, self.new, errors if isfinite(sum(errors)) else ())
+
+    @property
+    def within(self) -> float:
+        """The mean variance of a figure within its trial."""
+        return fmean(error**2 for error in self.errors) if self.errors else 0.0
 
 
-def ratios(row: Row, metric: Metric) -> tuple[list[float], float, float] | None:
-    """Return a metric's ratios, above 1 where worse, trial by trial, and the old and the new value; None if unknown."""
+def evidence(row: Row, metric: Metric) -> Evidence | None:
+    """Return what the trials of both sides say of a metric, of time what most of each trial says; None if unknown."""
     if row.against is None:
         return None
     other = row.against.row
@@ -32,58 +60,150 @@ def ratios(row: Row, metric: Metric) -> tuple[list[float], float, float] | None:
     new, old = row.values(metric.name, source), other.values(metric.name, source)
     if not new or not old:
         return None
-    found = list(row.against.ratios) if metric.turns else [metric.worse(n, o) for n, o in zip(new, old)]
-    return found, geometric_mean(old), geometric_mean(new)
+    ratios = row.against.ratios if metric.turns else [metric.worse(n, o) for n, o in zip(new, old)]
+    found = Evidence([log(ratio) for ratio in ratios], geometric_mean(old), geometric_mean(new))
+    return found.of(list(map(typical, row.against.blocks))) if metric.turns and row.against.blocks else found
 
 
-def is_open(benchmark: str, row: Row, family: Family, max_trials: int) -> bool:
-    """Tell whether more trials may still bring an answer to one of a row's comparisons."""
-    for metric in family.judged:
-        alpha, margin = family.alpha(metric), family.margins[benchmark][metric.name]
-        looks = plan_looks(alpha, max_trials)
-        more = looks and len(row.trials) < looks[-1].trials
-        if more and judge(benchmark, row, metric, margin, max_trials, alpha).verdict is Verdict.INCONCLUSIVE:
+def can_answer(family: Family, max_trials: int) -> bool:
+    """Tell whether so many paired trials can ever be enough to accuse, whatever their noise."""
+    return all(paired.plan_looks(family.alpha(metric), max_trials) for metric in family.judged)
+
+
+def is_open(benchmark: str, row: Row, family: Family, max_trials: int, known: Calibrations = NONE) -> bool:
+    """Tell whether more trials may still bring an answer, and no more of them than anybody would run.
+
+    What takes turns is what trials are run for; memory and first rounds are judged by those that there are. A suite
+    that names nothing of the kind waits for all of its metrics.
+    """
+    if len(row.trials) >= max_trials:
+        return False
+    for metric in [metric for metric in family.judged if metric.turns] or family.judged:
+        margin = family.margins[benchmark][metric.name]
+        one = judge(benchmark, row, metric, margin, max_trials, known, family.alpha(metric))
+        hopeless = len(row.trials) >= 2 * sequential.FIRST_LOOK and one.needs is not None
+        if one.verdict is Verdict.INCONCLUSIVE and not (hopeless and (one.needs or inf) > HOPELESS * max_trials):
             return True
     return False
 
 
-def judge(benchmark: str, row: Row, metric: Metric, margin: Margin, max_trials: int, alpha: float) -> Comparison:
-    """Return the comparison of one metric of one row: what the first conclusive look says, else the last.
+def judge(
+    benchmark: str, row: Row, metric: Metric, margin: Margin, max_trials: int, known: Calibrations, alpha: float
+) -> Comparison:
+    """Return the comparison of one metric of one row.
 
-    "Regressed" at any look goes before what an earlier look said: the error was spent on all of them, and so the
-    findings are monotone in alpha.
+    Of what takes turns, a trial has two figures. All of its time counts every slow step, and every burst of others'
+    work; what most of it says counts neither. Each may accuse, with half of the error, but the second not where the
+    first contradicts it; clean is what both agree about.
 
+    :param known: what unchanged code did on this machine.
     :param alpha: of this comparison, on each side.
     """
     one = Comparison(benchmark, row.subject, metric.name, Verdict.MISSING, trials=len(row.trials), alpha=alpha)
-    found = ratios(row, metric)
-    if found is None:
+    found, its = evidence(row, metric), known.get((benchmark, metric.name))
+    if found is None or row.against is None:
         return one.but(note="not every trial of both sides has it.")
-    shifts, old, new = [log(ratio) for ratio in found[0]], found[1], found[2]
-    allowed = margin.ratio(old)
-    one = one.but(old=old, new=new, margin=allowed, verdict=Verdict.INCONCLUSIVE)
-    looks = plan_looks(alpha, max_trials)
-    if not looks or looks[0].trials > len(shifts):
-        needed = f"it takes {looks[0].trials}" if looks else "--max-trials is too low"
-        return one.but(note=f"{len(shifts)} trials are too few for an answer at this error rate; {needed}.")
-    seen = [
-        one.but(low=exp(low), high=exp(high), verdict=classify(exp(low), exp(high), allowed))
-        for low, high in intervals(shifts, alpha, max_trials)
-    ]
-    regressed = (look for look in seen if look.verdict is Verdict.REGRESSED)
-    conclusive = (look for look in seen if look.verdict is not Verdict.INCONCLUSIVE)
-    return next(chain(regressed, conclusive), seen[-1])
+    one = one.but(old=found.old, new=found.new, margin=margin.ratio(found.old), verdict=Verdict.INCONCLUSIVE)
+    if not (metric.turns and row.against.blocks):
+        return _told(_decided(one, found, alpha, max_trials, its), row)
+    totals = found.of(list(map(total, row.against.blocks)))
+    one, by_totals = (_decided(one, each, alpha / 2, max_trials, its) for each in (found, totals))
+    note = _disagreement(one, found, totals)
+    if by_totals.verdict is Verdict.REGRESSED and one.verdict is not Verdict.REGRESSED:
+        one = by_totals
+    elif note and one.verdict not in (Verdict.INCONCLUSIVE, by_totals.verdict):
+        one = one.but(verdict=Verdict.INCONCLUSIVE)
+    else:
+        note = ""
+    return _told(
+        one.but(note=" ".join(filter(None, [one.note, note]))), row, fmean(map(order_effect, row.against.blocks))
+    )
 
 
-def judge_session(rows: Mapping[str, Row], family: Family, max_trials: int) -> list[Comparison]:
+def _decided(one: Comparison, found: Evidence, alpha: float, max_trials: int, its: Calibrated | None) -> Comparison:
+    """Return the verdict that these figures come to, or what it takes to have one."""
+    noise = noise_of(found, its)
+    strict, plain = (list(_intervals(found.shifts, error, max_trials, noise)) for error in (alpha, CLEAN_ERROR))
+    if not strict:
+        first = _first_look(alpha, max_trials, noise)
+        needed = f"it takes {first}" if first else "--max-trials is too low"
+        return one.but(note=f"{len(found.shifts)} trials are too few for an answer; {needed}.")
+    one = judged(one, strict, plain, alpha)
+    if one.verdict is not Verdict.INCONCLUSIVE or noise is None:
+        return one
+    edge = log(one.margin or 1.0)
+    return one.but(needs=sequential.trials_needed(found.shifts, edge, alpha, CLEAN_ERROR, max_trials, noise))
+
+
+def noise_of(found: Evidence, its: Calibrated | None) -> Noise | None:
+    """Return how trials scatter: as far as today's turns make them, and as calibrated trials did beyond theirs.
+
+    None where nothing may be assumed: no calibration has seen them, or one has seen that they do not scatter normally.
+    """
+    if its is None or not its.normal:
+        return None
+    return Noise(sqrt(found.within + its.between**2), its.degrees, its.inflation)
+
+
+def _intervals(shifts: Sequence[float], error: float, max_trials: int, noise: Noise | None) -> Iterator[Interval]:
+    if noise is None:
+        found = paired.intervals(shifts, error, max_trials)
+    else:
+        found = sequential.intervals(shifts, error, max_trials, noise)
+    return ((exp(low), exp(high)) for low, high in found)
+
+
+def _first_look(alpha: float, max_trials: int, noise: Noise | None) -> int | None:
+    looks = sequential.looks(max_trials) if noise else [look.trials for look in paired.plan_looks(alpha, max_trials)]
+    return next(iter(looks), None)
+
+
+def _disagreement(one: Comparison, found: Evidence, totals: Evidence) -> str:
+    """Return, in a sentence, that most of the trials and all of their time say different things; ``""`` if not.
+
+    The difference has to be one: for sure not 0, and more than a quarter of the margin.
+    """
+    differences = [total - shift for total, shift in zip(totals.shifts, found.shifts)]
+    if len(differences) < sequential.FIRST_LOOK:
+        return ""
+    from scipy.stats import t
+
+    error = float(t.ppf(SURE, len(differences) - 1)) * stdev(differences) / sqrt(len(differences))
+    if abs(fmean(differences)) <= max(error, log(one.margin or 1.0) / 4):
+        return ""
+    most, all_of_it = (100 * (exp(fmean(each.shifts)) - 1) for each in (found, totals))
+    return (
+        f"most turns changed by {most:+.1f} % and all of the time by {all_of_it:+.1f} %: now and then, something takes "
+        "long on one side."
+    )
+
+
+def _told(one: Comparison, row: Row, effect: float = 0.0) -> Comparison:
+    """Return the comparison with what else there is to say of its trials."""
+    assert row.against
+    notes = [one.note]
+    if abs(effect) > ORDER_EFFECT:
+        notes.append(f"going first costs {effect:+.1%}: something of the side that waits still works.")
+    if effect:
+        notes += row.against.remarks
+    if one.verdict is Verdict.INCONCLUSIVE and one.needs and one.trials:
+        more = one.needs - one.trials
+        seconds = fmean(row.against.wall_seconds) * more if row.against.wall_seconds else 0
+        notes.append(f"{more} more trials like these{f', about {seconds:.0f} s,' if seconds else ''} would decide it.")
+    return one.but(note=" ".join(filter(None, notes)))
+
+
+def judge_session(
+    rows: Mapping[str, Row], family: Family, max_trials: int, known: Calibrations = NONE
+) -> list[Comparison]:
     """Return the comparisons of a session's rows."""
     found = [_exact(name, row, metric) for metric in family.exact for name, row in rows.items()]
     for metric in family.judged:
         judges = [
-            partial(judge, name, row, metric, family.margins[name][metric.name], max_trials)
+            partial(judge, name, row, metric, family.margins[name][metric.name], max_trials, known)
             for name, row in rows.items()
         ]
-        found += holm(judges, family.alpha(metric, len(rows)))
+        found += family.together(judges, metric)
     return found
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from math import exp, log
+from itertools import pairwise
+from math import exp, log, sqrt
 from statistics import fmean, median, stdev
 
-from pytest_duet.judge import by_history, by_pairs
+from pytest_duet.judge import by_history, by_pairs, sequential
 from pytest_duet.judge.paired import plan_looks
 from pytest_duet.judge.prediction import predict
 from pytest_duet.judge.verdict import Family
@@ -19,8 +21,11 @@ from pytest_duet.record.row import Row, memory_source
 
 POWER = 0.95  # the share of sessions in which a slowdown is to be caught
 LEAST_SESSIONS = 3
+FEWEST_TESTED = 20  # values, before they are held against the normal distribution
+NOT_NORMAL = 0.01
+MOST_DEGREES = 30  # that a calibration is believed to have: machines change
+MOST_ALIKE = 0.9
 Session = Mapping[str, Row]
-Noise = tuple[float, float, float]  # variation, what it resolves, the smallest slowdown that is caught
 
 
 def by_history_sessions(
@@ -49,21 +54,21 @@ def _collect(
     sessions: Sequence[Session],
     judged: Sequence[Comparison],
     family: Family,
-    measure: Callable[[str, list[Row], Metric], Noise | None],
+    measure: Callable[[str, list[Row], Metric], Calibrated | None],
 ) -> list[Calibrated]:
     found = []
     for name in sessions[0]:
         rows = [session[name] for session in sessions if name in session]
         for metric in family.judged:
-            noise = measure(name, rows, metric)
-            if noise:
+            calibrated = measure(name, rows, metric)
+            if calibrated:
                 alarm = (name, metric.name, Verdict.REGRESSED)
                 alarms = sum((one.benchmark, one.metric, one.verdict) == alarm for one in judged)
-                found.append(Calibrated(name, metric.name, noise[0], alarms, *noise[1:]))
+                found.append(replace(calibrated, false_alarms=alarms))
     return found
 
 
-def _predicted(name: str, rows: list[Row], metric: Metric, family: Family, window: int) -> Noise | None:
+def _predicted(name: str, rows: list[Row], metric: Metric, family: Family, window: int) -> Calibrated | None:
     source = memory_source(*rows) if metric.name == MEMORY else ""
     known = [row.values(metric.name, source) for row in rows]
     runs = [[log(value) for value in found] for found in known if found]
@@ -76,31 +81,69 @@ def _predicted(name: str, rows: list[Row], metric: Metric, family: Family, windo
 
     reach = deviation * float(t.ppf(1 - family.alpha(metric), window - 1) + t.ppf(POWER, window - 1))
     margin = log(family.margins[name][metric.name].ratio(exp(fmean(map(fmean, runs)))))
-    return stdev(map(fmean, runs)), exp(reach) - 1, exp(margin + reach) - 1
+    return Calibrated(name, metric.name, stdev(map(fmean, runs)), 0, exp(reach) - 1, exp(margin + reach) - 1)
 
 
-def _paired(name: str, rows: list[Row], metric: Metric, family: Family, max_trials: int) -> Noise | None:
-    """A slowdown is caught for sure by the last look, where all but a few of the ratios must lie beyond the margin."""
-    looks = plan_looks(family.alpha(metric), max_trials)
-    known = [found for found in (by_pairs.ratios(row, metric) for row in rows) if found]
-    shifts = [log(ratio) for ratios, _, _ in known for ratio in ratios]
-    if not looks or len(shifts) < LEAST_SESSIONS:
+def _paired(name: str, rows: list[Row], metric: Metric, family: Family, max_trials: int) -> Calibrated | None:
+    """A slowdown is caught for sure by the last look, if not before."""
+    known = [found for found in (by_pairs.evidence(row, metric) for row in rows) if found]
+    sessions = [found.shifts for found in known]
+    shifts = [shift for session in sessions for shift in session]
+    alpha = family.alpha(metric)
+    if len(shifts) < LEAST_SESSIONS:
         return None
+    variation, normal, inflated = stdev(shifts), is_normal(shifts), inflation(sessions)
+    degrees = min(len(shifts) - 1, MOST_DEGREES)
+    between = sqrt(max(0.0, variation**2 - fmean(found.within for found in known)))
     from scipy.stats import beta, norm
 
-    last = looks[-1]
-    share_within = float(beta.ppf(1 - POWER, last.drop + 1, last.trials - last.drop))  # of ratios, at that power
-    reach = stdev(shifts) * float(norm.ppf(1 - share_within))
-    margin = log(family.margins[name][metric.name].ratio(fmean(old for _, old, _ in known)))
-    return stdev(shifts), exp(reach) - 1, exp(margin + reach) - 1
+    if normal:
+        if not sequential.looks(max_trials):
+            return None
+        reach = sequential.quantile(alpha, max_trials, max_trials, degrees) + float(norm.ppf(POWER))
+        reach *= max(variation, sequential.LEAST_SCATTER) * inflated / sqrt(max_trials)
+    else:
+        looks = plan_looks(alpha, max_trials)
+        if not looks:
+            return None
+        last = looks[-1]  # where all but a few of the ratios must lie beyond the margin
+        share_within = float(beta.ppf(1 - POWER, last.drop + 1, last.trials - last.drop))  # of ratios, at that power
+        reach = variation * float(norm.ppf(1 - share_within))
+    margin = log(family.margins[name][metric.name].ratio(fmean(found.old for found in known)))
+    caught = exp(margin + reach) - 1
+    return Calibrated(name, metric.name, variation, 0, exp(reach) - 1, caught, between, degrees, inflated, normal)
+
+
+def is_normal(shifts: Sequence[float]) -> bool:
+    """Tell whether these values may be of a normal distribution (Shapiro and Wilk, Biometrika 52, 1965, at 1 %)."""
+    if len(shifts) < FEWEST_TESTED or len(set(shifts)) < LEAST_SESSIONS:
+        return True  # too few to tell, or no noise at all
+    from scipy.stats import shapiro
+
+    return bool(shapiro(shifts).pvalue > NOT_NORMAL)
+
+
+def inflation(sessions: Sequence[Sequence[float]]) -> float:
+    """Return by how much more the mean of trials scatters than independent ones' would, where neighbours are alike.
+
+    That of a first-order autoregressive process, sqrt((1 + r) / (1 - r)) (Box, Jenkins and Reinsel, Time Series
+    Analysis, 4th ed., section 3.2), with r half a standard error above what was seen; never less than 1.
+    """
+    middle = fmean(shift for session in sessions for shift in session)
+    pairs = [(one - middle, other - middle) for session in sessions for one, other in pairwise(session)]
+    squares = fmean((shift - middle) ** 2 for session in sessions for shift in session)
+    if not pairs or not squares:
+        return 1.0
+    alike = fmean(one * other for one, other in pairs) / squares + 0.5 / sqrt(len(pairs))
+    alike = min(max(alike, 0.0), MOST_ALIKE)
+    return sqrt((1 + alike) / (1 - alike))
 
 
 def cautions(
-    comparisons: Iterable[Comparison], calibrated: Iterable[Calibrated], metrics: Mapping[str, Metric]
+    comparisons: Iterable[Comparison], known: Mapping[tuple[str, str], Calibrated], metrics: Mapping[str, Metric]
 ) -> list[str]:
     """Return, a sentence each, which margins are below what this machine resolves."""
     found = []
-    known = {(one.benchmark, one.metric): one for one in calibrated}
     for one in comparisons:
         its = known.get((one.benchmark, one.metric))
         if its and one.margin and its.resolves > one.margin - 1:

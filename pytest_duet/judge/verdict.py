@@ -3,12 +3,13 @@
 A comparison is one metric of one benchmark. A whole run's false alarms are held to ``FAMILY_ERROR``: it is split over
 the metrics by their weights (Bonferroni), and within a metric over its benchmarks by Holm's step-down procedure
 (Holm, Scandinavian Journal of Statistics 6, 1979). A shard of a run has the part of it that its benchmarks are of the
-run's (Bonferroni).
+run's (Bonferroni). Only "regressed" spends it, for only that fails a run; whoever lies at the margin is called clean
+with ``CLEAN_ERROR`` at the most, each comparison for itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import exp, log, sqrt
 from statistics import median
@@ -18,6 +19,8 @@ from pytest_duet.record.margins import Margin
 from pytest_duet.record.metrics import Metric
 
 FAMILY_ERROR = 0.05
+CLEAN_ERROR = 0.05
+Interval = tuple[float, float]  # of a ratio that is above 1 where it is worse
 Judge = Callable[[float], Comparison]
 
 
@@ -28,11 +31,18 @@ class Family:
     :param metrics: by name, those that have to stay the same included.
     :param margins: by benchmark and metric.
     :param benchmarks: how many share it; those without a row, or of other shards, included.
+    :param error: what is held to ``FAMILY_ERROR``: ``"any"``, the probability of any false alarm in a run, or
+        ``"share"``, the expected share of false alarms among the regressions that are found.
     """
 
     metrics: Mapping[str, Metric]
     margins: Mapping[str, Mapping[str, Margin]]
     benchmarks: int
+    error: str = "any"
+
+    def together(self, judges: Sequence[Judge], metric: Metric) -> list[Comparison]:
+        """Return the comparisons of all rows of a metric, whose error is held together."""
+        return ERRORS[self.error](judges, self.alpha(metric, len(judges)))
 
     @property
     def judged(self) -> list[Metric]:
@@ -49,15 +59,25 @@ class Family:
         return FAMILY_ERROR * share * count / self.benchmarks
 
 
-def classify(low: float, high: float, margin: float) -> Verdict:
-    """Return the verdict on a ratio between ``low`` and ``high`` where up to ``margin`` does not matter."""
-    if low > margin:
-        return Verdict.REGRESSED
-    if high < 1 / margin:
-        return Verdict.IMPROVED
-    if 1 / margin <= low and high <= margin:
-        return Verdict.CLEAN
-    return Verdict.INCONCLUSIVE
+def judged(one: Comparison, strict: Sequence[Interval], plain: Iterable[Interval], alpha: float) -> Comparison:
+    """Return a comparison with its verdict and the interval that this stands on; its margin is known.
+
+    :param strict: of each look, the interval whose bounds miss with ``alpha``, the comparison's share of the family's
+        error. A finding at any look counts, and only these can accuse.
+    :param plain: likewise, those that miss with ``CLEAN_ERROR``: two one-sided tests against both margins (TOST;
+        Schuirmann, Journal of Pharmacokinetics and Biopharmaceutics 15, 1987).
+    """
+    margin, last = one.margin or 1.0, strict[-1]
+    findings = (
+        (Verdict.REGRESSED, [each for each in strict if each[0] > margin]),
+        (Verdict.IMPROVED, [each for each in strict if each[1] < 1 / margin]),
+        (Verdict.CLEAN, [each for each in plain if 1 / margin <= each[0] and each[1] <= margin]),
+        (Verdict.INCONCLUSIVE, [last]),
+    )
+    verdict, found = next((verdict, looks[0]) for verdict, looks in findings if looks)
+    error = CLEAN_ERROR if verdict is Verdict.CLEAN else alpha
+    visible = margin * sqrt(last[1] / last[0])  # the interval reaches so far to either side of its middle
+    return one.but(verdict=verdict, low=found[0], high=found[1], alpha=error, visible=visible)
 
 
 def holm(judges: Sequence[Judge], alpha: float) -> list[Comparison]:
@@ -75,6 +95,28 @@ def holm(judges: Sequence[Judge], alpha: float) -> list[Comparison]:
         regressed = {number: one for number, one in judged.items() if one.verdict is Verdict.REGRESSED}
         found.update(regressed or judged)
     return [found[number] for number in range(len(judges))]
+
+
+def step_up(judges: Sequence[Judge], alpha: float) -> list[Comparison]:
+    """Return the comparisons of one family, of whose regressions a share ``alpha`` at most is expected to be none.
+
+    The largest number of findings k of which each is one at alpha * k / m, over 1 + 1/2 + ... + 1/m, since they are not
+    independent: the machine's moods are in all of them (Benjamini and Hochberg, Journal of the Royal Statistical
+    Society B 57, 1995; for any dependence, Benjamini and Yekutieli, Annals of Statistics 29, 2001).
+
+    :param judges: as :func:`holm` takes them; each finding is valid at whatever look the session stopped.
+    """
+    count = findings = len(judges)
+    alpha /= sum(1 / number for number in range(1, count + 1)) or 1.0
+    while True:
+        judged = [judge(alpha * max(findings, 1) / max(count, 1)) for judge in judges]
+        regressed = sum(one.verdict is Verdict.REGRESSED for one in judged)
+        if regressed >= findings or not regressed:
+            return judged
+        findings = regressed
+
+
+ERRORS = {"any": holm, "share": step_up}
 
 
 def exactly(benchmark: str, subject: str, metric: Metric, new: float | None, old: float | None) -> Comparison:
@@ -123,12 +165,3 @@ def without_common_mode(comparisons: Sequence[Comparison]) -> list[Comparison]:
         one.but(verdict=Verdict.MACHINE, note=note) if number in shifts else one
         for number, one in enumerate(comparisons)
     ]
-
-
-def smallest_visible(low: float, high: float, margin: float) -> float:
-    """Return the smallest ratio that would have been called a regression, had the noise been what it was.
-
-    An interval from ``low`` to ``high`` reaches the square root of their ratio to either side of its middle, and the
-    whole of it must lie beyond the margin.
-    """
-    return margin * sqrt(high / low)

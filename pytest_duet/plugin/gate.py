@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterable
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,13 @@ from pytest_duet.errors import DuetError
 from pytest_duet.judge import by_history, by_pairs, calibration
 from pytest_duet.judge.verdict import Family, void_where_exact_changed
 from pytest_duet.plugin import compat
+from pytest_duet.plugin.budget import Budget
 from pytest_duet.plugin.gate_items import GateItem, comparison_name
 from pytest_duet.plugin.gate_options import GateOptions
 from pytest_duet.plugin.marker import is_benchmark, subject_of
 from pytest_duet.plugin.recording import use_safe_storage
 from pytest_duet.record import calibrations
+from pytest_duet.record.calibrations import Calibrated
 from pytest_duet.record.comparison import Comparison, Verdict
 from pytest_duet.record.history import MIN_RUNS, History
 from pytest_duet.record.margins import Margin, read_margins
@@ -58,6 +60,7 @@ class Gate:
         self.findings: list[str] = []  # what else there is to say of the baseline, a sentence each
         self.cautions: list[str] = []  # and of the margins
         self.benchmarks_of_run = 0  # where this session runs a shard: how many all shards have
+        self.budget: Budget | None = None
         self.narrowed = any("::" in argument for argument in config.args)  # to less than what is usually run
 
     def publish(self, node: str, name: str, row: Row, extra_info: dict[str, Any]) -> None:
@@ -68,11 +71,15 @@ class Gate:
     def _family(self) -> Family:
         """The comparisons that share the probability of a false alarm."""
         margins = {self._name(node): margins for node, margins in self.margins.items()}
-        return Family(self.metrics, margins, max(len(margins), self.benchmarks_of_run))
+        return Family(self.metrics, margins, max(len(margins), self.benchmarks_of_run), self.options.error)
 
     def wants_more(self, item: pytest.Item, row: Row) -> bool:
-        """Tell whether another paired trial may bring an answer that is still open."""
-        return by_pairs.is_open(self._name(item.nodeid), row, self._family, self.options.max_trials)
+        """Tell whether another paired trial may bring an answer that is still open, and the budget has time for it."""
+        name = self._name(item.nodeid)
+        if not by_pairs.is_open(name, row, self._family, self.options.max_trials, self._calibrated):
+            return False
+        took = row.against.wall_seconds[-1] if row.against and row.against.wall_seconds else 0.0
+        return self.budget is None or self.budget.allows(took)
 
     # What pytest tells, before and while the tests run
 
@@ -95,6 +102,8 @@ class Gate:
         except DuetError as error:
             raise pytest.UsageError(str(error)) from None
         self.subjects = {item.nodeid: subject_of(item) for item in benchmarks}
+        if self.options.budget_seconds is not None:
+            self.budget = Budget(self.options.budget_seconds, self.subjects)
         return benchmarks
 
     def _comparisons(self, benchmarks: list[pytest.Item]) -> list[pytest.Item]:
@@ -117,16 +126,20 @@ class Gate:
         return own
 
     def caution_about_few_trials(self) -> None:
-        """Say so where so many benchmarks ask for surer answers than ``--max-trials`` can give."""
-        family = self._family
-        if self.options.against and not by_pairs.can_answer(family, self.options.max_trials):
+        """Say so where ``--max-trials`` can give no answer."""
+        if self.options.against and not by_pairs.can_answer(self._family, self.options.max_trials):
             self.cautions.append(
                 f"--max-trials={self.options.max_trials} are too few for an answer on every metric of "
-                f"{family.benchmarks} benchmarks: the more there are, the surer each must be."
+                f"{len(self.margins)} benchmarks, unless a calibration knows the noise: the more there are, the surer "
+                "each must be."
             )
 
     def pytest_deselected(self, items: Iterable[pytest.Item]) -> None:
         self.narrowed = self.narrowed or any(map(is_benchmark, items))
+
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        if self.budget:
+            self.budget.begin(item.nodeid)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.failed += report.failed and report.nodeid not in self.own  # what those say is in the verdicts
@@ -163,14 +176,19 @@ class Gate:
         if self.comparisons is None:
             found = self._judge()
             self.comparisons = {(one.benchmark, one.metric): one for one in found}
-            self.cautions += self._calibration_cautions(found)
+            self.cautions += calibration.cautions(found, self._calibrated, self.metrics)
         return self.comparisons[self._name(node), metric]
 
     def _judge(self) -> list[Comparison]:
         sound = [node for node in self.margins if node in self.rows and node not in self.outcomes]
         rows = {self._name(node): self.rows[node] for node in sound}
         if self.options.against:
-            found = by_pairs.judge_session(rows, self._family, self.options.max_trials)
+            found = by_pairs.judge_session(rows, self._family, self.options.max_trials, self._calibrated)
+            if not self._calibrated and any(one.verdict is Verdict.INCONCLUSIVE for one in found):
+                self.cautions.append(
+                    "Nothing is known of this machine's noise, so nothing was assumed of it: `python -m pytest_duet "
+                    "calibrate --against` learns it, and then half as many trials decide."
+                )
         else:
             found = self._judge_by_history(rows)
         others = [node for node in self.margins if node not in sound]
@@ -187,12 +205,12 @@ class Gate:
     def _fingerprint(self) -> dict[str, Any]:
         return self.fingerprint or dict(fingerprint())
 
-    def _calibration_cautions(self, found: list[Comparison]) -> list[str]:
+    @cached_property
+    def _calibrated(self) -> dict[tuple[str, str], Calibrated]:
+        """What unchanged code did on this machine, by benchmark and metric."""
         storage = compat.storage_folder(self.config)
-        if storage is None:
-            return []
-        known = calibrations.load(storage, self._fingerprint(), self.options.mode)
-        return calibration.cautions(found, known, self.metrics)
+        known = calibrations.load(storage, self._fingerprint(), self.options.mode) if storage else []
+        return {(one.benchmark, one.metric): one for one in known}
 
     def _was_asked(self, subject: str) -> bool:
         if self.narrowed:

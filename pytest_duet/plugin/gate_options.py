@@ -7,13 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_duet.errors import DuetError
+from pytest_duet.judge.verdict import ERRORS
+from pytest_duet.plugin.budget import parse_seconds
 from pytest_duet.record.history import MIN_RUNS, WINDOW
 from pytest_duet.record.margins import Margin, read_margins
 from pytest_duet.record.metrics import DEFAULT, Metric
-from pytest_duet.trials.pairs import PART_SECONDS
+from pytest_duet.trials.turns import TURN_SECONDS
 
 if TYPE_CHECKING:
     import pytest
+
+
+WARN_OR_FAIL = ("fail", "warn")
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,7 @@ class GateOptions:
     :param margins: by metric, the defaults and pytest.ini's.
     :param margin_texts: those of the command line, which have the last word, as they were given.
     :param aliases: the name that a benchmark has now, by the name that it had.
+    :param error: what is held to 5 %, :class:`pytest_duet.judge.verdict.Family`.
     :param fail_on: what makes the run fail beside a regression: ``"missing"``, ``"inconclusive"``.
     """
 
@@ -35,8 +41,10 @@ class GateOptions:
     margin_texts: tuple[str, ...]
     window: int
     max_trials: int
-    part_seconds: float
+    turn_seconds: float
+    budget_seconds: float | None
     aliases: dict[str, str]
+    error: str
     fail_on: frozenset[str]
     json: str | None
 
@@ -59,12 +67,12 @@ def read_options(config: pytest.Config) -> GateOptions:
     if get("gate") and against:
         raise DuetError("--gate and --against: choose one; the first judges by history, the second in this session.")
     window = WINDOW if get("gate_window") is None else get("gate_window")
-    part_seconds = PART_SECONDS if get("part_seconds") is None else get("part_seconds")
+    turn_seconds = TURN_SECONDS if get("turn_seconds") is None else get("turn_seconds")
     for option, value, least in (("--max-trials", get("max_trials"), 1), ("--gate-window", window, MIN_RUNS)):
         if value < least:
             raise DuetError(f"{option}={value}: give {least} or more.")
-    if not part_seconds > 0:
-        raise DuetError(f"--part-seconds={part_seconds}: give a number above 0, or inf.")
+    if not turn_seconds > 0:
+        raise DuetError(f"--turn-seconds={turn_seconds}: give a number above 0, or inf.")
     metrics = {each.name: each for each in config.hook.pytest_duet_metrics(config=config) or DEFAULT}
     defaults = {name: each.against if against else each.history for name, each in metrics.items() if not each.exact}
     lines = f"{'against' if against else 'gate'}_margins"
@@ -78,17 +86,28 @@ def read_options(config: pytest.Config) -> GateOptions:
         margin_texts=tuple(get("gate_margin")),
         window=window,
         max_trials=get("max_trials"),
-        part_seconds=part_seconds,
+        turn_seconds=turn_seconds,
+        budget_seconds=_seconds(get("budget")),
         aliases=dict(_alias(line) for line in ini("gate_aliases")),
-        fail_on=frozenset(name for name in ("missing", "inconclusive") if _choice(config, name) == "fail"),
+        error=_choice(config, "error", tuple(ERRORS)),
+        fail_on=frozenset(
+            name for name in ("missing", "inconclusive") if _choice(config, name, WARN_OR_FAIL) == "fail"
+        ),
         json=_writable(get("gate_json")),
     )
 
 
-def _choice(config: pytest.Config, name: str) -> str:
+def _seconds(text: str | None) -> float | None:
+    try:
+        return None if text is None else parse_seconds(text)
+    except ValueError as error:
+        raise DuetError(f"--budget: {error}.") from None
+
+
+def _choice(config: pytest.Config, name: str, choices: tuple[str, ...]) -> str:
     chosen = str(config.getoption(f"gate_{name}") or config.getini(f"gate_{name}"))
-    if chosen not in ("fail", "warn"):
-        raise DuetError(f"pytest.ini, gate_{name}: {chosen!r} is neither fail nor warn.")
+    if chosen not in choices:
+        raise DuetError(f"pytest.ini, gate_{name}: {chosen!r} is neither {' nor '.join(choices)}.")
     return chosen
 
 

@@ -32,13 +32,17 @@ def _add_gate(parser: pytest.Parser) -> None:
     other = "take turns with a virtual environment, an interpreter, git:REVISION of this suite, or self"
     add("--against", metavar="OTHER", help=other)
     add("--max-trials", type=int, default=MAX_TRIALS, metavar="N", help=f"of --against (default: {MAX_TRIALS})")
-    turn = "of one turn of --against; inf takes turns by whole rounds (default: 0.1)"
-    add("--part-seconds", type=float, metavar="SECONDS", help=turn)
+    budget = "of --against, for the whole session: 90s, 5m or 1h (default: as long as it takes)"
+    add("--budget", metavar="TIME", help=budget)
+    turn = "of one turn of --against; inf takes turns by whole rounds (default: 0.05)"
+    add("--turn-seconds", type=float, metavar="SECONDS", help=turn)
     margin = "what does not matter, such as peak_memory_bytes=5%%,2MiB"
     add("--gate-margin", action="append", default=[], metavar="METRIC=MARGIN", help=margin)
     add("--gate-window", type=int, metavar="N", help="accepted runs to judge by (default: 20)")
     for name, what in (("missing", "without a baseline"), ("inconclusive", "that stay open")):
         add(f"--gate-{name}", choices=("fail", "warn"), help=f"what comparisons {what} do to the run (default: warn)")
+    error = "of 5 %%: any false alarm in a run (default), or the share of them among what is found, for large suites"
+    add("--gate-error", choices=("any", "share"), help=error)
     add("--gate-json", metavar="FILE", help="write the verdicts there; RESULTS.md documents it")
     for name, what in (
         ("gate_margins", "margins against history, a line each: peak_memory_bytes = 5%, 2MiB"),
@@ -46,5 +50,5 @@ def _add_gate(parser: pytest.Parser) -> None:
         ("gate_aliases", "benchmarks that were renamed, a line each: old name -> new name"),
     ):
         parser.addini(name, what, type="linelist", default=[])
-    for name in ("missing", "inconclusive"):
-        parser.addini(f"gate_{name}", f"as --gate-{name}", default="warn")
+    for name, default in (("missing", "warn"), ("inconclusive", "warn"), ("error", "any")):
+        parser.addini(f"gate_{name}", f"as --gate-{name}", default=default)

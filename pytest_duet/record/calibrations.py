@@ -27,6 +27,12 @@ class Calibrated:
     :param false_alarms: sessions in which the gate called it regressed.
     :param resolves: the smallest slowdown, as a share, that would be told from none in 95 % of sessions.
     :param smallest_slowdown: the smallest that would be caught beyond the margin in 95 % of sessions.
+    :param between: with ``--against``, the part of the variation that the turns within trials do not explain.
+    :param degrees: of freedom of the variation, with ``--against``; 0 where the gate is not to go by it.
+    :param inflation: with ``--against``, by how much more the mean of trials scatters than that of independent ones, as
+        neighbouring ones were alike.
+    :param normal: with ``--against``, whether trials scattered nearly normally; the gate assumes nothing of their noise
+        where they did not.
     """
 
     benchmark: str
@@ -35,6 +41,10 @@ class Calibrated:
     false_alarms: int
     resolves: float
     smallest_slowdown: float
+    between: float = 0.0
+    degrees: int = 0
+    inflation: float = 1.0
+    normal: bool = True
 
 
 def path(storage: Path, fingerprint: Mapping[str, Any], mode: str) -> Path:

@@ -25,9 +25,11 @@ class Comparison:
     :param old: in the metric's unit, as is ``new``.
     :param low: lower bound of the ratio that is above 1 where the new side is worse, ``high`` the upper one.
     :param margin: the largest ratio that does not matter.
-    :param alpha: the probability that either bound misses.
+    :param alpha: the probability that either bound misses; where clean, of calling so what lies at the margin.
+    :param visible: the smallest ratio that would have been called a regression, had the noise been what it was.
     :param trials: how many of the new side.
     :param runs: how many earlier ones make the baseline; None against another environment.
+    :param needs: how many trials would bring an answer if they went on like these; None where more than anybody runs.
     :param note: what else there is to say, in a sentence or more.
     """
 
@@ -41,8 +43,10 @@ class Comparison:
     high: float | None = None
     margin: float | None = None
     alpha: float | None = None
+    visible: float | None = None
     trials: int | None = None
     runs: int | None = None
+    needs: int | None = None
     note: str = ""
 
     def but(self, **changes: Any) -> Comparison:

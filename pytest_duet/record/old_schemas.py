@@ -79,7 +79,6 @@ def _row(old: Mapping[str, Any]) -> dict[str, Any]:
             "name": other.get("name") or "",
             "row": _row(other),
             "ratios": other["epoch_ratios"],
-            "turns": other.get("turns") or (),
         }
     return row
 

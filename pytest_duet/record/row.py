@@ -6,13 +6,17 @@ Around it, ``extra_info`` is whoever's the benchmark is. Times are seconds, memo
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_duet.record.metrics import MEMORY, Measured, memory_sources
+from pytest_duet.trials.blocks import Block, typical
 from pytest_duet.trials.trial import Memory, Trial
+
+if TYPE_CHECKING:
+    from pytest_duet.trials.pairs import Pair
 
 SCHEMA = 3
 
@@ -22,14 +26,29 @@ class Against:
     """The other side of paired trials.
 
     :param name: as ``--against`` named it.
-    :param ratios: new/old of the time that both took turns for, trial by trial.
-    :param turns: seconds of new and old, turn by turn, of each trial.
+    :param ratios: new/old of the time that both took turns for, trial by trial, as most of the trial has it.
+    :param blocks: of each trial, the turns that were compared; none in files from before they were kept.
+    :param remarks: in sentences, why a side that waited may have worked on.
+    :param wall_seconds: what each trial took, start-up included.
     """
 
     name: str
     row: Row
     ratios: tuple[float, ...]
-    turns: tuple[tuple[tuple[float, float], ...], ...] = ()
+    blocks: tuple[tuple[Block, ...], ...] = ()
+    remarks: tuple[str, ...] = ()
+    wall_seconds: tuple[float, ...] = ()
+
+    @classmethod
+    def of(cls, name: str, row: Row, pairs: Sequence[Pair]) -> Against:
+        return cls(
+            name,
+            row,
+            ratios=tuple(typical(pair.blocks).ratio for pair in pairs),
+            blocks=tuple(pair.blocks for pair in pairs),
+            remarks=tuple(dict.fromkeys(remark for pair in pairs for remark in pair.remarks)),
+            wall_seconds=tuple(pair.wall_seconds for pair in pairs),
+        )
 
 
 @dataclass(frozen=True)

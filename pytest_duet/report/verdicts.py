@@ -72,6 +72,7 @@ def rows(gate: GateRecord) -> list[tuple[str, ...]]:
             gate.metrics[one.metric].text(one.new),
             "-" if one.low is None else f"{one.low:.3f} to {one.high:.3f}",
             "-" if one.margin is None else f"{one.margin:.3f}",
+            "-" if one.visible is None else f"{one.visible:.3f}",
             str(one.trials or "-"),
             one.note,
         )
@@ -80,11 +81,11 @@ def rows(gate: GateRecord) -> list[tuple[str, ...]]:
 
 
 def headings(subject: str) -> tuple[str, ...]:
-    """Return the table's headings.
+    """Return the table's headings; what is visible is the smallest ratio that would have been called a regression.
 
     :param subject: what the suite calls what it measures.
     """
-    return (subject, "metric", "verdict", "before", "now", "new/old", "margin", "trials", "notes")
+    return (subject, "metric", "verdict", "before", "now", "new/old", "margin", "visible", "trials", "notes")
 
 
 def headline(gate: GateRecord) -> str:
@@ -97,7 +98,7 @@ def headline(gate: GateRecord) -> str:
 
 def show(terminalreporter: pytest.TerminalReporter, gate: GateRecord, subject: str) -> None:
     """Write the table through pytest's terminal reporter."""
-    right = ("before", "now", "margin", "trials")
+    right = ("before", "now", "margin", "visible", "trials")
     write_table(terminalreporter, f"gate: {headline(gate)}", headings(subject), rows(gate), right)
     for finding in gate.findings + gate.cautions:
         terminalreporter.write_line(finding, yellow=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Sequence
+from typing import Iterator, Sequence
 
 try:
     import resource
@@ -70,8 +70,26 @@ def machine_usage(stat: str | Path = "/proc/stat", cores: Sequence[int] | None =
     return MachineUsage((user + nice + system + irq + softirq) / second, steal / second)
 
 
+def session_processes(session: int, proc: str | Path = "/proc") -> Iterator[tuple[int, list[bytes]]]:
+    """Yield the id of each process of a session (setsid(2)) and the fields of its stat from the state on, proc(5).
+
+    :param session: its leader's id, as /proc counts.
+    :raises OSError: where there is no Linux's /proc.
+    """
+    for name in os.listdir(proc):
+        if not name.isdigit():
+            continue
+        try:
+            with open(f"{proc}/{name}/stat", "rb") as file:
+                fields = file.read().rpartition(b")")[2].split()  # the name before it may hold spaces and brackets
+            if int(fields[3]) == session:
+                yield int(name), fields
+        except (OSError, ValueError, IndexError):
+            continue  # it ended meanwhile
+
+
 def session_seconds(session: int, proc: str | Path = "/proc") -> float | None:
-    """Return the CPU seconds of a session's processes (setsid(2)) and of those of their children that they waited for.
+    """Return the CPU seconds of a session's processes and of those of their children that they waited for.
 
     Its leader's own are left out, for whoever can read them more exactly; its children's are not. What a process used
     that ended and that nobody of the session waited for is lost, and so is what one used that left the session.
@@ -79,20 +97,13 @@ def session_seconds(session: int, proc: str | Path = "/proc") -> float | None:
 
     :param session: its leader's id, as /proc counts.
     """
-    try:
-        processes = [name for name in os.listdir(proc) if name.isdigit()]
-    except OSError:
-        return None
     ticks = 0
-    for process in processes:
-        try:
-            with open(f"{proc}/{process}/stat", "rb") as file:
-                fields = file.read().rpartition(b")")[2].split()  # the name before it may hold spaces and brackets
-            if int(fields[3]) == session:
-                used, of_children = fields[11:13], fields[13:15]
-                ticks += sum(map(int, of_children if int(process) == session else used + of_children))
-        except (OSError, ValueError, IndexError):
-            continue  # it ended meanwhile
+    try:
+        for process, fields in session_processes(session, proc):
+            used, of_children = fields[11:13], fields[13:15]
+            ticks += sum(map(int, of_children if process == session else used + of_children))
+    except (OSError, ValueError):
+        return None
     return ticks / os.sysconf("SC_CLK_TCK")
 
 

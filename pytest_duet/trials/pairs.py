@@ -6,88 +6,156 @@ with JAX on two cores of a Xeon, with identical code on both sides. Which side s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from math import exp, log, log2
-from statistics import median
 
+from pytest_duet.errors import DuetError
 from pytest_duet.sensors.sampler import MemorySampler
+from pytest_duet.trials.blocks import Block
 from pytest_duet.trials.recorder import Recorder
 from pytest_duet.trials.runner import Runner
 from pytest_duet.trials.trial import Trial
+from pytest_duet.trials.turns import Cut, Turn, schedule
 from pytest_duet.workers.hosted import Hosted
 
-# What one turn takes. For the same time altogether, JAX scattered by 1.8, 1.4, 5.2 and 4.2 % from trial to trial in
-# turns of 4, 16, 64 and 256 steps of 5 ms each (python -m tests.turn_lengths jax --trials 6 --turns 1, two cores).
-PART_SECONDS = 0.1
-WARM_ROUNDS = 2  # the first whole, as an ordinary trial's; the second in parts, whose shapes compile anew
 NEW, OLD = "new", "old"
-Parts = Sequence[tuple[int, int | None]]
+# A turn that takes so many times as long as its side's longest in the warm-up may be waiting for the other side.
+STALLED_TIMES, STALLED_SECONDS = 10, 5.0
 
 
 @dataclass(frozen=True)
 class Pair:
     """One paired trial.
 
-    :param new: the side under test; its rounds are the sums of their parts.
+    :param new: the side under test; its rounds are the sums of their turns.
     :param old: the side that it is compared with.
-    :param turns: seconds of new and old, turn by turn, each pair for the same steps of the same round.
+    :param blocks: what was compared, :class:`pytest_duet.trials.blocks.Block`.
+    :param remarks: in sentences, why the side that waited may have worked on.
+    :param wall_seconds: from the first worker's start to the last one's end.
     """
 
     new: Trial
     old: Trial
-    turns: tuple[tuple[float, float], ...]
-
-    @property
-    def ratio(self) -> float:
-        """New over old: the median over the turns, since a burst of others' work slows one turn of one side."""
-        return exp(median(log(new / old) for new, old in self.turns))
+    blocks: tuple[Block, ...]
+    remarks: tuple[str, ...] = ()
+    wall_seconds: float = 0.0
 
 
-def cut_into_turns(steps: int, part_seconds: float, step_seconds: float) -> Parts:
-    """Return the turns of a round, ``[(first step, stop), ...]``, the last one's stop None.
+class Side:
+    """One live side of a pair, warmed; once turns are taken, it stands still whenever it is not its turn."""
 
-    A turn's steps are a power of two, so that they are as many in every run.
+    def __init__(self, runner: Runner, worker: Hosted, sampler: MemorySampler, cut: Cut, stop: bool) -> None:
+        self.recorder = Recorder(runner, worker, sampler)
+        self.stop, self.restless = stop, set[int]()
+        self._worker = worker
+        self.recorder.round(1)
+        self.longest = max(self.recorder.part(2, first, stop) for first, stop in cut.parts)
+        self.recorder.drop_parts()
 
-    :param steps: of the round; ``step_seconds`` is what one is thought to take, ``part_seconds`` what a turn is to.
-    """
-    fitting = part_seconds / max(step_seconds, 1e-9)
-    each = steps if fitting >= steps else 2 ** max(0, round(log2(fitting)))
-    firsts = range(0, steps, each)
-    return [(first, stop) for first, stop in zip(firsts, [*firsts[1:], None])]
+    def wait(self) -> None:
+        if self.stop:
+            self.restless.update(self._worker.stand_still())
+
+    @contextmanager
+    def awake(self) -> Iterator[Recorder]:
+        self.go_on()
+        yield self.recorder
+        self.wait()
+
+    def go_on(self) -> None:
+        if self.stop:
+            self._worker.go_on()
 
 
-def run_pair(new: Runner, old: Runner, number: int, sampler: Callable[[], MemorySampler], parts: Parts) -> Pair:
+def run_pair(
+    new: Runner, old: Runner, number: int, sampler: Callable[[], MemorySampler], cut: Cut, stop: bool = True
+) -> Pair:
     """Return paired trial ``number``.
 
-    :param parts: of a round, the steps of each turn, :func:`cut_into_turns`.
+    :param cut: how a round is cut into turns, :func:`pytest_duet.trials.turns.cut_into_turns`.
+    :param stop: whether the side that waits is stopped; not where the sides talk with each other, or with others.
     :raises WorkerError: where the old side's code is too old to take turns.
+    :raises DuetError: where a trial is too short for two turns.
     """
+    began = time.monotonic()
     samplers = {NEW: sampler(), OLD: sampler()}  # made before either worker: each other's memory is not foreign
     with ExitStack() as stack:
-        sides: dict[str, Recorder] = {}
+        sides: dict[str, Side] = {}
         for name, runner in ((NEW, new), (OLD, old))[:: 1 if number % 2 else -1]:
             new.progress(f"trial {number}, starting the {name} side")
             worker = stack.enter_context(runner.worker())
             stack.enter_context(samplers[name].watch(worker.pid))
-            sides[name] = _warmed(runner, worker, samplers[name], parts)
-        turns: list[tuple[float, float]] = []
-        for each in range(WARM_ROUNDS + 1, new.rounds + 1):
+            sides[name] = Side(runner, worker, samplers[name], cut, stop)
+        for side in sides.values():  # not sooner: a start that waits for the other side could wait for ever
+            side.wait()
+        turns: dict[int, list[dict[str, float]]] = {}
+        remarks = []
+        for of_round in schedule(cut, new.rounds, number):
+            each = of_round[0].number
             new.progress(f"trial {number}, taking turns, {new.told(each)}")
-            for first, stop in parts:
-                order = (NEW, OLD) if (len(turns) + number // 2) % 2 else (OLD, NEW)  # ABBA; in another trial, BAAB
-                seconds = {name: sides[name].part(each, first, stop) for name in order}
-                turns.append((seconds[NEW], seconds[OLD]))
+            for turn in of_round:
+                seconds, remark = take(turn, sides)
+                remarks += [remark] if remark else []
+                if turn.block is not None:
+                    turns.setdefault(turn.block, []).append({} if remark else seconds)
             for side in sides.values():
-                side.end_round(each, examine=each == new.rounds)
-    return Pair(sides[NEW].trial(), sides[OLD].trial(), tuple(turns))
+                with side.awake() as recorder:
+                    recorder.end_round(each, examine=each == new.rounds)
+        restless = sorted({pid for side in sides.values() for pid in side.restless})
+        if restless:
+            remarks.append(f"processes {', '.join(map(str, restless))} could not be stopped while their side waited.")
+        trials = {name: side.recorder.trial() for name, side in sides.items()}
+    blocks = blocks_of(turns.values())
+    if not blocks:
+        raise DuetError(
+            f"{new.name}: in trial {number} the sides never took two turns of one length. Give more rounds or shorter "
+            f"turns. {' '.join(remarks)}".rstrip()
+        )
+    return Pair(trials[NEW], trials[OLD], blocks, tuple(remarks), time.monotonic() - began)
 
 
-def _warmed(runner: Runner, worker: Hosted, sampler: MemorySampler, parts: Parts) -> Recorder:
-    recorder = Recorder(runner, worker, sampler)
-    recorder.round(1)
-    for first, stop in parts:
-        recorder.part(2, first, stop)
-    recorder.drop_parts()
-    return recorder
+def take(turn: Turn, sides: dict[str, Side]) -> tuple[dict[str, float], str]:
+    """Have both sides do the steps of a turn; return each one's seconds, in their order, and what was odd, if so.
+
+    A side that cannot go on while the other stands still, such as for a lock that both want, would wait for ever: then
+    both are let go, and neither is stopped again.
+    """
+    seconds = {}
+    for name in (NEW, OLD) if turn.new_first else (OLD, NEW):
+        side, other = sides[name], sides[OLD if name == NEW else NEW]
+        patience = max(STALLED_SECONDS, STALLED_TIMES * side.longest)
+        stalled = threading.Event()
+
+        def let_go(other: Side = other, stalled: threading.Event = stalled) -> None:
+            stalled.set()
+            other.go_on()
+
+        watch = threading.Timer(patience, let_go)
+        watch.start()
+        try:
+            with side.awake() as recorder:
+                seconds[name] = recorder.part(turn.number, turn.first, turn.stop)
+        finally:
+            watch.cancel()
+        if stalled.is_set() and side.stop:
+            for each in sides.values():
+                each.go_on()
+                each.stop = False
+            return seconds, (
+                f"a turn of the {name} side was not over after {patience:.0f} s while the other one stood still, as if "
+                "it waited for it: those turns were left out, and from then on neither side was stopped."
+            )
+    return seconds, ""
+
+
+def blocks_of(turns: Iterable[list[dict[str, float]]]) -> tuple[Block, ...]:
+    """Return the blocks of those pairs of turns, in the order of their sides, of which both came about."""
+    found = []
+    for pair in turns:
+        if len(pair) == 2 and all(pair):
+            leading = {next(iter(seconds)): seconds for seconds in pair}
+            found.append(Block(leading[NEW][NEW], leading[NEW][OLD], leading[OLD][NEW], leading[OLD][OLD]))
+    return tuple(found)

@@ -58,6 +58,13 @@ class Hosted:
     def hurry(self, seconds: float) -> None:
         """Let each reply from now on take so long at the most, however much longer the worker was given."""
 
+    def stand_still(self) -> list[int]:
+        """Have its processes take no core until :meth:`go_on`, and return those that go on nevertheless."""
+        return []
+
+    def go_on(self) -> None:
+        """Let them go on."""
+
     def _decode(self, kind: Type[T], call: str, plain: Any) -> T:
         try:
             return protocol.decode(kind, plain)

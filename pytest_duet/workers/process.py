@@ -18,6 +18,7 @@ from pytest_duet.sensors import memory
 from pytest_duet.sensors.cpu import usable_cores
 from pytest_duet.workers.hosted import Hosted
 from pytest_duet.workers.protocol import WorkerError
+from pytest_duet.workers.standstill import Standstill
 
 ROOT = Path(__file__).parents[2]
 LOG_LINES = 15
@@ -77,6 +78,7 @@ class Worker(Hosted):
             for descriptor in theirs:
                 os.close(descriptor)
         self.pid = self.process.pid
+        self._standstill = Standstill(self.pid)
 
     def __exit__(self, error: Type[BaseException] | None, *_: object) -> None:
         self.close(patience_seconds=0 if error else GOODBYE_SECONDS)
@@ -101,10 +103,17 @@ class Worker(Hosted):
         if seconds < self.timeout_seconds:
             self.timeout_seconds, self._timeout_advice = seconds, ""
 
+    def stand_still(self) -> list[int]:
+        return self._standstill.stop()
+
+    def go_on(self) -> None:
+        self._standstill.go_on()
+
     def close(self, patience_seconds: float = GOODBYE_SECONDS) -> None:
         """End the worker: let it finish on its own for a while, then kill it and whatever it started."""
         if not self._pipes:
             return
+        self.go_on()  # to hear that it is over
         os.close(self._pipes.pop("requests"))
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(patience_seconds)

@@ -12,7 +12,14 @@ from made_up import AGAINST, HISTORY, JUDGED, METRICS, at_least, family, row
 from support import ROOT, TRAINERS
 
 from pytest_duet.judge import by_history, by_pairs
-from pytest_duet.judge.calibration import Calibrated, by_history_sessions, by_pairs_sessions, cautions
+from pytest_duet.judge.calibration import (
+    Calibrated,
+    by_history_sessions,
+    by_pairs_sessions,
+    cautions,
+    inflation,
+    is_normal,
+)
 from pytest_duet.record import calibrations
 from pytest_duet.record.comparison import Comparison, Verdict
 from pytest_duet.record.lookback import Lookback
@@ -114,10 +121,11 @@ def test_against_another_environment_the_smallest_slowdown_is_caught_in_95_perce
     rng = np.random.default_rng(4)
     known = by_pairs_sessions([session(rng, 0.02, trials=16, pairs=True) for _ in range(60)], BY_PAIRS, MAX_TRIALS)
     smallest = by_metric(known)["epoch_seconds"].smallest_slowdown
+    known = {(one.benchmark, one.metric): one for one in known}
     caught, sessions = 0, 1_000
     for _ in range(sessions):
         today = session(rng, 0.02, trials=16, pairs=True, slower=1 + smallest)
-        found = by_pairs.judge_session(today, BY_PAIRS, MAX_TRIALS)
+        found = by_pairs.judge_session(today, BY_PAIRS, MAX_TRIALS, known)
         caught += by_metric(found)["epoch_seconds"].verdict is Verdict.REGRESSED
     print(f"pairs: {smallest:.1%} slower, caught in {caught} of {sessions} sessions")
     assert at_least(caught, sessions, 0.95)
@@ -126,8 +134,35 @@ def test_against_another_environment_the_smallest_slowdown_is_caught_in_95_perce
 
 def test_too_few_trials_for_any_answer_are_not_calibrated():
     rng = np.random.default_rng(4)
-    sessions = [session(rng, 0.02, trials=4, pairs=True) for _ in range(5)]
-    assert by_pairs_sessions(sessions, BY_PAIRS, max_trials=4) == []
+    sessions = [session(rng, 0.02, trials=3, pairs=True) for _ in range(5)]
+    assert by_pairs_sessions(sessions, BY_PAIRS, max_trials=3) == []
+
+
+def test_what_a_calibration_learnt_is_what_the_gate_goes_by():
+    """A known scatter answers after four trials what takes eight where it is unknown."""
+    rng = np.random.default_rng(4)
+    known = by_pairs_sessions([session(rng, 0.007, trials=6, pairs=True) for _ in range(10)], BY_PAIRS, MAX_TRIALS)
+    assert all(one.normal and one.inflation < 1.5 and one.degrees == 30 for one in known)
+    by_name = {(one.benchmark, one.metric): one for one in known}
+    answered = {True: 0, False: 0}
+    for _ in range(100):
+        today = session(rng, 0.007, trials=4, pairs=True, slower=1.05)
+        for calibrated in answered:
+            found = by_pairs.judge_session(today, BY_PAIRS, MAX_TRIALS, by_name if calibrated else {})
+            answered[calibrated] += by_metric(found)["epoch_seconds"].verdict is Verdict.REGRESSED
+    print(f"5 % slower, four trials: caught in {answered[True]} of 100 calibrated, {answered[False]} uncalibrated")
+    assert answered[True] > 75 > 25 > answered[False]
+
+
+def test_trials_that_are_not_normal_and_neighbours_that_are_alike_are_seen():
+    rng = np.random.default_rng(4)
+    assert is_normal(list(rng.standard_normal(60)))
+    assert not is_normal(list(rng.choice([-1.0, 1.0], 60) + 0.1 * rng.standard_normal(60)))
+    assert is_normal([1.0] * 60), "no noise at all"
+    alone = [list(rng.standard_normal(6)) for _ in range(10)]
+    assert inflation(alone) < 1.2
+    alike = [[float(middle + 0.3 * rng.standard_normal()) for _ in range(6)] for middle in rng.standard_normal(10)]
+    assert inflation(alike) > 2
 
 
 # Kept, and what the gate says by it
@@ -194,11 +229,11 @@ def test_only_a_margin_below_what_the_machine_resolves_is_cautioned_about():
         for margin in (1.03, 1.05, None)
     ]
     judged += [Comparison("jax", "jax", "epoch_seconds", Verdict.INCONCLUSIVE, margin=1.001)]  # nothing is known of it
-    (found,) = cautions(judged, [KNOWN], METRICS)
+    (found,) = cautions(judged, {("torch", "epoch_seconds"): KNOWN}, METRICS)
     assert found.startswith(
         "torch, epoch time: the margin, 3.0%, is below what this machine resolves, 4.0%: only slowdowns beyond 7.1% are"
     )
-    assert cautions(judged, [], METRICS) == []
+    assert cautions(judged, {}, METRICS) == []
 
 
 # The command

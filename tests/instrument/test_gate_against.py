@@ -1,14 +1,11 @@
 """The gate against another environment: two live sides that take turns."""
 
-import os
 import shutil
 import subprocess
 import sys
 import venv
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy
 import pytest
@@ -19,11 +16,11 @@ from benchmarks.trainer_runner import TrainerRunner
 from benchmarks.workload.spec import Workload
 from pytest_duet.errors import DuetError
 from pytest_duet.sensors.sampler import MemorySampler
-from pytest_duet.trials import pairs
 from pytest_duet.trials.other_side import Other, open_other
-from pytest_duet.trials.pairs import cut_into_turns, run_pair
+from pytest_duet.trials.pairs import run_pair
+from pytest_duet.trials.turns import WHOLE_ROUNDS, Cut
 
-SHORT = ("--epochs=4", "--max-trials=7")  # with one benchmark, an answer takes seven
+SHORT = ("--epochs=4", "--max-trials=7")  # with one benchmark of unknown noise, an answer takes seven
 
 
 @pytest.fixture
@@ -165,91 +162,20 @@ def test_a_trainers_file_outside_the_repository_is_the_same_on_both_sides_so_it_
 def test_a_revision_that_cannot_take_turns_is_named(runner, older):
     other = older("pytest_duet/workers/protocol.py", "PROTOCOL = 2", "PROTOCOL = 1")
     with pytest.raises(DuetError, match=r"honest: .* protocol 1, .* 2\. The other revision cannot take turns"):
-        run_pair(runner, other.runner(runner), 1, MemorySampler, [(0, None)])
+        run_pair(runner, other.runner(runner), 1, MemorySampler, WHOLE_ROUNDS)
 
 
 def test_a_pair_trains_the_same_epochs_whole_and_in_turns(runner):
-    parts = [(0, 3), (3, 6), (6, None)]
-    pair = run_pair(runner, runner, 1, MemorySampler, parts)
+    cut = Cut(((0, 3), (3, 6), (6, 9), (9, 12)), 12)
+    pair = run_pair(runner, runner, 1, MemorySampler, cut)
     whole = runner.run(1, MemorySampler)
     for side in (pair.new, pair.old):
         assert [epoch.number for epoch in side.rounds] == [1, 3, 4]
         assert side.rounds[-1].metrics["accuracy"] == whole.rounds[-1].metrics["accuracy"]
         assert side.rounds[-1].evidence == whole.rounds[-1].evidence, "all steps, each once, in their order"
         assert side.rounds[-1].metrics["loss"] == pytest.approx(whole.rounds[-1].metrics["loss"], rel=1e-6)
-    assert len(pair.turns) == 2 * len(parts)
-    assert sum(new for new, _ in pair.turns) == pytest.approx(sum(epoch.seconds for epoch in pair.new.steady))
-
-
-def test_sides_start_in_turn_and_neither_always_comes_first(runner, monkeypatch):
-    events = []
-
-    class Side:
-        def __init__(self, runner):
-            self.name = runner.environment
-
-        def part(self, number, first, stop):
-            events.append(self.name)
-            return 1.0
-
-        def end_round(self, number, examine):
-            pass
-
-        def trial(self):
-            return None
-
-    class Worker:
-        pid = os.getpid()
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *_):
-            pass
-
-    def warmed(runner, worker, sampler, parts):
-        events.append(f"{runner.environment} is warm")
-        return Side(runner)
-
-    monkeypatch.setattr(pairs, "_warmed", warmed)
-    monkeypatch.setattr(TrainerRunner, "worker", lambda self: Worker())
-    new, old = replace(runner, environment="new"), replace(runner, environment="old")
-
-    def no_samples():
-        events.append("sampler")
-        return SimpleNamespace(watch=lambda pid: Worker())
-
-    trials = []
-    for number in range(1, 5):
-        events.clear()
-        run_pair(new, old, number, no_samples, [(0, 1), (1, None)])
-        assert events[:2] == ["sampler"] * 2, "before either worker is there: none is foreign to the other"
-        trials.append((tuple(events[2:4]), tuple(events[4:])))
-    starts = [start[0] for start, _ in trials]
-    assert starts == ["new is warm", "old is warm"] * 2
-    assert all(turns[0:2] == turns[3:1:-1] for _, turns in trials), "ABBA"
-    assert {(start[0], turns[0]) for start, turns in trials} == {
-        (f"{start} is warm", first) for start in ("new", "old") for first in ("new", "old")
-    }
-
-
-@pytest.mark.parametrize("images", [2048, 60_000])
-@pytest.mark.parametrize("step_seconds", [0.0, 1e-6, 0.004, 0.07, 3.0])
-def test_turns_cut_an_epoch_without_gap_or_overlap(images, step_seconds):
-    steps = Workload().steps_per_epoch(images)
-    turns = cut_into_turns(steps, 0.25, step_seconds)
-    assert turns[0][0] == 0 and turns[-1][1] is None
-    assert all(stop == first for (_, stop), (first, _) in pairwise(turns))
-    assert all(first < steps for first, _ in turns)
-
-
-def test_turns_of_whole_epochs():
-    assert cut_into_turns(469, float("inf"), 0.01) == [(0, None)]
-
-
-def test_one_burst_does_not_move_a_trials_ratio():
-    calm = [(1.0, 1.0)] * 9
-    assert pairs.Pair(None, None, (*calm, (50.0, 1.0))).ratio == 1.0
+    assert len(pair.blocks) == 2 * 2
+    assert sum(block.new for block in pair.blocks) < sum(epoch.seconds for epoch in pair.new.steady)
 
 
 def test_python_of_this_session_is_the_other_side_by_its_path():

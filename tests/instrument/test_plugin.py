@@ -13,7 +13,7 @@ from support import ROOT
 
 from pytest_duet.plugin import extensions, hookspecs, options
 from pytest_duet.record.history import WINDOW
-from pytest_duet.trials.pairs import PART_SECONDS
+from pytest_duet.trials.turns import TURN_SECONDS
 
 ORDINARY = "def test_sum(benchmark):\n    assert benchmark(sum, [1, 2]) == 3\n"
 MARKED = """
@@ -137,7 +137,7 @@ def test_the_help_names_the_real_defaults(session):
     done = session({}, "--help")
     text = " ".join(done.stdout.split())
     assert re.search(rf"--gate-window=?\s?N accepted runs to judge by \(default: {WINDOW}\)", text)
-    assert f"inf takes turns by whole rounds (default: {PART_SECONDS})" in text
+    assert f"inf takes turns by whole rounds (default: {TURN_SECONDS})" in text
     assert f"of --against (default: {options.MAX_TRIALS})" in text
     assert "--shard" in text and "--report" in text and "--cores-per-worker" in text
 

@@ -11,6 +11,7 @@ from support import ROOT
 from pytest_duet.record.metrics import MEMORY, Measured, Metric
 from pytest_duet.record.row import Row, memory_source, worst
 from pytest_duet.record.saved_run import read_run
+from pytest_duet.trials.blocks import Block
 from pytest_duet.trials.trial import Disturbance, Memory, Round, Trial
 
 RESULTS = ROOT / "results"
@@ -63,7 +64,9 @@ def whole():
         disturbed_trials=1,
         repeated_attempts=1,
     )
-    against = replace(made.against, row=replace(made.against.row, trials=(FULL,)), turns=(((1.0, 1.1), (1.2, 1.3)),))
+    against = replace(
+        made.against, row=replace(made.against.row, trials=(FULL,)), blocks=((Block(1.0, 1.1, 1.2, 1.3),),)
+    )
     return replace(made, trials=(FULL,), against=against)
 
 
@@ -146,7 +149,7 @@ def test_what_is_no_row_is_none(extra_info):
         (("disturbed_trials",), "one", r"\$\.disturbed_trials"),
         (("against", "ratios", 0), None, r"\$\.against\.ratios\[0\]"),
         (("against", "row", "subject"), 5, r"\$\.against\.row\.subject"),
-        (("against", "turns", 0, 0), [1.0], r"\$\.against\.turns\[0\]\[0\]"),
+        (("against", "blocks", 0, 0), [1.0], r"\$\.against\.blocks\[0\]\[0\]"),
     ],
 )
 def test_a_field_of_a_wrong_type_is_named(path, value, named):
@@ -263,13 +266,12 @@ def test_the_files_that_are_kept_are_of_both_schemas_before():
     assert found == {1, 2}
 
 
-def test_the_other_side_of_an_old_row_is_read_with_its_ratios_and_turns():
+def test_the_other_side_of_an_old_row_is_read_with_its_ratios():
     path = RESULTS / "gate" / "t10j5-1.json"
     run = read_run(path.parent, path.name)
     for bench in json.loads(path.read_text())["benchmarks"]:
         old, found = bench["extra_info"]["against"], run.rows[bench["fullname"]].against
         assert (found.name, list(found.ratios)) == (old["name"], old["epoch_ratios"])
-        assert [[list(turn) for turn in turns] for turns in found.turns] == old["turns"]
         assert found.row.values("epoch_seconds") == [trial["epoch_seconds"] for trial in old["trials"]]
         assert found.row.typical("accuracy") == old["accuracy"]
 

@@ -11,8 +11,10 @@ from support import ROOT
 from pytest_duet.errors import DuetError
 from pytest_duet.sensors.sampler import MemorySampler
 from pytest_duet.trials import other_side
+from pytest_duet.trials.blocks import Block
 from pytest_duet.trials.pairs import run_pair
 from pytest_duet.trials.runner import Runner
+from pytest_duet.trials.turns import Cut
 from pytest_duet.workers.protocol import (
     PROTOCOL,
     Examined,
@@ -59,10 +61,12 @@ def test_a_subject_that_is_no_trainer_is_measured(runner):
 
 def test_two_of_them_take_turns(runner):
     counts, _ = runner("Counts")
-    pair = run_pair(counts, counts, 1, MemorySampler, [(0, 8), (8, None)])
-    assert pair.turns == ((0.008, 0.008), (0.002, 0.002)) * 2
+    pair = run_pair(counts, counts, 1, MemorySampler, Cut(((0, 4), (4, 8)), 8))
+    assert pair.blocks == (Block(0.004, 0.004, 0.004, 0.004),) * 2
+    assert pair.remarks == () and pair.wall_seconds > 0
     for side in (pair.new, pair.old):
-        assert side.rounds[-1].metrics["mean"] == pytest.approx(4.5), "weighed by the steps of each part: 3.5 and 8.5"
+        assert side.rounds[-1].seconds == pytest.approx(0.01), "the rest is done, and not compared"
+        assert side.rounds[-1].metrics["mean"] == pytest.approx(4.5), "weighed by the steps of each turn"
         assert side.rounds[-1].evidence == {"total": 4 * 45}
         assert side.rounds[1].evidence is None, "a later account holds it"
 

@@ -8,6 +8,7 @@ from made_runs import run as made_run
 from pytest_duet.judge import by_history
 from pytest_duet.judge.verdict import Verdict
 from pytest_duet.record.history import History
+from pytest_duet.record.margins import Margin
 from pytest_duet.record.old_schemas import METRICS
 from pytest_duet.record.row import Row
 from pytest_duet.report import series as levels
@@ -131,7 +132,7 @@ def judged(directory, seconds, shown, alpha=levels.WINDOW_ALPHA, **changed):
     """Return what the gate says of another run of the shown one's benchmark, whose trials all took so long."""
     back = History(directory).look_back({JAX: Row.from_json(shown)}, FINGERPRINT, levels.WINDOW)
     today, metric = Row.from_json(row(seconds=seconds, **changed)), METRICS["epoch_seconds"]
-    return by_history.judge(JAX, today, metric, metric.history, back.window(JAX, metric.name), 8, alpha)
+    return by_history.judge(JAX, today, metric, Margin(0.0), back.window(JAX, metric.name), 8, alpha)  # never clean
 
 
 def check_band(directory):

@@ -7,10 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from made_up import AGAINST, EXAMPLES, JUDGED, METRICS, at_least, at_most, family, row
+from scipy.stats import norm
 
 from pytest_duet.errors import DuetError
 from pytest_duet.judge import by_history, by_pairs
-from pytest_duet.judge.verdict import FAMILY_ERROR, classify, holm, void_where_exact_changed, without_common_mode
+from pytest_duet.judge.verdict import (
+    CLEAN_ERROR,
+    FAMILY_ERROR,
+    holm,
+    step_up,
+    void_where_exact_changed,
+    without_common_mode,
+)
+from pytest_duet.judge.verdict import judged as judged_by
 from pytest_duet.record.comparison import Comparison, Verdict
 from pytest_duet.record.lookback import Lookback
 from pytest_duet.record.margins import Margin, parse_margin, read_margins
@@ -37,7 +46,13 @@ REGRESSED, IMPROVED, CLEAN, INCONCLUSIVE = Verdict.REGRESSED, Verdict.IMPROVED, 
     ],
 )
 def test_a_verdict_takes_the_whole_interval(low, high, verdict):
-    assert classify(low, high, 1.05) is verdict
+    assert verdict_on((low, high)) is verdict
+
+
+def verdict_on(*looks, plain=None):
+    """Return the verdict on the intervals of some looks, those that may accuse and those that may not alike."""
+    one = Comparison("b", "s", "epoch_seconds", INCONCLUSIVE, margin=1.05)
+    return judged_by(one, looks, looks if plain is None else plain, 0.01).verdict
 
 
 MIRRORED = {REGRESSED: IMPROVED, IMPROVED: REGRESSED, CLEAN: CLEAN, INCONCLUSIVE: INCONCLUSIVE}
@@ -48,7 +63,26 @@ ratios = st.floats(0.5, 2).filter(lambda ratio: abs(abs(log(ratio)) - log(1.05))
 @given(ratios, ratios)
 def test_swapping_new_and_old_swaps_regressed_and_improved(one, other):
     low, high = sorted((one, other))
-    assert classify(1 / high, 1 / low, 1.05) is MIRRORED[classify(low, high, 1.05)]
+    assert verdict_on((1 / high, 1 / low)) is MIRRORED[verdict_on((low, high))]
+
+
+def test_a_regression_at_any_look_goes_before_whatever_another_one_saw():
+    assert verdict_on((0.99, 1.01), (1.06, 1.07)) is REGRESSED
+    assert verdict_on((1.06, 1.07), (0.99, 1.01)) is REGRESSED
+
+
+def test_only_the_strict_intervals_accuse_and_the_others_call_clean():
+    assert verdict_on((1.0, 1.2), plain=[(1.06, 1.1)]) is INCONCLUSIVE
+    assert verdict_on((0.9, 1.1), plain=[(0.98, 1.02)]) is CLEAN
+
+
+def test_a_comparison_says_which_error_its_verdict_has_and_what_could_have_been_seen():
+    one = Comparison("b", "s", "epoch_seconds", INCONCLUSIVE, margin=1.05)
+    clean = judged_by(one, [(1 / 1.1, 1.1)], [(0.98, 1.02)], 0.01)
+    assert (clean.low, clean.high, clean.alpha) == (0.98, 1.02, CLEAN_ERROR)
+    assert clean.visible == pytest.approx(1.05 * 1.1), "by the interval that may accuse"
+    regressed = judged_by(one, [(1.06, 1.2)], [(1.08, 1.18)], 0.01)
+    assert (regressed.low, regressed.high, regressed.alpha) == (1.06, 1.2, 0.01)
 
 
 # Holm's procedure
@@ -110,12 +144,45 @@ def test_without_it_a_family_of_six_has_far_more():
     assert not at_most(found.any(1).sum(), 5_000, 0.05)
 
 
+# The share of false alarms
+
+
+def found_together(p_values, alpha=0.05):
+    return [one.verdict is REGRESSED for one in step_up([by_p_value(p) for p in p_values], alpha)]
+
+
+def test_the_step_up_procedure_on_an_example():
+    """Over 1 + 1/2 + 1/3 + 1/4: the bounds are 0.006, 0.012, 0.018 and 0.024, and 0.017 brings 0.013 along."""
+    assert found_together([0.013, 0.004, 0.017, 0.2]) == [True, True, True, False]
+    assert found_together([0.013, 0.004, 0.019, 0.2]) == [False, True, False, False]
+    assert found_together([0.03]) == [True]
+    assert found_together([]) == []
+
+
+def test_it_finds_more_in_a_large_suite_and_holds_its_share():
+    """100 benchmarks, ten of them slower, and what is noise is in part the same for all."""
+    rng = np.random.default_rng(4)
+    shares, found, by_holm = [], 0, 0
+    for _ in range(400):
+        z = 0.5**0.5 * (rng.standard_normal(100) + rng.standard_normal())
+        z[:10] += 4
+        p_values = norm.sf(z)
+        said = np.array(found_together(p_values))
+        shares.append(said[10:].sum() / max(said.sum(), 1))
+        found += said[:10].sum()
+        by_holm += sum(one.verdict is REGRESSED for one in holm([by_p_value(p) for p in p_values[:]], 0.05)[:10])
+    print(f"share {np.mean(shares):.4f}; found {found / 4000:.2f} of the slower, by Holm {by_holm / 4000:.2f}")
+    assert np.mean(shares) <= 0.05
+    assert found > by_holm
+
+
 # The machine
 
 
 def comparison(name, ratio, spread=0.01, margin=1.05):
     low, high = ratio * (1 - spread), ratio * (1 + spread)
-    return Comparison(name, name, "epoch_seconds", classify(low, high, margin), 10.0, 10.0 * ratio, low, high, margin)
+    one = Comparison(name, name, "epoch_seconds", INCONCLUSIVE, 10.0, 10.0 * ratio, margin=margin)
+    return judged_by(one, [(low, high)], [(low, high)], 0.01)
 
 
 def verdicts(*ratios):

@@ -1,5 +1,9 @@
 """Subjects that are no trainers, for the tests of what measures them: an honest one, and some offenders."""
 
+import fcntl
+import os
+import subprocess
+import threading
 from dataclasses import replace
 
 from pytest_duet.workers.protocol import Examined, NotInstalled, Opened, Reading, Subject, SubjectError, Timed
@@ -54,3 +58,35 @@ class Wordless(Counts):
 
     def round(self, number, first=0, stop=None):
         return {"seconds": 1.0}
+
+
+class Spins(Counts):
+    """Works on when it has answered, in a thread and in a child."""
+
+    def round(self, number, first=0, stop=None):
+        if number == 1 and first == 0:
+            threading.Thread(target=_spin, daemon=True).start()
+            self.child = subprocess.Popen(["sh", "-c", "while :; do :; done"])
+        return super().round(number, first, stop)
+
+    def child_id(self):
+        return self.child.pid
+
+    def child_alone(self):
+        """Start one with a process group of its own, in the same session."""
+        return subprocess.Popen(["sh", "-c", "while :; do :; done"], preexec_fn=os.setpgrp).pid
+
+
+class Shares(Counts):
+    """Needs a lock in every round that it gives back a little after it has answered."""
+
+    def round(self, number, first=0, stop=None):
+        lock = os.open(os.environ["SHARED_LOCK"], os.O_CREAT | os.O_RDWR)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        threading.Timer(0.05, os.close, [lock]).start()
+        return super().round(number, first, stop)
+
+
+def _spin():
+    while True:
+        pass

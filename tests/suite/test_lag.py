@@ -55,7 +55,7 @@ def test_a_trial_that_seems_to_lag_is_repeated_and_a_trainer_that_lags_is_caught
 
 
 def test_so_it_is_where_both_sides_take_turns(suite):
-    run = suite("--against=self", "--epochs=4", "--steps=8", "--max-trials=1", frameworks="late-once")
+    run = suite("--against=self", "--epochs=4", "--steps=16", "--max-trials=1", frameworks="late-once")
     row = run.rows["late-once"]
     assert (row["repeated_attempts"], row["against"]["row"]["repeated_attempts"]) == (1, 1)
     assert len(row["trials"]) == len(row["against"]["row"]["trials"]) == 1

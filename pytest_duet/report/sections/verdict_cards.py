@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from pytest_duet.judge.verdict import smallest_visible
 from pytest_duet.record.comparison import Comparison, Verdict
 from pytest_duet.record.metrics import Metric
 from pytest_duet.record.saved_run import GateRecord
@@ -70,14 +69,12 @@ def rows(gate: GateRecord) -> list[dict[str, Any]]:
 
 
 def _row(one: Comparison, metric: Metric) -> dict[str, Any]:
-    low, high, margin = one.low, one.high, one.margin
     return {
         **asdict(one),
         "title": metric.title,
         "urgent": one.verdict in NEEDS_SOMEBODY,
         "old_text": metric.text(one.old),
         "new_text": metric.text(one.new),
-        "visible": smallest_visible(low, high, margin) if low and high and margin else None,
     }
 
 

@@ -1,0 +1,48 @@
+"""A budget of time is shared out fairly, what one benchmark leaves over is the next one's, and nonsense is told."""
+
+import pytest
+
+from pytest_duet.plugin.budget import Budget, parse_seconds
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+def test_every_benchmark_has_its_share_and_what_those_before_it_left():
+    clock = Clock()
+    budget = Budget(300.0, ["a", "b", "c"], clock)
+    clock.now += 50  # collecting is not part of it
+    budget.begin("a")
+    assert budget.allows(100) and not budget.allows(101)
+    clock.now += 40
+    budget.begin("b")
+    assert budget.allows(130) and not budget.allows(131)
+    clock.now += 200  # its one trial took longer than it had
+    assert not budget.allows(0.1)
+    budget.begin("c")
+    assert budget.allows(60) and not budget.allows(61)
+    clock.now += 100
+    assert not budget.allows(0)
+
+
+def test_other_tests_have_no_share():
+    budget = Budget(300.0, ["a"], Clock())
+    budget.begin("something else")
+    assert not budget.allows(0)
+    budget.begin("a")
+    assert budget.allows(300)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("300", 300), ("90s", 90), ("5m", 300), ("1.5h", 5400)])
+def test_a_time_is_read(text, seconds):
+    assert parse_seconds(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "5 minutes", "-5m", "0", "0s", "5d", "m"])
+def test_nonsense_is_no_time(text):
+    with pytest.raises(ValueError, match="is no time such as"):
+        parse_seconds(text)
