@@ -61,7 +61,7 @@ class Machine:
     @property
     def measured(self) -> list[str]:
         """The node ids of the benchmarks that have a row, in the order of the collection: they arrive as they end."""
-        return [node for node in self.planned if node in self.gate.rows]
+        return [node for node in self.planned if node in self.gate.extras]
 
     @property
     def benchmarks(self) -> list[Any]:

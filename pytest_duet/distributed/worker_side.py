@@ -59,7 +59,7 @@ class WorkerSide:
             "margins": {metric: asdict(margin) for metric, margin in gate.margins[node].items()},
             "narrowed": gate.narrowed,
         }
-        if when == "call" and node in gate.rows:
+        if when == "call" and node in gate.extras:
             told["name"], told["extra_info"] = gate.names[node], dict(gate.extras[node])
             told["benchmark"] = compat.record_as_json(item)
             told["machine_info"] = self.machine_info

@@ -47,8 +47,8 @@ class Gate:
         self.metrics = options.metrics  # what is compared, by name
         self.fingerprint: dict[str, Any] | None = None  # of the machine that was measured; None for this one
         self.machine = ""  # its name beside others
-        self.rows: dict[str, Row] = {}  # by node id
-        self.extras: dict[str, dict[str, Any]] = {}  # the extra_info that each stands in, likewise
+        self.rows: dict[str, Row] = {}  # by node id; of paired trials, also those that are not all run yet
+        self.extras: dict[str, dict[str, Any]] = {}  # of those that are complete, the extra_info that each stands in
         self.names: dict[str, str] = {}  # pytest-benchmark's fullname by node id; a benchmark may be renamed as it runs
         self.outcomes: dict[str, tuple[str, str]] = {}  # of tests without a row: "failed" or "skipped", and why
         self.failed = 0  # tests, those of the gate left out
@@ -76,6 +76,7 @@ class Gate:
     def wants_more(self, item: pytest.Item, row: Row) -> bool:
         """Tell whether another paired trial may bring an answer that is still open, and the budget has time for it."""
         name = self._name(item.nodeid)
+        self.rows[item.nodeid] = row  # what there is if somebody stops the session now
         if not by_pairs.is_open(name, row, self._family, self.options.max_trials, self._calibrated):
             return False
         took = row.against.wall_seconds[-1] if row.against and row.against.wall_seconds else 0.0
@@ -179,6 +180,12 @@ class Gate:
             self.cautions += calibration.cautions(found, self._calibrated, self.metrics)
         return self.comparisons[self._name(node), metric]
 
+    def _judge_what_there_is(self) -> None:
+        """Judge what was measured until somebody stopped the session, the paired trials of a started benchmark too."""
+        found = [one for one in self._judge() if one.benchmark in map(self._name, self.rows)]
+        self.comparisons = {(one.benchmark, one.metric): one for one in found}
+        self.cautions.append("The session was stopped: these are the verdicts on what it had measured until then.")
+
     def _judge(self) -> list[Comparison]:
         sound = [node for node in self.margins if node in self.rows and node not in self.outcomes]
         rows = {self._name(node): self.rows[node] for node in sound}
@@ -261,7 +268,7 @@ class Gate:
 
     @pytest.hookimpl(trylast=True)  # after pytest-benchmark's own table
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        self.show(terminalreporter, list(self.rows))
+        self.show(terminalreporter, list(self.extras))
 
     def show(self, terminalreporter: pytest.TerminalReporter, nodes: Iterable[str]) -> None:
         """Show the rows of these benchmarks in the suite's tables, and the verdicts, if any."""
@@ -276,6 +283,8 @@ class Gate:
     def pytest_sessionfinish(self) -> None:  # not with the summary in the terminal, which may be off
         if not self._has_judged:
             return
+        if self.interrupted and self.comparisons is None:
+            self._judge_what_there_is()
         if self.options.json:
             verdicts.write_json(self.record(), self.options.json)
         summary = os.environ.get("GITHUB_STEP_SUMMARY")

@@ -1,20 +1,24 @@
 """The gate against another environment: two live sides that take turns."""
 
+import json
 import shutil
 import subprocess
 import sys
 import venv
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy
 import pytest
+from made_up import AGAINST, JUDGED, METRICS, row
 from support import ROOT, TRAINERS
 
 from benchmarks.frameworks import entries_of_file
 from benchmarks.trainer_runner import TrainerRunner
 from benchmarks.workload.spec import Workload
 from pytest_duet.errors import DuetError
+from pytest_duet.plugin.gate import Gate
 from pytest_duet.sensors.sampler import MemorySampler
 from pytest_duet.trials.other_side import Other, open_other
 from pytest_duet.trials.pairs import run_pair
@@ -181,3 +185,29 @@ def test_a_pair_trains_the_same_epochs_whole_and_in_turns(runner):
 def test_python_of_this_session_is_the_other_side_by_its_path():
     with open_other(sys.executable) as other:
         assert other.python == sys.executable
+
+
+def test_a_session_that_is_stopped_says_what_it_knows_by_then(pytestconfig, tmp_path, monkeypatch):
+    """Of a benchmark whose trials are not all run as well; of one that had not begun, nothing."""
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+    options = SimpleNamespace(
+        against="self",
+        mode="against",
+        active=True,
+        history=False,
+        max_trials=16,
+        metrics=METRICS,
+        error="any",
+        json=str(tmp_path / "gate.json"),
+    )
+    gate = Gate(options, pytestconfig)
+    gate.margins, gate.subjects = {"begun": AGAINST, "to come": AGAINST}, {"begun": "jax", "to come": "torch"}
+    fast, slow = ({metric: [value] * 9 for metric in JUDGED} for value in (1e9, 2e9))
+    assert not gate.wants_more(SimpleNamespace(nodeid="begun"), row("jax", slow, old=fast))
+    gate.pytest_keyboard_interrupt()
+    gate.pytest_sessionfinish()
+    said = json.loads((tmp_path / "gate.json").read_text())
+    assert said["interrupted"] and "until then" in said["cautions"][-1]
+    assert {one["benchmark"] for one in said["comparisons"]} == {"begun"}
+    verdicts = {one["metric"]: one["verdict"] for one in said["comparisons"]}
+    assert verdicts["epoch_seconds"] == "regressed"
