@@ -59,7 +59,7 @@ def test_the_same_code_is_not_slower_than_itself(suite):
 
 def test_a_slower_side_is_an_ordinary_failed_test(suite, other):
     directory, environment = other
-    run = suite(f"--against={directory}", *SHORT, frameworks="slow-here", environment=environment)
+    run = suite(f"--against={directory}", *SHORT, "--epochs=3", frameworks="slow-here", environment=environment)
     assert run.exit_code == 1, run.output
     ((outcome, message),) = [case for name, case in run.cases.items() if ".epoch_seconds[" in name]
     assert outcome == "failure"

@@ -30,7 +30,7 @@ from pytest_duet.trials.trial import Memory, Trial
 
 SUBJECTS = ("jax", "keras", "torch")
 MAX_TRIALS = 16
-SESSIONS, CALIBRATIONS = 8_000, 40
+SESSIONS, CALIBRATIONS = 4_000, 40
 SD = 0.011  # of a trial's ratio
 FAMILY = family(SUBJECTS, AGAINST)
 ALPHA = {name: FAMILY.alpha(METRICS[name]) for name in JUDGED}
@@ -211,7 +211,7 @@ def test_judge_session_says_what_these_simulations_say(noise, slower):
         assert {metric for _, metric in regressed} == {metric for _, metric in first}
 
 
-def sessions_until_decided(noise, slower, count=200):
+def sessions_until_decided(noise, slower, count=80):
     """Return the verdicts on torch's time, and the trials that they took, of sessions that stop as real ones do."""
     rng = np.random.default_rng(6)
     known = known_for(noise) if noise else {}
