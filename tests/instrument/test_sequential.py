@@ -197,7 +197,7 @@ def test_judge_session_says_what_these_simulations_say(noise, slower):
     """But for what Holm's later steps add once there is a regression."""
     rng = np.random.default_rng(3)
     edges = np.log([AGAINST[name].ratio(unit) for name, unit in zip(JUDGED, (10.0, 1e9, 10.0))])[:, None]
-    for _ in range(15):
+    for _ in range(8):
         shifts = slower + edges + SD * rng.standard_normal((len(SUBJECTS), len(JUDGED), MAX_TRIALS))
         said = by_pairs.judge_session(rows_of(shifts), FAMILY, MAX_TRIALS, known_for(noise) if noise else {})
         regressed = {(one.benchmark, one.metric) for one in said if one.verdict is Verdict.REGRESSED}
