@@ -30,24 +30,30 @@ class Standstill:
         self._leader = leader
         self._in_sight = os.path.isdir("/proc/self") and id_in_proc(leader) == leader
         self._looked = 0.0
-        self._others: set[int] = set()  # that have a group of their own
+        self._others: list[int] = []  # that have a group of their own, when last seen
 
     def stop(self) -> list[int]:
         """Stop them all, and return those that were seen to go on nevertheless, sorted."""
-        self._tell(signal.SIGSTOP)
-        if not self._in_sight or time.monotonic() < self._looked + LOOK_SECONDS:
+        began = time.monotonic()
+        if not self._in_sight or began < self._looked + LOOK_SECONDS:
+            self._tell(signal.SIGSTOP)
             return []
-        self._looked = time.monotonic()
+        self._looked = began
         while True:
-            running = [pid for pid, fields in session_processes(self._leader) if fields[0] not in STANDING]
-            if not running or time.monotonic() > self._looked + PATIENCE_SECONDS:
+            running = self._look()
+            if not running or time.monotonic() > began + PATIENCE_SECONDS:
                 return sorted(running)
-            self._others.update(running)
             self._tell(signal.SIGSTOP)  # again and again: one may have forked before it stopped
 
     def go_on(self) -> None:
         """Let them go on; nothing happens where there are none left."""
         self._tell(signal.SIGCONT)
+
+    def _look(self) -> list[int]:
+        """Return who runs; the others are found anew, for an old number may be a stranger's by now."""
+        seen = list(session_processes(self._leader))
+        self._others = [pid for pid, fields in seen if int(fields[2]) != self._leader]
+        return [pid for pid, fields in seen if fields[0] not in STANDING]
 
     def _tell(self, what: signal.Signals) -> None:
         with suppress(ProcessLookupError, PermissionError):
