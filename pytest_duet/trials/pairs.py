@@ -44,6 +44,15 @@ class Pair:
     wall_seconds: float = 0.0
 
 
+@dataclass(frozen=True)
+class Taken:
+    """A turn that both sides took, and the seconds that it took either."""
+
+    turn: Turn
+    new: float
+    old: float
+
+
 class Side:
     """One live side of a pair, warmed; once turns are taken, it stands still whenever it is not its turn."""
 
@@ -52,7 +61,7 @@ class Side:
         self.stop, self.restless = stop, set[int]()
         self._worker = worker
         self.recorder.round(1)
-        self.longest = max(self.recorder.part(2, first, stop) for first, stop in cut.parts)
+        self.longest = max(self.recorder.part(2, *part) for part in cut.parts)
         self.recorder.drop_parts()
 
     def wait(self) -> None:
@@ -91,16 +100,15 @@ def run_pair(
             sides[name] = Side(runner, worker, samplers[name], cut, stop)
         for side in sides.values():  # not sooner: a start that waits for the other side could wait for ever
             side.wait()
-        turns: dict[int, list[dict[str, float]]] = {}
+        taken: list[Taken] = []
         remarks = []
         for of_round in schedule(cut, new.rounds, number):
             each = of_round[0].number
             new.progress(f"trial {number}, taking turns, {new.told(each)}")
             for turn in of_round:
-                seconds, remark = take(turn, sides)
+                remark, seconds = take(turn, sides)
                 remarks += [remark] if remark else []
-                if turn.block is not None:
-                    turns.setdefault(turn.block, []).append({} if remark else seconds)
+                taken += [seconds] if seconds else []
             for side in sides.values():
                 with side.awake() as recorder:
                     recorder.end_round(each, examine=each == new.rounds)
@@ -108,7 +116,7 @@ def run_pair(
         if restless:
             remarks.append(f"processes {', '.join(map(str, restless))} could not be stopped while their side waited.")
         trials = {name: side.recorder.trial() for name, side in sides.items()}
-    blocks = blocks_of(turns.values())
+    blocks = blocks_of(taken)
     if not blocks:
         raise DuetError(
             f"{new.name}: in trial {number} the sides never took two turns of one length. Give more rounds or shorter "
@@ -117,8 +125,8 @@ def run_pair(
     return Pair(trials[NEW], trials[OLD], blocks, tuple(remarks), time.monotonic() - began)
 
 
-def take(turn: Turn, sides: dict[str, Side]) -> tuple[dict[str, float], str]:
-    """Have both sides do the steps of a turn; return each one's seconds, in their order, and what was odd, if so.
+def take(turn: Turn, sides: dict[str, Side]) -> tuple[str, Taken | None]:
+    """Have both sides do the steps of a turn; return what was odd, in a sentence, and the seconds where nothing was.
 
     A side that cannot go on while the other stands still, such as for a lock that both want, would wait for ever: then
     both are let go, and neither is stopped again.
@@ -144,18 +152,22 @@ def take(turn: Turn, sides: dict[str, Side]) -> tuple[dict[str, float], str]:
             for each in sides.values():
                 each.go_on()
                 each.stop = False
-            return seconds, (
+            return (
                 f"a turn of the {name} side was not over after {patience:.0f} s while the other one stood still, as if "
-                "it waited for it: those turns were left out, and from then on neither side was stopped."
-            )
-    return seconds, ""
+                "it waited for it: that turn was left out, and from then on neither side was stopped."
+            ), None
+    return "", Taken(turn, seconds[NEW], seconds[OLD])
 
 
-def blocks_of(turns: Iterable[list[dict[str, float]]]) -> tuple[Block, ...]:
-    """Return the blocks of those pairs of turns, in the order of their sides, of which both came about."""
+def blocks_of(taken: Iterable[Taken]) -> tuple[Block, ...]:
+    """Return the blocks of which both turns came about, in their order."""
+    of_block: dict[int, list[Taken]] = {}
+    for each in taken:
+        if each.turn.block is not None:
+            of_block.setdefault(each.turn.block, []).append(each)
     found = []
-    for pair in turns:
-        if len(pair) == 2 and all(pair):
-            leading = {next(iter(seconds)): seconds for seconds in pair}
-            found.append(Block(leading[NEW][NEW], leading[NEW][OLD], leading[OLD][NEW], leading[OLD][OLD]))
+    for pair in of_block.values():
+        if len(pair) == 2:
+            trailing, leading = sorted(pair, key=lambda each: each.turn.new_first)
+            found.append(Block(leading.new, leading.old, trailing.new, trailing.old))
     return tuple(found)

@@ -74,7 +74,7 @@ class Turn:
 
 
 def schedule(cut: Cut, rounds: int, trial: int) -> Iterator[list[Turn]]:
-    """Yield the turns of each steady round of a trial. Every part of a round meets either order first in turn.
+    """Yield the turns of each steady round of a trial; from round to round, who goes first in a part changes.
 
     :param rounds: of a trial, the warm ones included.
     :param trial: its number; which side goes first alternates with every second one, as who starts does with each.

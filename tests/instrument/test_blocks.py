@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from pytest_duet.trials.blocks import Block, order_effect, total, typical
-from pytest_duet.trials.pairs import NEW, OLD, blocks_of
+from pytest_duet.trials.pairs import Taken, blocks_of
+from pytest_duet.trials.turns import Turn
 
 
 def block(new, old, first_pays=1.0):
@@ -57,6 +58,11 @@ def test_the_standard_error_is_that_of_repeated_trials(figure, count):
 
 
 def test_a_block_is_told_by_who_led_each_turn():
-    first, second = {OLD: 2.0, NEW: 3.0}, {NEW: 5.0, OLD: 7.0}
-    assert blocks_of([[first, second]]) == (Block(5.0, 7.0, 3.0, 2.0),)
-    assert blocks_of([[first], [first, {}], [{}, second]]) == (), "half a block says nothing"
+    def taken(block, new_first, new, old):
+        return Taken(Turn(3, 0, 8, new_first, block), new, old)
+
+    first, second = taken(0, False, 3.0, 2.0), taken(0, True, 5.0, 7.0)
+    whole = (Block(new_leading=5.0, old_trailing=7.0, new_trailing=3.0, old_leading=2.0),)
+    assert blocks_of([first, second]) == blocks_of([second, first]) == whole
+    assert blocks_of([first, taken(1, True, 1.0, 1.0)]) == (), "half a block says nothing"
+    assert blocks_of([first, second, taken(None, True, 9.0, 9.0)]) == whole, "nor does the rest of a round"
