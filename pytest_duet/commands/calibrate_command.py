@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_duet.commands.history_command import STORAGE
 from pytest_duet.errors import DuetError
+from pytest_duet.plugin.options import MAX_TRIALS
 from pytest_duet.record import calibrations
 from pytest_duet.record.comparison import Verdict
 from pytest_duet.record.history import WINDOW
@@ -56,7 +57,7 @@ def run(chosen: argparse.Namespace) -> int:
     sessions = [run.rows for run in runs]
     family = Family(gate.metrics, dict.fromkeys(sessions[0], margins), len(sessions[0]))
     if chosen.against:
-        found = calibration.by_pairs_sessions(sessions, family, gate.max_trials or 0)
+        found = calibration.by_pairs_sessions(sessions, family, gate.max_trials or 0, MAX_TRIALS)
     else:
         found = calibration.by_history_sessions(sessions, family, WINDOW)
     about = {"datetime": datetime.now(UTC).isoformat(), "sessions": len(runs), "arguments": chosen.pytest}

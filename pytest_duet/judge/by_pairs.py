@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from math import exp, inf, isfinite, log, sqrt
+from math import exp, isfinite, log, sqrt
 from statistics import fmean, geometric_mean, stdev
 
 from pytest_duet.judge import paired, sequential
@@ -15,7 +15,7 @@ from pytest_duet.record.calibrations import Calibrated
 from pytest_duet.record.comparison import Comparison, Verdict
 from pytest_duet.record.margins import Margin
 from pytest_duet.record.metrics import MEMORY, Metric
-from pytest_duet.record.row import Row, memory_source
+from pytest_duet.record.row import Against, Row, memory_source
 from pytest_duet.trials.blocks import Estimate, order_effect, total, typical
 
 Calibrations = Mapping[tuple[str, str], Calibrated]  # by benchmark and metric
@@ -30,7 +30,7 @@ class Evidence:
     """One figure of each trial of a row, new over old.
 
     :param shifts: their logarithms, above 0 where worse.
-    :param errors: their standard errors within their trials; none where a trial has but one value.
+    :param errors: their standard errors within their trials; none where a trial has but one value or one block.
     :param old: the old side's value; ``new`` is the new one's.
     """
 
@@ -40,13 +40,9 @@ class Evidence:
     errors: tuple[float, ...] = ()
 
     def of(self, estimates: Sequence[Estimate]) -> Evidence:
+        """Return the same of another figure of the trials."""
         errors = tuple(each.error for each in estimates)
         return Evidence([each.shift for each in estimates], self.old, self.new, errors if isfinite(sum(errors)) else ())
-
-    @property
-    def within(self) -> float:
-        """The mean variance of a figure within its trial."""
-        return fmean(error**2 for error in self.errors) if self.errors else 0.0
 
 
 def evidence(row: Row, metric: Metric) -> Evidence | None:
@@ -81,8 +77,8 @@ def is_open(benchmark: str, row: Row, family: Family, max_trials: int, known: Ca
     for metric in [metric for metric in family.judged if metric.turns] or family.judged:
         margin = family.margins[benchmark][metric.name]
         one = judge(benchmark, row, metric, margin, max_trials, known, family.alpha(metric))
-        hopeless = len(row.trials) >= 2 * sequential.FIRST_LOOK and one.needs is not None
-        if one.verdict is Verdict.INCONCLUSIVE and not (hopeless and (one.needs or inf) > HOPELESS * max_trials):
+        hopeless = len(row.trials) >= 2 * sequential.FIRST_LOOK and (one.needs or 0) > HOPELESS * max_trials
+        if one.verdict is Verdict.INCONCLUSIVE and not hopeless:
             return True
     return False
 
@@ -105,19 +101,21 @@ def judge(
         return one.but(note="not every trial of both sides has it.")
     one = one.but(old=found.old, new=found.new, margin=margin.ratio(found.old), verdict=Verdict.INCONCLUSIVE)
     if not (metric.turns and row.against.blocks):
-        return _told(_decided(one, found, alpha, max_trials, its), row)
+        one = _decided(one, found, alpha, max_trials, its)
+        return _told(one, [_what_it_takes(one, row.against)])
     totals = found.of(list(map(total, row.against.blocks)))
     one, by_totals = (_decided(one, each, alpha / 2, max_trials, its) for each in (found, totals))
-    note = _disagreement(one, found, totals)
+    contradiction = _contradiction(one, found, totals)
     if by_totals.verdict is Verdict.REGRESSED and one.verdict is not Verdict.REGRESSED:
         one = by_totals
-    elif note and one.verdict not in (Verdict.INCONCLUSIVE, by_totals.verdict):
+    elif contradiction and one.verdict not in (Verdict.INCONCLUSIVE, by_totals.verdict):
         one = one.but(verdict=Verdict.INCONCLUSIVE)
     else:
-        note = ""
-    return _told(
-        one.but(note=" ".join(filter(None, [one.note, note]))), row, fmean(map(order_effect, row.against.blocks))
-    )
+        contradiction = ""
+    effect = fmean(map(order_effect, row.against.blocks))
+    order = f"going first costs {effect:+.1%}: something of the side that waits still works."
+    odd = [order] if abs(effect) > ORDER_EFFECT else []
+    return _told(one, [contradiction, *odd, *row.against.remarks, _what_it_takes(one, row.against)])
 
 
 def _decided(one: Comparison, found: Evidence, alpha: float, max_trials: int, its: Calibrated | None) -> Comparison:
@@ -138,11 +136,13 @@ def _decided(one: Comparison, found: Evidence, alpha: float, max_trials: int, it
 def noise_of(found: Evidence, its: Calibrated | None) -> Noise | None:
     """Return how trials scatter: as far as today's turns make them, and as calibrated trials did beyond theirs.
 
-    None where nothing may be assumed: no calibration has seen them, or one has seen that they do not scatter normally.
+    Where a trial has but one value or one block, it is as far as calibrated trials did. None where nothing may be
+    assumed: no calibration has seen them, or one has seen that they do not scatter normally.
     """
-    if its is None or not its.normal:
+    if its is None or not its.normal or not its.degrees:
         return None
-    return Noise(sqrt(found.within + its.between**2), its.degrees, its.inflation)
+    deviation = sqrt(fmean(error**2 for error in found.errors) + its.between**2) if found.errors else its.variation
+    return Noise(deviation, its.degrees, its.inflation)
 
 
 def _intervals(shifts: Sequence[float], error: float, max_trials: int, noise: Noise | None) -> Iterator[Interval]:
@@ -158,7 +158,7 @@ def _first_look(alpha: float, max_trials: int, noise: Noise | None) -> int | Non
     return next(iter(looks), None)
 
 
-def _disagreement(one: Comparison, found: Evidence, totals: Evidence) -> str:
+def _contradiction(one: Comparison, found: Evidence, totals: Evidence) -> str:
     """Return, in a sentence, that most of the trials and all of their time say different things; ``""`` if not.
 
     The difference has to be one: for sure not 0, and more than a quarter of the margin.
@@ -178,19 +178,17 @@ def _disagreement(one: Comparison, found: Evidence, totals: Evidence) -> str:
     )
 
 
-def _told(one: Comparison, row: Row, effect: float = 0.0) -> Comparison:
-    """Return the comparison with what else there is to say of its trials."""
-    assert row.against
-    notes = [one.note]
-    if abs(effect) > ORDER_EFFECT:
-        notes.append(f"going first costs {effect:+.1%}: something of the side that waits still works.")
-    if effect:
-        notes += row.against.remarks
-    if one.verdict is Verdict.INCONCLUSIVE and one.needs and one.trials:
-        more = one.needs - one.trials
-        seconds = fmean(row.against.wall_seconds) * more if row.against.wall_seconds else 0
-        notes.append(f"{more} more trials like these{f', about {seconds:.0f} s,' if seconds else ''} would decide it.")
-    return one.but(note=" ".join(filter(None, notes)))
+def _what_it_takes(one: Comparison, against: Against) -> str:
+    """Return, in a sentence, how much longer an open answer would take; ``""`` where it is none, or nobody knows."""
+    if one.verdict is not Verdict.INCONCLUSIVE or not one.needs or not one.trials:
+        return ""
+    more = one.needs - one.trials
+    time = f", about {fmean(against.wall_seconds) * more:.0f} s," if against.wall_seconds else ""
+    return f"{more} more trials like these{time} would decide it."
+
+
+def _told(one: Comparison, sentences: Iterable[str]) -> Comparison:
+    return one.but(note=" ".join(filter(None, [one.note, *sentences])))
 
 
 def judge_session(

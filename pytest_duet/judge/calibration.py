@@ -21,10 +21,11 @@ from pytest_duet.record.row import Row, memory_source
 
 POWER = 0.95  # the share of sessions in which a slowdown is to be caught
 LEAST_SESSIONS = 3
-FEWEST_TESTED = 20  # values, before they are held against the normal distribution
+FEWEST_TESTED = 15  # values, below which two modes may pass for one
 NOT_NORMAL = 0.01
 MOST_DEGREES = 30  # that a calibration is believed to have: machines change
 MOST_ALIKE = 0.9
+UPPER = 1.645  # standard errors
 Session = Mapping[str, Row]
 
 
@@ -44,10 +45,16 @@ def by_history_sessions(
     return _collect(sessions, judged, family, partial(_predicted, family=family, window=window))
 
 
-def by_pairs_sessions(sessions: Sequence[Session], family: Family, max_trials: int) -> list[Calibrated]:
-    """Return the same for sessions of ``--against self``, with the ``max_trials`` of those sessions."""
+def by_pairs_sessions(
+    sessions: Sequence[Session], family: Family, max_trials: int, later_trials: int
+) -> list[Calibrated]:
+    """Return the same for sessions of ``--against self``.
+
+    :param max_trials: that those sessions were allowed.
+    :param later_trials: that the sessions are allowed which are to go by this calibration.
+    """
     judged = [one for rows in sessions for one in by_pairs.judge_session(rows, family, max_trials)]
-    return _collect(sessions, judged, family, partial(_paired, family=family, max_trials=max_trials))
+    return _collect(sessions, judged, family, partial(_paired, family=family, max_trials=later_trials))
 
 
 def _collect(
@@ -89,12 +96,14 @@ def _paired(name: str, rows: list[Row], metric: Metric, family: Family, max_tria
     known = [found for found in (by_pairs.evidence(row, metric) for row in rows) if found]
     sessions = [found.shifts for found in known]
     shifts = [shift for session in sessions for shift in session]
-    alpha = family.alpha(metric)
+    alpha = family.alpha(metric) / (2 if known and known[0].errors else 1)  # of two figures each has a half
     if len(shifts) < LEAST_SESSIONS:
         return None
     variation, normal, inflated = stdev(shifts), is_normal(shifts), inflation(sessions)
     degrees = min(len(shifts) - 1, MOST_DEGREES)
-    between = sqrt(max(0.0, variation**2 - fmean(found.within for found in known)))
+    errors = [error for found in known for error in found.errors]
+    explained = fmean(error**2 for error in errors) if errors and all(found.errors for found in known) else 0.0
+    between = sqrt(max(0.0, variation**2 - explained))
     from scipy.stats import beta, norm
 
     if normal:
@@ -116,8 +125,10 @@ def _paired(name: str, rows: list[Row], metric: Metric, family: Family, max_tria
 
 def is_normal(shifts: Sequence[float]) -> bool:
     """Tell whether these values may be of a normal distribution (Shapiro and Wilk, Biometrika 52, 1965, at 1 %)."""
-    if len(shifts) < FEWEST_TESTED or len(set(shifts)) < LEAST_SESSIONS:
-        return True  # too few to tell, or no noise at all
+    if len(set(shifts)) < LEAST_SESSIONS:
+        return True  # no noise at all
+    if len(shifts) < FEWEST_TESTED:
+        return False  # nobody can tell
     from scipy.stats import shapiro
 
     return bool(shapiro(shifts).pvalue > NOT_NORMAL)
@@ -127,14 +138,14 @@ def inflation(sessions: Sequence[Sequence[float]]) -> float:
     """Return by how much more the mean of trials scatters than independent ones' would, where neighbours are alike.
 
     That of a first-order autoregressive process, sqrt((1 + r) / (1 - r)) (Box, Jenkins and Reinsel, Time Series
-    Analysis, 4th ed., section 3.2), with r half a standard error above what was seen; never less than 1.
+    Analysis, 4th ed., section 3.2), with r at its upper bound (95 %), so that few trials promise little; never below 1.
     """
     middle = fmean(shift for session in sessions for shift in session)
     pairs = [(one - middle, other - middle) for session in sessions for one, other in pairwise(session)]
     squares = fmean((shift - middle) ** 2 for session in sessions for shift in session)
     if not pairs or not squares:
         return 1.0
-    alike = fmean(one * other for one, other in pairs) / squares + 0.5 / sqrt(len(pairs))
+    alike = fmean(one * other for one, other in pairs) / squares + UPPER / sqrt(len(pairs))
     alike = min(max(alike, 0.0), MOST_ALIKE)
     return sqrt((1 + alike) / (1 - alike))
 

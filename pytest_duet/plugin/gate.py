@@ -191,10 +191,11 @@ class Gate:
         rows = {self._name(node): self.rows[node] for node in sound}
         if self.options.against:
             found = by_pairs.judge_session(rows, self._family, self.options.max_trials, self._calibrated)
-            if not self._calibrated and any(one.verdict is Verdict.INCONCLUSIVE for one in found):
+            unknown = [one for one in found if (one.benchmark, one.metric) not in self._calibrated]
+            if any(one.verdict is Verdict.INCONCLUSIVE for one in unknown):
                 self.cautions.append(
-                    "Nothing is known of this machine's noise, so nothing was assumed of it: `python -m pytest_duet "
-                    "calibrate --against` learns it, and then half as many trials decide."
+                    "Of some of these nothing is known of how their trials scatter here, and nothing was assumed: "
+                    "`python -m pytest_duet calibrate --against` learns it, and then fewer trials decide."
                 )
         else:
             found = self._judge_by_history(rows)

@@ -29,7 +29,7 @@ class Comparison:
     :param visible: the smallest ratio that would have been called a regression, had the noise been what it was.
     :param trials: how many of the new side.
     :param runs: how many earlier ones make the baseline; None against another environment.
-    :param needs: how many trials would bring an answer if they went on like these; None where more than anybody runs.
+    :param needs: how many trials would bring an open answer if they went on like these; None where nobody knows.
     :param note: what else there is to say, in a sentence or more.
     """
 

@@ -103,7 +103,9 @@ def test_against_history_the_smallest_slowdown_is_caught_in_about_95_percent_of_
 
 def test_the_variation_from_trial_to_trial_is_recovered():
     rng = np.random.default_rng(4)
-    found = by_pairs_sessions([session(rng, 0.02, trials=16, pairs=True) for _ in range(20)], BY_PAIRS, MAX_TRIALS)
+    found = by_pairs_sessions(
+        [session(rng, 0.02, trials=16, pairs=True) for _ in range(20)], BY_PAIRS, MAX_TRIALS, MAX_TRIALS
+    )
     assert len(found) == len(SUBJECTS) * len(JUDGED)
     assert all(one.variation == pytest.approx(0.02 * 2**0.5, rel=0.2) for one in found)
     assert {one.false_alarms for one in found} == {0}
@@ -112,14 +114,16 @@ def test_the_variation_from_trial_to_trial_is_recovered():
 def test_of_pairs_a_slow_session_is_a_false_alarm_too():
     rng = np.random.default_rng(4)
     sessions = [session(rng, 0.005, trials=16, pairs=True, slower=1 + 0.3 * (number == 2)) for number in range(5)]
-    found = by_pairs_sessions(sessions, BY_PAIRS, MAX_TRIALS)
+    found = by_pairs_sessions(sessions, BY_PAIRS, MAX_TRIALS, MAX_TRIALS)
     assert by_metric(found)["epoch_seconds"].false_alarms == 1
     assert sum(one.false_alarms for one in found) == 1
 
 
 def test_against_another_environment_the_smallest_slowdown_is_caught_in_95_percent_of_sessions():
     rng = np.random.default_rng(4)
-    known = by_pairs_sessions([session(rng, 0.02, trials=16, pairs=True) for _ in range(60)], BY_PAIRS, MAX_TRIALS)
+    known = by_pairs_sessions(
+        [session(rng, 0.02, trials=16, pairs=True) for _ in range(60)], BY_PAIRS, MAX_TRIALS, MAX_TRIALS
+    )
     smallest = by_metric(known)["epoch_seconds"].smallest_slowdown
     known = {(one.benchmark, one.metric): one for one in known}
     caught, sessions = 0, 200
@@ -135,14 +139,16 @@ def test_against_another_environment_the_smallest_slowdown_is_caught_in_95_perce
 def test_too_few_trials_for_any_answer_are_not_calibrated():
     rng = np.random.default_rng(4)
     sessions = [session(rng, 0.02, trials=3, pairs=True) for _ in range(5)]
-    assert by_pairs_sessions(sessions, BY_PAIRS, max_trials=3) == []
+    assert by_pairs_sessions(sessions, BY_PAIRS, 3, 3) == []
 
 
 def test_what_a_calibration_learnt_is_what_the_gate_goes_by():
     """A known scatter answers after four trials what takes eight where it is unknown."""
     rng = np.random.default_rng(4)
-    known = by_pairs_sessions([session(rng, 0.007, trials=6, pairs=True) for _ in range(10)], BY_PAIRS, MAX_TRIALS)
-    assert all(one.normal and one.inflation < 1.5 and one.degrees == 30 for one in known)
+    known = by_pairs_sessions(
+        [session(rng, 0.007, trials=6, pairs=True) for _ in range(10)], BY_PAIRS, MAX_TRIALS, MAX_TRIALS
+    )
+    assert all(one.normal and 1 <= one.inflation < 1.7 and one.degrees == 30 for one in known)
     by_name = {(one.benchmark, one.metric): one for one in known}
     answered = {True: 0, False: 0}
     for _ in range(100):
@@ -159,10 +165,40 @@ def test_trials_that_are_not_normal_and_neighbours_that_are_alike_are_seen():
     assert is_normal(list(rng.standard_normal(60)))
     assert not is_normal(list(rng.choice([-1.0, 1.0], 60) + 0.1 * rng.standard_normal(60)))
     assert is_normal([1.0] * 60), "no noise at all"
-    alone = [list(rng.standard_normal(6)) for _ in range(10)]
-    assert inflation(alone) < 1.2
+    assert not is_normal(list(rng.standard_normal(14))), "too few to tell"
+    alone = [list(rng.standard_normal(6)) for _ in range(200)]
+    assert 1 <= inflation(alone) < 1.15
+    assert inflation(alone[:5]) > inflation(alone), "few trials promise little"
     alike = [[float(middle + 0.3 * rng.standard_normal()) for _ in range(6)] for middle in rng.standard_normal(10)]
     assert inflation(alike) > 2
+
+
+def recorded(*names):
+    return [str(ROOT / "results" / "gate" / "2026-11-24" / f"{name}.json") for name in names]
+
+
+def calibrate_from(tmp_path, *files):
+    line = [sys.executable, "-m", "pytest_duet", "calibrate", "--against", f"--storage={tmp_path}", "--from", *files]
+    return subprocess.run(line, cwd=ROOT, text=True, capture_output=True, timeout=60)
+
+
+def test_saved_sessions_are_calibrated_by_as_well_as_new_ones(tmp_path):
+    done = calibrate_from(tmp_path, *recorded("uncalibrated-aa-01", "uncalibrated-aa-02", "uncalibrated-aa-03"))
+    assert done.returncode == 0, done.stderr
+    (where,) = tmp_path.glob("gate/calibration/*-against.json")
+    kept = json.loads(where.read_text())
+    assert kept["sessions"] == 3 and len(kept["calibrated"]) == 9
+    assert all(0 <= one["between"] <= one["variation"] for one in kept["calibrated"] if one["metric"] == "epoch_seconds")
+
+
+def test_what_is_no_session_of_its_kind_is_refused(tmp_path):
+    (history,) = (ROOT / "results").glob("*-cpu-2-cores.json")
+    files = [*recorded("uncalibrated-aa-01", "uncalibrated-aa-02"), str(history)]
+    done = calibrate_from(tmp_path, *files)
+    assert done.returncode == 2 and f"--from {history}: it is no session of --against." in done.stderr
+    done = calibrate_from(tmp_path, *recorded("no-such-run", "uncalibrated-aa-01", "uncalibrated-aa-02"))
+    assert done.returncode == 2 and "no-such-run.json is damaged" in done.stderr and "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 # Kept, and what the gate says by it

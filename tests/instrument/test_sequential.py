@@ -7,7 +7,7 @@ of them decides how later sessions are judged.
 
 from dataclasses import replace
 from functools import cache
-from math import exp, log
+from math import exp
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ from made_up import AGAINST, EXAMPLES, JUDGED, METRICS, at_least, at_most, famil
 from scipy.stats import norm
 
 from pytest_duet.judge import by_pairs, sequential
-from pytest_duet.judge.calibration import inflation, is_normal
+from pytest_duet.judge.calibration import MOST_DEGREES, inflation, is_normal
 from pytest_duet.judge.paired import plan_looks
 from pytest_duet.judge.sequential import UNKNOWN, Noise
 from pytest_duet.judge.verdict import CLEAN_ERROR, FAMILY_ERROR
@@ -32,6 +32,8 @@ SUBJECTS = ("jax", "keras", "torch")
 MAX_TRIALS = 16
 SESSIONS, CALIBRATIONS = 4_000, 40
 SD = 0.011  # of a trial's ratio
+WAYS = {"not at all": (), "by few": (3, 5), "by many": (10, 6)}  # sessions and trials of a calibration
+BY_MANY = Noise(SD, MOST_DEGREES, 1.27)  # what many trials say where neighbours are not alike
 FAMILY = family(SUBJECTS, AGAINST)
 ALPHA = {name: FAMILY.alpha(METRICS[name]) for name in JUDGED}
 
@@ -55,11 +57,12 @@ NOISES = {
 CENTRES = {"one in ten is slow": SD * norm.ppf(0.5 / 0.9)}  # its median, which order statistics are of
 
 
-def calibrate(rng, noise):
-    """Return what a calibration of ten sessions of six trials says; None where nothing may be assumed."""
-    sessions = [list(session) for session in NOISES[noise](rng, (10, 6))]
+def calibrate(rng, noise, sessions, trials):
+    """Return what a calibration by so many sessions says; None where nothing may be assumed."""
+    sessions = [list(session) for session in NOISES[noise](rng, (sessions, trials))]
     shifts = [shift for session in sessions for shift in session]
-    return Noise(float(np.std(shifts, ddof=1)), 30, inflation(sessions)) if is_normal(shifts) else None
+    degrees = min(len(shifts) - 1, MOST_DEGREES)
+    return Noise(float(np.std(shifts, ddof=1)), degrees, inflation(sessions)) if is_normal(shifts) else None
 
 
 def accused(shifts, alpha, noise):
@@ -130,44 +133,45 @@ def test_a_calibration_that_today_contradicts_is_left_out():
 
 @cache
 def false_alarms(noise):
-    """Return in how many of ``SESSIONS`` something is accused, all at the margin's edge: uncalibrated, calibrated."""
+    """Return in how many of ``SESSIONS`` something is accused, all at the margin's edge, by how they are judged."""
     rng = np.random.default_rng(1)
     shifts = NOISES[noise](rng, (CALIBRATIONS, SESSIONS // CALIBRATIONS, len(SUBJECTS), len(JUDGED), MAX_TRIALS))
     shifts -= CENTRES.get(noise, 0.0)
-    counts = [0, 0]
+    counts = dict.fromkeys(WAYS, 0)
     for sessions in shifts:
-        any_of = np.zeros((2, len(sessions)), bool)
+        any_of = {way: np.zeros(len(sessions), bool) for way in WAYS}
         for subject in range(len(SUBJECTS)):
             for metric, name in enumerate(JUDGED):
-                known = (None, calibrate(rng, noise))
-                for way, noisy in enumerate(known):
-                    any_of[way] |= accused(sessions[:, subject, metric], ALPHA[name], noisy)
-        counts = [count + int(found.sum()) for count, found in zip(counts, any_of)]
+                for way, shape in WAYS.items():
+                    known = calibrate(rng, noise, *shape) if shape else None
+                    any_of[way] |= accused(sessions[:, subject, metric], ALPHA[name], known)
+        counts = {way: counts[way] + int(found.sum()) for way, found in any_of.items()}
     return counts
 
 
+@pytest.mark.parametrize("way", ["by few", "by many"])
 @pytest.mark.parametrize("noise", NOISES)
-def test_at_the_margin_at_most_5_percent_of_calibrated_sessions_accuse(noise):
-    count = false_alarms(noise)[1]
-    print(f"{noise}: {count / SESSIONS:.4f} of {SESSIONS} calibrated sessions with a false alarm")
+def test_at_the_margin_at_most_5_percent_of_calibrated_sessions_accuse(noise, way):
+    count = false_alarms(noise)[way]
+    print(f"{noise}: {count / SESSIONS:.4f} of {SESSIONS} sessions with a false alarm, calibrated {way}")
     assert at_most(count, SESSIONS, FAMILY_ERROR)
 
 
 @pytest.mark.parametrize("noise", [noise for noise in NOISES if "alike" not in noise])
 def test_so_do_uncalibrated_ones_whose_trials_are_independent(noise):
-    count = false_alarms(noise)[0]
+    count = false_alarms(noise)["not at all"]
     print(f"{noise}: {count / SESSIONS:.4f} of {SESSIONS} uncalibrated sessions with a false alarm")
     assert at_most(count, SESSIONS, FAMILY_ERROR)
 
 
 def test_where_neighbours_are_alike_it_is_the_calibration_that_helps():
-    assert false_alarms("neighbours alike, 0.5")[0] > 2 * FAMILY_ERROR * SESSIONS
+    assert false_alarms("neighbours alike, 0.5")["not at all"] > 2 * FAMILY_ERROR * SESSIONS
 
 
 def test_of_bimodal_noise_a_normal_interval_would_accuse_too_many():
     rng = np.random.default_rng(1)
     shifts = NOISES["bimodal"](rng, (SESSIONS, MAX_TRIALS))
-    assert calibrate(rng, "bimodal") is None, "the fallback takes over"
+    assert calibrate(rng, "bimodal", *WAYS["by few"]) is None, "the fallback takes over"
     assert not at_most(accused(shifts, 0.0125, UNKNOWN).sum(), SESSIONS, 0.0125)
 
 
@@ -234,7 +238,7 @@ def sessions_until_decided(noise, slower, count=80):
     [(1.0, Verdict.CLEAN, 6), (1.05, Verdict.REGRESSED, 5), (1.1, Verdict.REGRESSED, 4)],
 )
 def test_a_calibrated_machine_decides_in_a_few_trials(slower, verdict, most):
-    verdicts, trials = sessions_until_decided(Noise(SD, 30), slower)
+    verdicts, trials = sessions_until_decided(BY_MANY, slower)
     share = verdicts.count(verdict) / len(verdicts)
     print(f"slower by {slower - 1:.0%}: {share:.1%} {verdict}, median of {np.median(trials):g} trials")
     assert share > 0.97
@@ -270,11 +274,15 @@ log_ratios = st.lists(st.one_of(st.floats(-0.3, 0.3), st.sampled_from([0.0, 0.1]
 
 
 @EXAMPLES
-@given(log_ratios, st.floats(1e-4, 0.1), st.floats(1, 20), st.booleans())
-def test_a_larger_alpha_finds_every_regression_that_a_smaller_one_finds(shifts, alpha, factor, calibrated):
-    """Holm's procedure needs it, though the first look may be conclusive in another way."""
+@given(log_ratios, st.floats(1e-4, 0.1), st.floats(1, 20), st.booleans(), st.sampled_from([None, 0.0, 0.2, -0.2, 1.0]))
+def test_a_larger_alpha_finds_every_regression_that_a_smaller_one_finds(shifts, alpha, factor, calibrated, burst):
+    """Holm's procedure needs it, though the first look may be conclusive in another way.
+
+    :param burst: by what share one block of each trial is slower than the others; None for trials without blocks.
+    """
     known = known_for(Noise(SD, 30)) if calibrated else {}
-    found = [judge(shifts, error, known=known).verdict for error in (alpha, min(alpha * factor, 0.3))]
+    blocks = () if burst is None else tuple(burst_in(exp(shift), burst) for shift in shifts)
+    found = [judge(shifts, error, blocks, known).verdict for error in (alpha, min(alpha * factor, 0.3))]
     assert found[0] is not Verdict.REGRESSED or found[1] is Verdict.REGRESSED
 
 
@@ -285,6 +293,11 @@ def judge(shifts, alpha=0.025, blocks=(), known=None, **fields):
     pair = replace(pair, against=replace(pair.against, blocks=blocks, **fields))
     known = known_for(Noise(SD, 30)) if known is None else known
     return by_pairs.judge("torch", pair, METRICS["epoch_seconds"], AGAINST["epoch_seconds"], 40, known, alpha)
+
+
+def burst_in(ratio, burst):
+    calm = [Block(ratio * wobble, 1.0, ratio / wobble, 1.0) for wobble in (0.97, 0.98, 1.01, 1.02)]
+    return (*calm, Block(ratio * (1 + burst), 1.0, ratio * (1 + burst), 1.0))
 
 
 # Two figures of one trial
@@ -350,7 +363,3 @@ def test_memory_is_compared_by_a_source_that_both_sides_have_of_their_own():
     assert compared({process: 3 * gib}, {delta: gib}).verdict is Verdict.MISSING
     found = compared({"allocator_peak_bytes": gib, process: 3 * gib}, {process: 2 * gib})
     assert (found.verdict, found.new) == (Verdict.REGRESSED, pytest.approx(3 * gib)), "not the allocator's with NVML's"
-
-
-def test_the_margin_is_a_logarithm_of_a_ratio():
-    assert log(AGAINST["epoch_seconds"].ratio(10.0)) == pytest.approx(0.0198, abs=1e-4)
