@@ -134,13 +134,14 @@ def read_options(config, slot=None):
     if get("against") and get("epochs") <= WARM_ROUNDS:
         least = WARM_ROUNDS + 1
         raise DuetError(f"--epochs={get('epochs')}: --against warms up for {WARM_ROUNDS}; give {least} or more.")
-    if get("against") and get("steps") is None and get("epoch_budget") is None:
-        config.option.epoch_budget = AGAINST_EPOCH_SECONDS
+    limits = {name: _at_least(least, name, get(name)) for name, least in LEAST.items()}
+    if get("against") and get("steps") is None and limits["epoch_budget"] is None:
+        limits["epoch_budget"] = AGAINST_EPOCH_SECONDS
     return Options(
         entries={entry.name: entry for entry in entries},
         workload=Workload(**{field.name: get(field.name) for field in fields(Workload)}),
         **{name: get(name) for name in AS_GIVEN},
-        **{name: _at_least(least, name, get(name)) for name, least in LEAST.items()},
+        **limits,
         pythons=dict(named_python(text, here) for text in get("python")),
         environments=get("envs") or str(config.rootpath / ".tox"),
         threads=_threads(get("threads"), here),

@@ -95,6 +95,7 @@ def test_a_framework_that_the_other_side_lacks_is_skipped(suite, other):
         (["--against=self", "--gate"], "choose one"),
         (["--against=self", "--epochs=2"], "give 3 or more"),
         (["--against=self", "--isolation=none"], "two processes"),
+        (["--against=self", "--budget=soon"], "--budget: 'soon' is no time such as 90s, 5m or 1h"),
         (["--gate", "--gate-margin=speed=5%"], "'speed' is none of"),
         (["--gate", "--gate-margin=epoch_seconds=5"], "'5' is no margin"),
         (["--gate", "--gate-json=no/such/folder/gate.json"], "there is no folder"),
@@ -113,6 +114,12 @@ def test_too_few_trials_for_an_answer_are_said(suite):
     assert run.exit_code == 0, "inconclusive only warns"
     run = suite("--against=self", "--epochs=3", "--max-trials=1", "--gate-inconclusive=fail")
     assert run.exit_code == 1
+
+
+def test_a_budget_ends_the_trials(suite):
+    run = suite("--against=self", "--epochs=3", "--budget=0.1s")
+    assert len(run.rows["honest"]["trials"]) == 1, "the first is run all the same"
+    assert run.exit_code == 0
 
 
 def test_another_revision_is_checked_out_and_goes_again():
