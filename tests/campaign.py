@@ -37,8 +37,10 @@ def planted(name, share):
 def busy_after(seconds):
     code = f"import time; time.sleep({seconds}); exec('while True: pass')"
     with subprocess.Popen([sys.executable, "-c", code]) as process:
-        yield
-        process.kill()
+        try:
+            yield
+        finally:
+            process.kill()
 
 
 def run(kind, arguments, path, half_way):
@@ -92,15 +94,15 @@ def main():
     parser.add_argument("--sessions", type=int, default=20)
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no session after so many")
     parser.add_argument("--half-way", type=float, default=60, metavar="SECONDS", help="when a hog begins (default: 60)")
-    own, _, for_pytest = " ".join(sys.argv[1:]).partition(" -- ")
-    arguments = parser.parse_args(own.split())
+    end = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
+    arguments, for_pytest = parser.parse_args(sys.argv[1:end]), sys.argv[end + 1 :]
     arguments.folder.mkdir(parents=True, exist_ok=True)
     until = time.monotonic() + 60 * arguments.minutes
     name = arguments.kind.replace(":", "-")
     paths = [arguments.folder.absolute() / f"{name}-{number:02}.json" for number in range(1, arguments.sessions + 1)]
     for path in paths:
         if not path.exists() and time.monotonic() < until:
-            run(arguments.kind, for_pytest.split(), path, arguments.half_way)
+            run(arguments.kind, for_pytest, path, arguments.half_way)
             print(f"{path.name} done", flush=True)
     known = sorted(arguments.folder.glob(f"{name}-*.json"))
     if known:
