@@ -188,7 +188,9 @@ def test_saved_sessions_are_calibrated_by_as_well_as_new_ones(tmp_path):
     (where,) = tmp_path.glob("gate/calibration/*-against.json")
     kept = json.loads(where.read_text())
     assert kept["sessions"] == 3 and len(kept["calibrated"]) == 9
-    assert all(0 <= one["between"] <= one["variation"] for one in kept["calibrated"] if one["metric"] == "epoch_seconds")
+    assert all(
+        0 <= one["between"] <= one["variation"] for one in kept["calibrated"] if one["metric"] == "epoch_seconds"
+    )
 
 
 def test_what_is_no_session_of_its_kind_is_refused(tmp_path):
