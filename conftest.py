@@ -54,6 +54,14 @@ def runner(framework, options, data_directory, duet_progress):
     duet_progress.clear()
 
 
+@pytest.fixture
+def taking_turns(framework, mnist, oracle, gpu_memory, duet):
+    """How the framework under test takes turns with another side, :class:`benchmarks.taking_turns.TakingTurns`."""
+    from benchmarks.taking_turns import TakingTurns
+
+    return TakingTurns(framework, mnist, oracle, gpu_memory, duet.options.turn_seconds)
+
+
 @pytest.fixture(scope="session")
 def idle_gpu(options, duet_progress):
     """The GPU that is watched, and what it draws idle, in watts, found before anything of this session runs there."""

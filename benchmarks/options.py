@@ -49,6 +49,14 @@ class Options:
     results_csv: str | None
     slot: Slot | None = None
 
+    def check_turns(self):
+        """Raise a DuetError where two sides cannot take turns."""
+        if self.isolation == "none":
+            raise DuetError("taking turns needs two processes, so --isolation=none cannot be.")
+        if self.workload.epochs <= WARM_ROUNDS:
+            least = WARM_ROUNDS + 1
+            raise DuetError(f"--epochs={self.workload.epochs}: {WARM_ROUNDS} are warm-up; give {least} or more.")
+
     def find_data(self, echo):
         """Return the folder of the four verified MNIST files, fetched if need be; None for the synthetic data set.
 
@@ -129,15 +137,10 @@ def read_options(config, slot=None):
     entries = select(patterns or [*DEFAULT, *own], registry)
     if get("limit_again") and get("no_limit"):
         raise DuetError("--limit-again and --no-limit: choose one.")
-    if get("against") and get("isolation") == "none":
-        raise DuetError("--against: it needs two processes, so --isolation=none cannot be.")
-    if get("against") and get("epochs") <= WARM_ROUNDS:
-        least = WARM_ROUNDS + 1
-        raise DuetError(f"--epochs={get('epochs')}: --against warms up for {WARM_ROUNDS}; give {least} or more.")
     limits = {name: _at_least(least, name, get(name)) for name, least in LEAST.items()}
     if get("against") and get("steps") is None and limits["epoch_budget"] is None:
         limits["epoch_budget"] = AGAINST_EPOCH_SECONDS
-    return Options(
+    options = Options(
         entries={entry.name: entry for entry in entries},
         workload=Workload(**{field.name: get(field.name) for field in fields(Workload)}),
         **{name: get(name) for name in AS_GIVEN},
@@ -149,6 +152,9 @@ def read_options(config, slot=None):
         results_csv=None if hasattr(config, "workerinput") else _writable(get("results_csv")),
         slot=slot,
     )
+    if get("against"):
+        options.check_turns()
+    return options
 
 
 def named_python(text, here=True):

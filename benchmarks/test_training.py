@@ -2,19 +2,19 @@
 
 from dataclasses import replace
 
+from benchmarks.options import AGAINST_EPOCH_SECONDS
 from benchmarks.proof import parity
-from benchmarks.proof.contract import check_contract
 from benchmarks.summary import describe
+from benchmarks.taking_turns import prove
 
 
-def test_training_epoch(framework, runner, options, mnist, oracle, gpu_memory, measured_peak, duet):
+def test_training_epoch(framework, runner, options, mnist, oracle, gpu_memory, taking_turns, measured_peak, duet):
     """Time an epoch of a trainer that is proven to train the same network as every other."""
     images = len(mnist.train_labels)
-    built = runner.take_steps(parity.parity_batches(options.workload, images), gpu_memory)
-    parity.check_steps(framework, built, options.workload, mnist)
-    peak = measured_peak(built["device"])
+    built = taking_turns.prove_steps(framework, runner)
+    peak, step_seconds = measured_peak(built["device"]), built["seconds_per_step"]
 
-    runner = runner.within(options.epoch_budget, built["seconds_per_step"], images)
+    runner = runner.within(options.epoch_budget, step_seconds, images)
     duet.rename(options.benchmark_id(framework), options.benchmark_id(framework, runner.workload))
     right = oracle(runner.workload)
     trials, errors = [], []
@@ -23,13 +23,19 @@ def test_training_epoch(framework, runner, options, mnist, oracle, gpu_memory, m
         if parity.lags(trial):
             again = runner.run(number, gpu_memory)
             trial = replace(again, attempt=trial.attempt + again.attempt)
-        errors.append(parity.check_trial(framework, trial, right, runner.workload))
-        wrong_accuracy = parity.wrong_accuracy(framework, trial, right)
-        assert not wrong_accuracy, wrong_accuracy
+        errors.append(prove(framework, trial, right, runner.workload))
         trials.append(trial)
-    check_contract(framework, built, options.workload, mnist)
-
     row, training = describe(runner, mnist, built, trials, errors, peak)
+
+    def measure_again(other, wants_more):
+        """Take turns with the code of an accepted run: what history leaves open, new trials settle."""
+        options.check_turns()
+        sides = [side.within(AGAINST_EPOCH_SECONDS, step_seconds, images) for side in (runner, other.runner(runner))]
+        both_built = [built, taking_turns.prove_steps(f"{other.name}'s {framework}", sides[1])]
+        ((paired, _), _) = taking_turns.with_other(other.name, *sides, both_built, peak, wants_more)
+        return paired
+
+    row = duet.settled(row, measure_again)
     measured_peak.check(row.device, training)
     group = "training epoch" if runner.workload.steps is None else "training, part of an epoch"
     duet.publish(group, row, [epoch.seconds for trial in trials for epoch in trial.steady], **training.as_json())

@@ -7,6 +7,8 @@ from functools import partial
 from math import exp, log
 from statistics import fmean, geometric_mean
 
+from pytest_duet.judge import settled
+from pytest_duet.judge.by_pairs import NONE, Calibrations
 from pytest_duet.judge.prediction import predict
 from pytest_duet.judge.verdict import CLEAN_ERROR, Family, Interval, exactly, judged, without_common_mode
 from pytest_duet.record.comparison import Comparison, Verdict
@@ -16,19 +18,35 @@ from pytest_duet.record.metrics import MEMORY, Metric
 from pytest_duet.record.row import Row, memory_source
 
 
-def judge_session(rows: Mapping[str, Row], family: Family, back: Lookback, min_runs: int) -> list[Comparison]:
+def judge_session(
+    rows: Mapping[str, Row],
+    family: Family,
+    back: Lookback,
+    min_runs: int,
+    max_trials: int = 0,
+    known: Calibrations = NONE,
+) -> list[Comparison]:
     """Return the comparisons of a session's rows.
 
     :param min_runs: how many earlier runs a verdict takes.
+    :param max_trials: that what was measured again was allowed; 0 where nothing was.
+    :param known: how its trials scatter here.
     """
     found = [_exact(name, row, metric, back) for metric in family.exact for name, row in rows.items()]
     for metric in family.judged:
-        judges = []
+        alone, again = [], []
         for name, row in rows.items():
             margin, window = family.margins[name][metric.name], back.window(name, metric.name)
-            judges.append(partial(judge, name, row, metric, margin, window, min_runs))
-        together = family.together(judges, metric)
-        found += without_common_mode(together) if metric.unit == "s" else together
+            by_history = partial(judge, name, row, metric, margin, window, min_runs)
+            if settled.was_measured(row, metric):
+                said = by_history(family.alpha(metric))
+                again.append(partial(settled.judge, said, row, metric, margin, max_trials, known))
+            else:
+                alone.append(by_history)
+        together = family.together(alone, metric)
+        together = without_common_mode(together) if metric.unit == "s" else together
+        found += [settled.alone(one, rows[one.benchmark], metric) for one in together]
+        found += family.together(again, metric)
     return found
 
 

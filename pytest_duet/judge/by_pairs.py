@@ -66,17 +66,21 @@ def can_answer(family: Family, max_trials: int) -> bool:
     return all(paired.plan_looks(family.alpha(metric), max_trials) for metric in family.judged)
 
 
-def is_open(benchmark: str, row: Row, family: Family, max_trials: int, known: Calibrations = NONE) -> bool:
+def is_open(
+    benchmark: str, row: Row, family: Family, max_trials: int, known: Calibrations = NONE, others: int = 1
+) -> bool:
     """Tell whether more trials may still bring an answer, and no more of them than anybody would run.
 
     What takes turns is what trials are run for; memory and first rounds are judged by those that there are. A suite
     that names nothing of the kind waits for all of its metrics.
+
+    :param others: how many sides the new one is compared with; they share the error.
     """
     if len(row.trials) >= max_trials:
         return False
     for metric in [metric for metric in family.judged if metric.turns] or family.judged:
         margin = family.margins[benchmark][metric.name]
-        one = judge(benchmark, row, metric, margin, max_trials, known, family.alpha(metric))
+        one = judge(benchmark, row, metric, margin, max_trials, known, family.alpha(metric) / others)
         hopeless = len(row.trials) >= 2 * sequential.FIRST_LOOK and (one.needs or 0) > HOPELESS * max_trials
         if one.verdict is Verdict.INCONCLUSIVE and not hopeless:
             return True

@@ -120,7 +120,21 @@ def _paired(name: str, rows: list[Row], metric: Metric, family: Family, max_tria
         reach = variation * float(norm.ppf(1 - share_within))
     margin = log(family.margins[name][metric.name].ratio(fmean(found.old for found in known)))
     caught = exp(margin + reach) - 1
-    return Calibrated(name, metric.name, variation, 0, exp(reach) - 1, caught, between, degrees, inflated, normal)
+    return Calibrated(
+        name, metric.name, variation, 0, exp(reach) - 1, caught, between, degrees, inflated, normal, rows[0].subject
+    )
+
+
+def learned(name: str, window: Iterable[Row], metric: Metric, family: Family, max_trials: int) -> Calibrated | None:
+    """Return what the paired trials say that accepted runs took when history left a question open.
+
+    Their code had not changed, or by less than the margin: a real change within it makes them scatter more, and so
+    accuses nobody. None where there are too few to say whether they scatter normally.
+    """
+    rows = [again.row for row in window for again in row.again if again.row]
+    if sum(len(row.trials) for row in rows) < FEWEST_TESTED:
+        return None
+    return _paired(name, rows, metric, family, max_trials)
 
 
 def is_normal(shifts: Sequence[float]) -> bool:
@@ -150,6 +164,17 @@ def inflation(sessions: Sequence[Sequence[float]]) -> float:
     return sqrt((1 + alike) / (1 - alike))
 
 
+def unknown(comparisons: Iterable[Comparison], known: Mapping[tuple[str, str], Calibrated]) -> list[str]:
+    """Return, in a sentence, that open answers might not be so, were it known how trials scatter here."""
+    strange = [one for one in comparisons if (one.benchmark, one.metric) not in known]
+    if all(one.verdict is not Verdict.INCONCLUSIVE for one in strange):
+        return []
+    return [
+        "Of some of these nothing is known of how their trials scatter here, and nothing was assumed: "
+        "`python -m pytest_duet calibrate --against` learns it, and then fewer trials decide."
+    ]
+
+
 def cautions(
     comparisons: Iterable[Comparison], known: Mapping[tuple[str, str], Calibrated], metrics: Mapping[str, Metric]
 ) -> list[str]:
@@ -157,7 +182,7 @@ def cautions(
     found = []
     for one in comparisons:
         its = known.get((one.benchmark, one.metric))
-        if its and one.margin and its.resolves > one.margin - 1:
+        if its and one.margin and not one.beside and its.resolves > one.margin - 1:
             caught = one.margin * (1 + its.resolves) - 1  # beyond its own margin, which need not be the calibration's
             found.append(
                 f"{one.subject}, {metrics[one.metric].title}: the margin, {one.margin - 1:.1%}, is below what "

@@ -14,6 +14,7 @@ from pytest_duet.plugin.session import GATE
 if TYPE_CHECKING:
     from pytest_duet.plugin.gate_options import GateOptions
     from pytest_duet.plugin.progress import Progress
+    from pytest_duet.plugin.settling import Measure
     from pytest_duet.record.row import Row
     from pytest_duet.trials.other_side import Other
 
@@ -76,10 +77,19 @@ class Duet:
         pytest-benchmark compares by name alone, and times of different work must never be compared.
         """
         compat.rename(self.benchmark, old, new)
+        self._gate.rename(self._item.nodeid, self.benchmark.fullname)
 
     def wants_more(self, row: Row) -> bool:
         """Tell, for a row of paired trials, whether one more may bring an answer that is still open."""
         return self._gate.wants_more(self._item, row)
+
+    def settled(self, row: Row, measure: Measure) -> Row:
+        """Return a row, measured again where ``--gate`` finds that history leaves its time open.
+
+        :param measure: runs paired trials with the code of an accepted run, for as long as more of them are wanted, and
+            returns their row; a DuetError of it says that this cannot be.
+        """
+        return self._gate.measure_again(self._item, row, measure)
 
     def publish(self, group: str, row: Row, seconds: Iterable[float], **extra_info: Any) -> None:
         """Have a row in the tables and the saved run, and the gate judge it.

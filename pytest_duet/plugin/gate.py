@@ -7,7 +7,6 @@ runs: how sure one must be depends on how many there are.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator, Iterable
 from functools import cached_property, partial
 from pathlib import Path
@@ -18,21 +17,22 @@ import pytest
 from pytest_duet.errors import DuetError
 from pytest_duet.judge import by_history, by_pairs, calibration
 from pytest_duet.judge.verdict import Family, void_where_exact_changed
-from pytest_duet.plugin import compat
+from pytest_duet.plugin import compat, gate_output
 from pytest_duet.plugin.budget import Budget
 from pytest_duet.plugin.gate_items import GateItem, comparison_name
 from pytest_duet.plugin.gate_options import GateOptions
 from pytest_duet.plugin.marker import is_benchmark, subject_of
 from pytest_duet.plugin.recording import use_safe_storage
+from pytest_duet.plugin.settling import Measure, Settling
 from pytest_duet.record import calibrations
 from pytest_duet.record.calibrations import Calibrated
 from pytest_duet.record.comparison import Comparison, Verdict
 from pytest_duet.record.history import MIN_RUNS, History
+from pytest_duet.record.lookback import Lookback
 from pytest_duet.record.margins import Margin, read_margins
 from pytest_duet.record.row import Row
 from pytest_duet.record.saved_run import GateRecord
 from pytest_duet.report import verdicts
-from pytest_duet.report.additions import words
 from pytest_duet.sensors.fingerprint import fingerprint
 
 # Which of "missing" and "inconclusive" makes the run fail because of a verdict other than "regressed".
@@ -72,6 +72,17 @@ class Gate:
         """The comparisons that share the probability of a false alarm."""
         margins = {self._name(node): margins for node, margins in self.margins.items()}
         return Family(self.metrics, margins, max(len(margins), self.benchmarks_of_run), self.options.error)
+
+    def rename(self, node: str, name: str) -> None:
+        """Learn that a benchmark measures something else than was asked for, by pytest-benchmark's fullname."""
+        self.names[node] = name
+
+    def measure_again(self, item: pytest.Item, row: Row, measure: Measure) -> Row:
+        """Return the row, with what was measured again where history leaves its time open."""
+        storage, name = compat.storage_folder(self.config), self._name(item.nodeid)
+        if not (storage and self.options.history and self.options.settle):
+            return row
+        return self._settling.measure_again(name, row, self._look_back({name: row}), measure)
 
     def wants_more(self, item: pytest.Item, row: Row) -> bool:
         """Tell whether another paired trial may bring an answer that is still open, and the budget has time for it."""
@@ -191,12 +202,7 @@ class Gate:
         rows = {self._name(node): self.rows[node] for node in sound}
         if self.options.against:
             found = by_pairs.judge_session(rows, self._family, self.options.max_trials, self._calibrated)
-            unknown = [one for one in found if (one.benchmark, one.metric) not in self._calibrated]
-            if any(one.verdict is Verdict.INCONCLUSIVE for one in unknown):
-                self.cautions.append(
-                    "Of some of these nothing is known of how their trials scatter here, and nothing was assumed: "
-                    "`python -m pytest_duet calibrate --against` learns it, and then fewer trials decide."
-                )
+            self.cautions += calibration.unknown(found, self._calibrated)
         else:
             found = self._judge_by_history(rows)
         others = [node for node in self.margins if node not in sound]
@@ -204,11 +210,24 @@ class Gate:
         return void_where_exact_changed(found, self.metrics)
 
     def _judge_by_history(self, rows: dict[str, Row]) -> list[Comparison]:
+        back = self._look_back(rows)
+        self.findings = back.findings(self._was_asked, self._family.margins)
+        known = self._settling.known(rows, back)
+        return by_history.judge_session(rows, self._family, back, MIN_RUNS, self.options.max_trials, known)
+
+    def _look_back(self, rows: dict[str, Row]) -> Lookback:
+        return History(self._storage).look_back(rows, self._fingerprint(), self.options.window, self.options.aliases)
+
+    @property
+    def _storage(self) -> Path:
         storage = compat.storage_folder(self.config)
         assert storage  # use_safe_storage() has seen to it
-        back = History(storage).look_back(rows, self._fingerprint(), self.options.window, self.options.aliases)
-        self.findings = back.findings(self._was_asked, self._family.margins)
-        return by_history.judge_session(rows, self._family, back, MIN_RUNS)
+        return storage
+
+    @property
+    def _settling(self) -> Settling:
+        calibrated = calibrations.load(self._storage, self._fingerprint(), "against")
+        return Settling(self._storage, self._family, self.options.max_trials, calibrated, self.budget)
 
     def _fingerprint(self) -> dict[str, Any]:
         return self.fingerprint or dict(fingerprint())
@@ -273,22 +292,11 @@ class Gate:
 
     def show(self, terminalreporter: pytest.TerminalReporter, nodes: Iterable[str]) -> None:
         """Show the rows of these benchmarks in the suite's tables, and the verdicts, if any."""
-        rows = [(self.rows[node], self.extras[node]) for node in nodes]
-        if rows:
-            self.config.hook.pytest_duet_tables(
-                config=self.config, terminalreporter=terminalreporter, rows=rows, machine=self.machine
-            )
-        if self._has_judged:
-            verdicts.show(terminalreporter, self.record(), words(self.config.hook).subject)
+        gate_output.show(self, terminalreporter, nodes, with_verdicts=self._has_judged)
 
     def pytest_sessionfinish(self) -> None:  # not with the summary in the terminal, which may be off
         if not self._has_judged:
             return
         if self.interrupted and self.comparisons is None:
             self._judge_what_there_is()
-        if self.options.json:
-            verdicts.write_json(self.record(), self.options.json)
-        summary = os.environ.get("GITHUB_STEP_SUMMARY")
-        if summary:
-            with Path(summary).open("a", encoding="utf-8") as file:
-                file.write(verdicts.markdown(self.record(), words(self.config.hook).subject, self.machine))
+        gate_output.write(self)

@@ -25,6 +25,7 @@ WARN_OR_FAIL = ("fail", "warn")
 class GateOptions:
     """How the gate judges.
 
+    :param settle: whether what history leaves open is measured again.
     :param against: the other environment, or None.
     :param metrics: what is compared, by name.
     :param margins: by metric, the defaults and pytest.ini's.
@@ -35,6 +36,7 @@ class GateOptions:
     """
 
     history: bool
+    settle: bool
     against: str | None
     metrics: dict[str, Metric]
     margins: dict[str, Margin]
@@ -80,6 +82,7 @@ def read_options(config: pytest.Config) -> GateOptions:
     read_margins(get("gate_margin"), margins, metrics, "--gate-margin")  # a wrong one is refused before all measuring
     return GateOptions(
         history=get("gate"),
+        settle=not get("history_alone"),
         against=against,
         metrics=metrics,
         margins=margins,

@@ -29,10 +29,12 @@ def add_options(parser: pytest.Parser) -> None:
 def _add_gate(parser: pytest.Parser) -> None:
     add = parser.getgroup("gate", "the gate").addoption
     add("--gate", action="store_true", help="judge this run by the accepted runs before it; saves it, too")
+    alone = "with --gate: measure nothing again that history leaves open"
+    add("--history-alone", action="store_true", help=alone)
     other = "take turns with a virtual environment, an interpreter, git:REVISION of this suite, or self"
     add("--against", metavar="OTHER", help=other)
-    add("--max-trials", type=int, default=MAX_TRIALS, metavar="N", help=f"of --against (default: {MAX_TRIALS})")
-    budget = "of --against, for the whole session: 90s, 5m or 1h (default: as long as it takes)"
+    add("--max-trials", type=int, default=MAX_TRIALS, metavar="N", help=f"that take turns (default: {MAX_TRIALS})")
+    budget = "for taking turns, the whole session's: 90s, 5m or 1h (default: what it takes; with --gate, 150s each)"
     add("--budget", metavar="TIME", help=budget)
     turn = "of one turn of --against; inf takes turns by whole rounds (default: 0.05)"
     add("--turn-seconds", type=float, metavar="SECONDS", help=turn)

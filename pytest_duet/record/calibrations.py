@@ -31,6 +31,7 @@ class Calibrated:
     :param degrees: of freedom of the variation, with ``--against``; 0 where the gate is not to go by it.
     :param inflation: with ``--against``, by how much more the mean of trials scatters than that of independent ones, as
         neighbouring ones were alike.
+    :param subject: of the benchmark: what its trials are known by where another test runs them.
     :param normal: with ``--against``, whether trials scattered nearly normally; the gate assumes nothing of their noise
         where they did not.
     """
@@ -45,6 +46,7 @@ class Calibrated:
     degrees: int = 0
     inflation: float = 1.0
     normal: bool = True
+    subject: str = ""
 
 
 def path(storage: Path, fingerprint: Mapping[str, Any], mode: str) -> Path:

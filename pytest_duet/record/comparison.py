@@ -30,6 +30,7 @@ class Comparison:
     :param trials: how many of the new side.
     :param runs: how many earlier ones make the baseline; None against another environment.
     :param needs: how many trials would bring an open answer if they went on like these; None where nobody knows.
+    :param beside: what the new side took turns with, in words, where history left the question open; else ``""``.
     :param note: what else there is to say, in a sentence or more.
     """
 
@@ -47,6 +48,7 @@ class Comparison:
     trials: int | None = None
     runs: int | None = None
     needs: int | None = None
+    beside: str = ""
     note: str = ""
 
     def but(self, **changes: Any) -> Comparison:

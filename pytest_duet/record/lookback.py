@@ -63,6 +63,16 @@ class Lookback:
         """Return the earlier rows that one metric of one benchmark is to be judged by, newest first."""
         return self.windows[name][: self._ends.get((name, metric))]
 
+    def ends(self, name: str, metric: str) -> list[tuple[str, Row]]:
+        """Return the newest and the oldest of those rows, each with its run's name; one row is both."""
+        window = list(zip(self.runs[name], self.window(name, metric)))
+        return [window[0], window[-1]][: len(window)] if window else []
+
+    def unchanged(self, name: str, metric: str) -> list[Row]:
+        """Return those rows but the one whose change somebody acknowledged."""
+        window = self.window(name, metric)
+        return window[:-1] if self._ends.get((name, metric)) == len(window) else window
+
     def findings(self, was_asked: Callable[[str], bool], chosen: Collection[str]) -> list[str]:
         """Return, a sentence each, what is missing between then and now.
 

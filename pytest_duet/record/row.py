@@ -52,6 +52,22 @@ class Against:
 
 
 @dataclass(frozen=True)
+class Again:
+    """A benchmark that history left open, measured again beside the code of an accepted run.
+
+    :param run: the name of that run.
+    :param revision: its commit; ``""`` where nobody knows it.
+    :param row: of the paired trials, the rounds of each left out; None where that code could not be run.
+    :param why_not: why it could not, in a sentence.
+    """
+
+    run: str
+    revision: str
+    row: Row | None = None
+    why_not: str = ""
+
+
+@dataclass(frozen=True)
 class Row:
     """What a session measured of one benchmark.
 
@@ -62,6 +78,8 @@ class Row:
     :param workload: what tells that a benchmark of another name did the same, after it was renamed.
     :param disturbed_trials: trials that stayed disturbed after every repetition.
     :param repeated_attempts: attempts that were thrown away.
+    :param against: with ``--against``, the other side.
+    :param again: with ``--gate``, what was measured once more because history left it open.
     """
 
     subject: str
@@ -77,6 +95,7 @@ class Row:
     disturbed_trials: int = 0
     repeated_attempts: int = 0
     against: Against | None = None
+    again: tuple[Again, ...] = ()
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
@@ -106,6 +125,8 @@ class Row:
         plain["trials"] = [trial.as_json() for trial in self.trials]
         if self.against:
             plain["against"]["row"] = self.against.row.as_json()
+        for kept, each in zip(plain["again"], self.again):
+            kept["row"] = each.row and each.row.as_json()
         return plain
 
     def values(self, metric: str, source: str = "") -> list[float] | None:

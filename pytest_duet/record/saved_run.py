@@ -138,6 +138,11 @@ class Run:
         )
 
     @property
+    def revision(self) -> str:
+        """The commit whose code was measured; ``""`` where that is in no commit."""
+        return "" if _object(self.data, "commit_info").get("dirty") else self.commit
+
+    @property
     def comparisons(self) -> tuple[Comparison, ...]:
         """What the gate said of this run; empty where it was not asked."""
         return self.gate.comparisons if self.gate else ()

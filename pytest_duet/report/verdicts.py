@@ -31,7 +31,8 @@ def paragraph(one: Comparison, gate: GateRecord) -> str:
     if one.margin is not None:
         parts[0] += f", margin {100 * (one.margin - 1):.3g} %"
     if one.trials:
-        base = f"against {one.runs} runs" if one.runs is not None else f"with {gate.against}, turn by turn"
+        other = one.beside or (gate.against if one.runs is None else "")
+        base = f"with {other}, turn by turn" if other else f"against {one.runs} runs"
         parts.append(f"{one.trials} trials {base}")
     if one.note:
         parts.append(one.note.rstrip("."))

@@ -14,7 +14,7 @@ from benchmarks.metrics import FIRST_EPOCH, METRICS
 from pytest_duet.plugin.gate import Gate
 from pytest_duet.record.margins import Margin
 
-TWO_TRIALS = ("--gate", "--trials=2", "--epochs=2")
+TWO_TRIALS = ("--gate", "--history-alone", "--trials=2", "--epochs=2")
 
 
 @pytest.fixture(scope="module")

@@ -138,7 +138,7 @@ def test_the_help_names_the_real_defaults(session):
     text = " ".join(done.stdout.split())
     assert re.search(rf"--gate-window=?\s?N accepted runs to judge by \(default: {WINDOW}\)", text)
     assert f"inf takes turns by whole rounds (default: {TURN_SECONDS})" in text
-    assert f"of --against (default: {options.MAX_TRIALS})" in text
+    assert f"that take turns (default: {options.MAX_TRIALS})" in text
     assert "--shard" in text and "--report" in text and "--cores-per-worker" in text
 
 

@@ -1,0 +1,75 @@
+"""Paired trials of a framework's training: two sides that take turns, each of them proven to train alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from benchmarks.proof import parity
+from benchmarks.proof.contract import check_contract
+from benchmarks.summary import describe
+from benchmarks.workload.dataset import Dataset
+from pytest_duet.record.row import Against
+from pytest_duet.sensors.sampler import MemorySampler
+from pytest_duet.trials.pairs import run_pair
+from pytest_duet.trials.turns import cut_into_turns
+
+
+@dataclass(frozen=True)
+class TakingTurns:
+    """How a framework's training takes turns.
+
+    :param oracle: gives, for a workload, how its training must go.
+    :param sampler: gives a fresh sampler for one side of one trial.
+    """
+
+    framework: str
+    mnist: Dataset
+    oracle: Callable
+    sampler: Callable[[], MemorySampler]
+    turn_seconds: float
+
+    def prove_steps(self, name, runner):
+        """Return what a side says of itself and of its first steps, which have to be the oracle's."""
+        built = runner.take_steps(parity.parity_batches(runner.workload, len(self.mnist.train_labels)), self.sampler)
+        parity.check_steps(name, built, runner.workload, self.mnist)
+        check_contract(name, built, runner.workload, self.mnist)
+        return built
+
+    def with_other(self, other, new, old, built, peak, wants_more):
+        """Return both sides' rows, each with what :func:`benchmarks.summary.describe` returns beside it.
+
+        :param other: the old side's name; ``new`` and ``old`` are the runners.
+        :param built: what :meth:`prove_steps` returned of the new side and of the old one.
+        :param wants_more: tells, of the new side's row, whether another trial is worth its time.
+        """
+        images, workload = len(self.mnist.train_labels), new.workload
+        steps, full = workload.steps_per_epoch(images), workload.full_steps_per_epoch(images)
+        cut = cut_into_turns(steps, full, self.turn_seconds, built[0]["seconds_per_step"])
+        names, right = (self.framework, f"{other}'s {self.framework}"), self.oracle(workload)
+        pairs, trials, errors, row = [], ([], []), ([], []), None
+        while row is None or wants_more(row):
+            pairs.append(self._pair(new, old, len(pairs) + 1, cut))
+            for name, done, off, trial in zip(names, trials, errors, (pairs[-1].new, pairs[-1].old)):
+                off.append(prove(name, trial, right, workload))
+                done.append(trial)
+            sides = [describe(*side, peak) for side in zip((new, old), [self.mnist] * 2, built, trials, errors)]
+            (row, training), others = sides
+            row = replace(row, against=Against.of(other, others[0], pairs))
+        return (row, training), others
+
+    def _pair(self, new, old, number, cut):
+        """Return a paired trial, again where a device seemed to work on after the clock: that may be chance."""
+        pair = run_pair(new, old, number, self.sampler, cut)
+        if not (parity.lags(pair.new) or parity.lags(pair.old)):
+            return pair
+        again = run_pair(new, old, number, self.sampler, cut)
+        return replace(again, new=replace(again.new, attempt=2), old=replace(again.old, attempt=2))
+
+
+def prove(name, trial, right, workload):
+    """Return how far a trial is from the oracle, which it has to agree with."""
+    off = parity.check_trial(name, trial, right, workload)
+    wrong_accuracy = parity.wrong_accuracy(name, trial, right)
+    assert not wrong_accuracy, wrong_accuracy
+    return off

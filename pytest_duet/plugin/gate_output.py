@@ -1,0 +1,36 @@
+"""Where a session's verdicts go: the terminal, ``--gate-json``, and the summary page of GitHub's actions."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_duet.report import verdicts
+from pytest_duet.report.additions import words
+
+if TYPE_CHECKING:
+    import pytest
+
+    from pytest_duet.plugin.gate import Gate
+
+
+def show(gate: Gate, terminalreporter: pytest.TerminalReporter, nodes: Iterable[str], with_verdicts: bool) -> None:
+    """Show the rows of these benchmarks in the suite's tables, and what the gate says."""
+    rows = [(gate.rows[node], gate.extras[node]) for node in nodes]
+    hook = gate.config.hook
+    if rows:
+        hook.pytest_duet_tables(config=gate.config, terminalreporter=terminalreporter, rows=rows, machine=gate.machine)
+    if with_verdicts:
+        verdicts.show(terminalreporter, gate.record(), words(hook).subject)
+
+
+def write(gate: Gate) -> None:
+    """Write what the gate says for programs and for people who do not see the terminal."""
+    if gate.options.json:
+        verdicts.write_json(gate.record(), gate.options.json)
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if summary:
+        with Path(summary).open("a", encoding="utf-8") as file:
+            file.write(verdicts.markdown(gate.record(), words(gate.config.hook).subject, gate.machine))
