@@ -1,13 +1,16 @@
 """How good is the gate, on this machine? ``python -m tests.campaign KIND FOLDER --sessions 20 -- ARGUMENTS OF PYTEST``.
 
-Sessions of ``--against`` whose right answer is known, one after the other, on an idle machine: ``aa``, unchanged code
+Sessions whose right answer is known, one after the other, on an idle machine. Of ``--against``: ``aa``, unchanged code
 against itself; ``hog``, the same with a busy loop beside it from half-way on; ``planted:torch:0.05``, a trainer that
-takes so many more steps (tests/plant.py). A session that is already in the folder is not run again. In the end, and
-with ``--sessions 0``, it prints what those in the folder said of each benchmark.
+takes so many more steps (tests/plant.py). Of ``--gate``: ``history``, unchanged code, each session the next one's
+history; ``history:torch:0.1``, a slower trainer, each session with the same history, which it finds at FOLDER/history
+and leaves as it is. A session that is already in the folder is not run again. In the end, and with ``--sessions 0``, it
+prints what those in the folder said of each benchmark.
 """
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -46,13 +49,17 @@ def busy_after(seconds):
 def run(kind, arguments, path, half_way):
     """Run one session, and keep what it saved, its wall seconds beside it."""
     with ExitStack() as stack:
-        where, other = ROOT, "self"
-        if kind.startswith("planted:"):
-            where, other = stack.enter_context(planted(*kind.split(":")[1:])), "git:HEAD~1"
+        name, *slower = kind.split(":")
+        where = stack.enter_context(planted(*slower)) if slower else ROOT
         if kind == "hog":
             stack.enter_context(busy_after(half_way))
-        saved = path.with_suffix(".part")
-        line = [sys.executable, "-m", "pytest", "benchmarks", f"--against={other}", f"--benchmark-json={saved}"]
+        saved, storage = path.with_suffix(".part"), path.parent / "history"
+        asked = ["--against=git:HEAD~1" if slower else "--against=self"]
+        if name == "history":
+            if slower:
+                storage = shutil.copytree(storage, f"{where}/.benchmarks")
+            asked = ["--gate", f"--benchmark-storage=file://{storage}"]
+        line = [sys.executable, "-m", "pytest", "benchmarks", *asked, f"--benchmark-json={saved}"]
         began = time.monotonic()
         done = subprocess.run([*line, *arguments], cwd=where, text=True, capture_output=True)
         seconds = time.monotonic() - began
@@ -60,6 +67,7 @@ def run(kind, arguments, path, half_way):
             raise SystemExit(f"a session saved nothing:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
         kept = json.loads(saved.read_text()) | {"campaign": {"kind": kind, "wall_seconds": round(seconds, 1)}}
         path.write_text(json.dumps(kept))
+        path.with_suffix(".txt").write_text(done.stdout)
         saved.unlink()
 
 
@@ -76,8 +84,10 @@ def summary(paths):
                     name = (one.subject, metric.title)
                     said[name][str(one.verdict)] += 1
                     trials[name].append(one.trials or 0)
-                    seen = evidence(found.rows[one.benchmark], metric) if one.benchmark in found.rows else None
-                    shifts[name] += seen.shifts if seen else []
+                    row = found.rows.get(one.benchmark)
+                    paired = [each.row for each in row.again if each.row] or [row] if row else []
+                    seen = [evidence(each, metric) for each in paired]
+                    shifts[name] += [shift for each in seen if each for shift in each.shifts]
     print(f"{len(walls)} sessions of {min(walls):.0f} to {max(walls):.0f} s, median {median(walls):.0f} s")
     for name, counts in said.items():
         ratios = shifts[name]
@@ -89,7 +99,7 @@ def summary(paths):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("kind", help="aa, hog or planted:FRAMEWORK:SHARE")
+    parser.add_argument("kind", help="aa, hog, planted:FRAMEWORK:SHARE, history or history:FRAMEWORK:SHARE")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--sessions", type=int, default=20)
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no session after so many")

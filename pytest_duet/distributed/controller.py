@@ -18,6 +18,7 @@ from pytest_duet.plugin import compat
 from pytest_duet.plugin.gate import Gate
 from pytest_duet.plugin.gate_items import comparison_name
 from pytest_duet.plugin.gate_options import GateOptions
+from pytest_duet.plugin.gate_output import set_exit_code
 from pytest_duet.plugin.recording import use_safe_storage
 from pytest_duet.plugin.session import WORKER_INPUT, needs_of
 from pytest_duet.plugin.session_report import SessionReport
@@ -189,11 +190,12 @@ class Controller:
             self.machine = machine
             folder = platform_folder(machine.info) if machine.info else None
             compat.save_records(self.config, machine.benchmarks, folder, beside(json, machine.name))
-            machine.gate.pytest_sessionfinish()
+            machine.gate.finish()
             if machine.report:
                 machine.report.pytest_sessionfinish()
             for record in machine.benchmarks if machine.name else ():
                 record.group = f"{record.group}, {machine.name}"  # in pytest-benchmark's table
+        set_exit_code(self.session, [machine.gate for machine in self.machines.values()])
         compat.only_show(self.config, [record for machine in self.machines.values() for record in machine.benchmarks])
         return (yield)
 

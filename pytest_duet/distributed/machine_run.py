@@ -38,7 +38,7 @@ class Machine:
                 self.planned.append(node)
             if subject is not None:
                 self.gate.subjects.setdefault(node, subject)
-                self.gate.margins.setdefault(node, self.gate.margins_of(node))
+                self.gate.margins.setdefault(node, self.gate.options.margins_of(node))
 
     def take(self, report: pytest.TestReport) -> None:
         """Take what a report tells, if it is one of a benchmark's."""

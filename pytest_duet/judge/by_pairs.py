@@ -126,11 +126,12 @@ def _decided(one: Comparison, found: Evidence, alpha: float, max_trials: int, it
     """Return the verdict that these figures come to, or what it takes to have one."""
     noise = noise_of(found, its)
     strict, plain = (list(_intervals(found.shifts, error, max_trials, noise)) for error in (alpha, CLEAN_ERROR))
-    if not strict:
+    said = judged(one, strict, plain, alpha) if plain else one
+    if not strict and said.verdict is not Verdict.CLEAN:
         first = _first_look(alpha, max_trials, noise)
         needed = f"it takes {first}" if first else "--max-trials is too low"
         return one.but(note=f"{len(found.shifts)} trials are too few for an answer; {needed}.")
-    one = judged(one, strict, plain, alpha)
+    one = said
     if one.verdict is not Verdict.INCONCLUSIVE or noise is None:
         return one
     edge = log(one.margin or 1.0)

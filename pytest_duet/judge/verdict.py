@@ -9,7 +9,7 @@ with ``CLEAN_ERROR`` at the most, each comparison for itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import exp, log, sqrt
 from statistics import median
@@ -59,15 +59,16 @@ class Family:
         return FAMILY_ERROR * share * count / self.benchmarks
 
 
-def judged(one: Comparison, strict: Sequence[Interval], plain: Iterable[Interval], alpha: float) -> Comparison:
+def judged(one: Comparison, strict: Sequence[Interval], plain: Sequence[Interval], alpha: float) -> Comparison:
     """Return a comparison with its verdict and the interval that this stands on; its margin is known.
 
     :param strict: of each look, the interval whose bounds miss with ``alpha``, the comparison's share of the family's
         error. A finding at any look counts, and only these can accuse.
+        There may be none yet where fewer values are enough to be clean than to accuse.
     :param plain: likewise, those that miss with ``CLEAN_ERROR``: two one-sided tests against both margins (TOST;
         Schuirmann, Journal of Pharmacokinetics and Biopharmaceutics 15, 1987).
     """
-    margin, last = one.margin or 1.0, strict[-1]
+    margin, last = one.margin or 1.0, [*plain, *strict][-1]
     findings = (
         (Verdict.REGRESSED, [each for each in strict if each[0] > margin]),
         (Verdict.IMPROVED, [each for each in strict if each[1] < 1 / margin]),
@@ -76,7 +77,8 @@ def judged(one: Comparison, strict: Sequence[Interval], plain: Iterable[Interval
     )
     verdict, found = next((verdict, looks[0]) for verdict, looks in findings if looks)
     error = CLEAN_ERROR if verdict is Verdict.CLEAN else alpha
-    visible = margin * sqrt(last[1] / last[0])  # the interval reaches so far to either side of its middle
+    # The interval reaches so far to either side of its middle.
+    visible = margin * sqrt(last[1] / last[0]) if strict else None
     return one.but(verdict=verdict, low=found[0], high=found[1], alpha=error, visible=visible)
 
 

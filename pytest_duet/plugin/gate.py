@@ -8,7 +8,7 @@ runs: how sure one must be depends on how many there are.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from pytest_duet.judge import by_history, by_pairs, calibration
 from pytest_duet.judge.verdict import Family, void_where_exact_changed
 from pytest_duet.plugin import compat, gate_output
 from pytest_duet.plugin.budget import Budget
-from pytest_duet.plugin.gate_items import GateItem, comparison_name
+from pytest_duet.plugin.gate_items import gate_items
 from pytest_duet.plugin.gate_options import GateOptions
 from pytest_duet.plugin.marker import is_benchmark, subject_of
 from pytest_duet.plugin.recording import use_safe_storage
@@ -29,7 +29,7 @@ from pytest_duet.record.calibrations import Calibrated
 from pytest_duet.record.comparison import Comparison, Verdict
 from pytest_duet.record.history import MIN_RUNS, History
 from pytest_duet.record.lookback import Lookback
-from pytest_duet.record.margins import Margin, read_margins
+from pytest_duet.record.margins import Margin
 from pytest_duet.record.row import Row
 from pytest_duet.record.saved_run import GateRecord
 from pytest_duet.report import verdicts
@@ -90,8 +90,7 @@ class Gate:
         self.rows[item.nodeid] = row  # what there is if somebody stops the session now
         if not by_pairs.is_open(name, row, self._family, self.options.max_trials, self._calibrated):
             return False
-        took = row.against.wall_seconds[-1] if row.against and row.against.wall_seconds else 0.0
-        return self.budget is None or self.budget.allows(took)
+        return self.budget is None or self.budget.allows(row.against.last_seconds if row.against else 0.0)
 
     # What pytest tells, before and while the tests run
 
@@ -110,7 +109,8 @@ class Gate:
         """Learn the margins and the subjects of those items that are benchmarks, and return them."""
         benchmarks = [item for item in items if is_benchmark(item)]
         try:
-            self.margins = {item.nodeid: self.margins_of(item.nodeid, item.iter_markers("gate")) for item in benchmarks}
+            margins_of = self.options.margins_of
+            self.margins = {item.nodeid: margins_of(item.nodeid, item.iter_markers("gate")) for item in benchmarks}
         except DuetError as error:
             raise pytest.UsageError(str(error)) from None
         self.subjects = {item.nodeid: subject_of(item) for item in benchmarks}
@@ -123,17 +123,9 @@ class Gate:
             raise pytest.UsageError(
                 "the gate has nothing to judge: no benchmark was collected. It judges tests that carry the marker duet."
             )
-        own: list[pytest.Item] = []
-        for item in benchmarks:
-            parent: Any = item.parent
-            for metric in self.metrics:
-                judge = partial(self.outcome, item.nodeid, metric)
-                name = comparison_name(item.name, metric)
-                own.append(GateItem.from_parent(parent, name=name, judge=judge))
         self.caution_about_few_trials()
-        if benchmarks and self.options.history:
-            parent = benchmarks[0].parent
-            own.append(GateItem.from_parent(parent, name="gate:baseline", judge=self.baseline_outcome))
+        baseline = self.baseline_outcome if self.options.history else None
+        own = gate_items(benchmarks, self.metrics, self.outcome, baseline)
         self.own = {item.nodeid for item in own}
         return own
 
@@ -172,8 +164,16 @@ class Gate:
         one = self._comparison(node, metric)
         if one.verdict in (Verdict.CLEAN, Verdict.IMPROVED):
             return "passed", ""
-        failed = one.verdict is Verdict.REGRESSED or FAILS_ON.get(one.verdict) in self.options.fail_on
-        return "failed" if failed else "skipped", verdicts.paragraph(one, self.record())
+        return "failed" if self._fails(one) else "skipped", verdicts.paragraph(one, self.record())
+
+    def _fails(self, one: Comparison) -> bool:
+        return one.verdict is Verdict.REGRESSED or FAILS_ON.get(one.verdict) in self.options.fail_on
+
+    @property
+    def undecided(self) -> int:
+        """How many of the failed tests are comparisons that stayed open."""
+        found = (self.comparisons or {}).values()
+        return sum(FAILS_ON.get(one.verdict) == "inconclusive" and self._fails(one) for one in found)
 
     def baseline_outcome(self) -> tuple[str, str]:
         """Return, likewise, how the test ends that nothing which history knows has gone missing."""
@@ -254,14 +254,6 @@ class Gate:
     def _name(self, node: str) -> str:
         return self.names.get(node, node)
 
-    def margins_of(self, node: str, markers: Iterable[pytest.Mark] = ()) -> dict[str, Margin]:
-        """Return the margins of a benchmark with these markers ``gate``, the closest first."""
-        margins = self.options.margins
-        for marker in reversed(list(markers)):  # the closest one last: it has the last word
-            texts = [f"{metric}={margin}" for metric, margin in marker.kwargs.items()]
-            margins = read_margins(texts, margins, self.metrics, f"{node}, marker gate:")
-        return read_margins(self.options.margin_texts, margins, self.metrics, "--gate-margin")
-
     # Where they are written
 
     def pytest_benchmark_update_json(self, output_json: dict[str, Any]) -> None:
@@ -294,7 +286,12 @@ class Gate:
         """Show the rows of these benchmarks in the suite's tables, and the verdicts, if any."""
         gate_output.show(self, terminalreporter, nodes, with_verdicts=self._has_judged)
 
-    def pytest_sessionfinish(self) -> None:  # not with the summary in the terminal, which may be off
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        self.finish()
+        gate_output.set_exit_code(session, [self])
+
+    def finish(self) -> None:  # not with the summary in the terminal, which may be off
+        """Write what the gate says, also where the session was stopped."""
         if not self._has_judged:
             return
         if self.interrupted and self.comparisons is None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,29 @@ class GateItem(pytest.Item):
             pytest.fail(text, pytrace=False)
         if outcome == "skipped":
             compat.skip_as_item(text)
+
+
+def gate_items(
+    benchmarks: Sequence[pytest.Item],
+    metrics: Iterable[str],
+    outcome: Callable[[str, str], tuple[str, str]],
+    baseline: Callable[[], tuple[str, str]] | None,
+) -> list[pytest.Item]:
+    """Return a test for each metric of each benchmark, and one for the baseline.
+
+    :param outcome: gives, for a benchmark's node id and a metric, how its test ends and what it says.
+    :param baseline: the same of what has gone missing; None where no history is judged by.
+    """
+    found: list[pytest.Item] = []
+    for item in benchmarks:
+        parent: Any = item.parent
+        for metric in metrics:
+            judge = partial(outcome, item.nodeid, metric)
+            found.append(GateItem.from_parent(parent, name=comparison_name(item.name, metric), judge=judge))
+    if benchmarks and baseline:
+        parent = benchmarks[0].parent
+        found.append(GateItem.from_parent(parent, name="gate:baseline", judge=baseline))
+    return found
 
 
 def comparison_name(benchmark: str, metric: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,6 +58,14 @@ class GateOptions:
     @property
     def mode(self) -> str:
         return "against" if self.against else "history"
+
+    def margins_of(self, node: str, markers: Iterable[pytest.Mark] = ()) -> dict[str, Margin]:
+        """Return the margins of a benchmark with these markers ``gate``, the closest first."""
+        margins = self.margins
+        for marker in reversed(list(markers)):  # the closest one last: it has the last word
+            texts = [f"{metric}={margin}" for metric, margin in marker.kwargs.items()]
+            margins = read_margins(texts, margins, self.metrics, f"{node}, marker gate:")
+        return read_margins(self.margin_texts, margins, self.metrics, "--gate-margin")
 
 
 def read_options(config: pytest.Config) -> GateOptions:

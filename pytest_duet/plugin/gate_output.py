@@ -7,13 +7,23 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from pytest_duet.report import verdicts
 from pytest_duet.report.additions import words
 
 if TYPE_CHECKING:
-    import pytest
-
     from pytest_duet.plugin.gate import Gate
+
+
+UNDECIDED = 8  # pytest's own exit codes end at 5
+
+
+def set_exit_code(session: pytest.Session, gates: Iterable[Gate]) -> None:
+    """End the session with ``UNDECIDED`` where nothing failed but comparisons that stayed open."""
+    undecided = sum(gate.undecided for gate in gates)
+    if session.exitstatus == pytest.ExitCode.TESTS_FAILED and session.testsfailed == undecided:
+        session.exitstatus = UNDECIDED
 
 
 def show(gate: Gate, terminalreporter: pytest.TerminalReporter, nodes: Iterable[str], with_verdicts: bool) -> None:

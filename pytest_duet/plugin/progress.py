@@ -39,6 +39,7 @@ class Progress:
         with self._uncaptured():
             self._terminal.ensure_newline()
             self._terminal.write_line(text)
+            self._terminal.flush()  # into a file, too: somebody may wonder what it waits for
 
     def _write(self, text: str) -> None:
         with self._uncaptured():

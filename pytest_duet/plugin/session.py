@@ -41,11 +41,13 @@ def start(config: pytest.Config) -> None:
     :raises DuetError: where what it asks for cannot be.
     """
     from pytest_duet.distributed.plan import is_distributed, own_slot
+    from pytest_duet.plugin.machine_lock import WaitsForTheMachine
 
     is_worker, slot = own_slot(config)
     config.stash[SLOT] = slot
     if slot:
         slot.take()
+    config.pluginmanager.register(WaitsForTheMachine(config, needs_of(config).device), "duet-lock")
     if is_worker:
         _start_worker(config)
     elif is_distributed(config):

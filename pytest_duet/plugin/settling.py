@@ -87,7 +87,7 @@ class Settling:
                 others = len(planned)
                 if not by_pairs.is_open(name, paired, self._family, self._max_trials, known, others):
                     return False
-                took = paired.against.wall_seconds[-1] if paired.against else 0.0
+                took = paired.against.last_seconds if paired.against else 0.0
                 return self._budget.allows(took) if self._budget else time.monotonic() + took <= until
 
             try:

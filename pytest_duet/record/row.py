@@ -39,6 +39,11 @@ class Against:
     remarks: tuple[str, ...] = ()
     wall_seconds: tuple[float, ...] = ()
 
+    @property
+    def last_seconds(self) -> float:
+        """What the last trial took, and the next one may take; 0 where nobody knows."""
+        return self.wall_seconds[-1] if self.wall_seconds else 0.0
+
     @classmethod
     def of(cls, name: str, row: Row, pairs: Sequence[Pair]) -> Against:
         return cls(

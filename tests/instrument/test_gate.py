@@ -231,7 +231,7 @@ def test_a_marker_sets_a_benchmarks_own_margin(pytestconfig):
     )
     marks = [pytest.mark.gate(epoch_seconds="3%,2ms", peak_memory_bytes="7%").mark]
     item = SimpleNamespace(nodeid="x", iter_markers=lambda name: iter(marks))
-    margins = Gate(options, pytestconfig).margins_of(item.nodeid, item.iter_markers("gate"))
+    margins = options.margins_of(item.nodeid, item.iter_markers("gate"))
     assert margins["epoch_seconds"] == Margin(0.03, 0.002)
     assert margins["peak_memory_bytes"].share == 0.09
     assert margins["first_epoch_seconds"] == FIRST_EPOCH.history
