@@ -12,6 +12,7 @@ from support import ROOT
 from benchmarks.__main__ import main
 from benchmarks.metrics import FIRST_EPOCH, METRICS
 from pytest_duet.plugin.gate import Gate
+from pytest_duet.plugin.gate_options import GateOptions
 from pytest_duet.record.margins import Margin
 
 TWO_TRIALS = ("--gate", "--history-alone", "--trials=2", "--epochs=2")
@@ -223,7 +224,7 @@ def test_a_run_without_the_gate_says_how_it_ended_all_the_same(suite):
     assert "gate:" not in run.output
 
 
-def test_a_marker_sets_a_benchmarks_own_margin(pytestconfig):
+def test_a_marker_sets_a_benchmarks_own_margin():
     options = SimpleNamespace(
         metrics={metric.name: metric for metric in METRICS},
         margins={metric.name: metric.history for metric in METRICS},
@@ -231,7 +232,7 @@ def test_a_marker_sets_a_benchmarks_own_margin(pytestconfig):
     )
     marks = [pytest.mark.gate(epoch_seconds="3%,2ms", peak_memory_bytes="7%").mark]
     item = SimpleNamespace(nodeid="x", iter_markers=lambda name: iter(marks))
-    margins = options.margins_of(item.nodeid, item.iter_markers("gate"))
+    margins = GateOptions.margins_of(options, item.nodeid, item.iter_markers("gate"))
     assert margins["epoch_seconds"] == Margin(0.03, 0.002)
     assert margins["peak_memory_bytes"].share == 0.09
     assert margins["first_epoch_seconds"] == FIRST_EPOCH.history

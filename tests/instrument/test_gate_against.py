@@ -25,7 +25,7 @@ from pytest_duet.trials.other_side import Other, open_other
 from pytest_duet.trials.pairs import run_pair
 from pytest_duet.trials.turns import WHOLE_ROUNDS, Cut
 
-SHORT = ("--epochs=4", "--max-trials=7")  # with one benchmark of unknown noise, an answer takes seven
+SHORT = ("--epochs=4", "--max-trials=7")  # with one benchmark of unknown noise, to accuse takes seven
 
 
 @pytest.fixture
@@ -51,7 +51,8 @@ def test_the_same_code_is_not_slower_than_itself(suite):
     assert benchmark["name"].startswith("test_training_against[honest")
     row = benchmark["extra_info"]["duet"]
     assert row["against"]["name"] == "self"
-    assert len(row["trials"]) == len(row["against"]["row"]["trials"]) == len(row["against"]["ratios"]) == 7
+    assert len(row["trials"]) == len(row["against"]["row"]["trials"]) == len(row["against"]["ratios"])
+    assert 5 <= len(row["trials"]) <= 7, "five may be clean"
     verdicts = {cell["metric"]: cell["verdict"] for cell in run.json["gate"]["comparisons"]}
     assert verdicts["accuracy"] == verdicts["peak_memory_bytes"] == "clean"
     assert "regressed" not in verdicts.values()
