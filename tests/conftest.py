@@ -93,9 +93,21 @@ def _outcome(case):
     return "passed", ""
 
 
+@pytest.fixture(scope="session")
+def oracles(tmp_path_factory):
+    """The folder of what the oracle has trained: the tests of a session share it, and nothing else of the cache."""
+    folder = tmp_path_factory.getbasetemp()
+    folder = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "oracle"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
 @pytest.fixture
-def command(tmp_path):
+def command(tmp_path, oracles):
     """Return the command line and environment of a run whose files all land in ``tmp_path``."""
+
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "oracle").symlink_to(oracles)
 
     def build(*arguments, frameworks="honest", small=True):
         line = [sys.executable, "-m", "pytest", "benchmarks", "-p", "no:cacheprovider", "-rA", "--no-limit"]

@@ -2,7 +2,9 @@
 
 History only chooses what is measured again. The trials are new ones, so whatever made it choose is not in them, and a
 false alarm is as improbable as theirs alone: the comparisons that were measured again have their part of the family's
-error, those that history decides have theirs (tests/instrument/test_settled.py simulates it).
+error, those that history decides have theirs. Simulated (tests/instrument/test_settled.py): of 800 sessions with four
+benchmarks slower by the margin, 28 accused one, where the code of two could be run again; 29, where that of all could
+and history saw 15 % more than there was.
 
 The last accepted run tells what today's change did. The oldest one of the window tells what many small ones did since,
 of which each was within the margin. Either may accuse, with half of the error; clean is what both agree about.

@@ -41,6 +41,9 @@ def main() -> None:
             answers.write(json.dumps(answer(subject, json.loads(line))) + "\n")
             answers.flush()
     subject.close()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)  # all has been told; to take a framework's modules apart one by one takes up to a second
 
 
 def answer(subject: Subject, request: dict[str, Any]) -> dict[str, Any]:

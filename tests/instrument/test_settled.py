@@ -134,7 +134,7 @@ def test_what_takes_no_turns_is_history_s():
 def test_at_the_margin_at_most_5_percent_of_sessions_accuse(mood):
     """Four benchmarks, each slower by the margin. The code of two can be run again; where the machine has a mood, of
     all, for that is what history alone cannot tell."""
-    rng, sessions, alarms = np.random.default_rng(5), 100, 0
+    rng, sessions, alarms = np.random.default_rng(5), 40, 0
     edge = log(HISTORY[TIME.name].ratio(10.0))
     metrics = {TIME.name: METRICS[TIME.name]}
     names = sorted(name for name, _ in KNOWN)
