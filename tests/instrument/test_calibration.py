@@ -80,7 +80,7 @@ def test_unchanged_sessions_give_no_false_alarm_and_a_slow_one_does():
 def test_against_history_the_smallest_slowdown_is_caught_in_about_95_percent_of_sessions(between):
     """By full windows, over several calibrations of 60 sessions: fewer know the machine less well."""
     rng = np.random.default_rng(4)
-    caught, sessions = 0, 200
+    caught, sessions = 0, 100
     for number in range(sessions):
         if number % 100 == 0:
             known = by_history_sessions([session(rng, 0.02, between) for _ in range(60)], BY_HISTORY, WINDOW)
@@ -126,7 +126,7 @@ def test_against_another_environment_the_smallest_slowdown_is_caught_in_95_perce
     )
     smallest = by_metric(known)["epoch_seconds"].smallest_slowdown
     known = {(one.benchmark, one.metric): one for one in known}
-    caught, sessions = 0, 200
+    caught, sessions = 0, 100
     for _ in range(sessions):
         today = session(rng, 0.02, trials=16, pairs=True, slower=1 + smallest)
         found = by_pairs.judge_session(today, BY_PAIRS, MAX_TRIALS, known)

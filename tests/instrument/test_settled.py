@@ -301,7 +301,7 @@ def test_a_slower_commit_is_found_by_the_second_run(command, tmp_path):
     before = "        batches = self.workload.batches(order)\n        losses ="
     text = trainers.read_text()
     assert text.count(before) == 1
-    trainers.write_text(text.replace(before, f"        time.sleep(0.005 * len(order) / 128)\n{before}"))
+    trainers.write_text(text.replace(before, f"        time.sleep(0.001 * len(order) / 128)\n{before}"))
     commit("slower")
     done = run()
     assert done.returncode == 1, done.stdout

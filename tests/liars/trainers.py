@@ -504,7 +504,7 @@ class SlowHere(Honest):
 
     def train_epoch(self, order):
         if not is_other_side():
-            time.sleep(0.005 * len(self.workload.batches(order)))
+            time.sleep(0.001 * len(self.workload.batches(order)))
         return super().train_epoch(order)
 
 
