@@ -80,7 +80,7 @@ def test_unchanged_sessions_give_no_false_alarm_and_a_slow_one_does():
 def test_against_history_the_smallest_slowdown_is_caught_in_about_95_percent_of_sessions(between):
     """By full windows, over several calibrations of 60 sessions: fewer know the machine less well."""
     rng = np.random.default_rng(4)
-    caught, sessions = 0, 100
+    caught, sessions = 0, 200
     for number in range(sessions):
         if number % 100 == 0:
             known = by_history_sessions([session(rng, 0.02, between) for _ in range(60)], BY_HISTORY, WINDOW)
