@@ -33,8 +33,11 @@ class TakingTurns:
         """Return what a side says of itself and of its first steps, which have to be the oracle's."""
         built = runner.take_steps(parity.parity_batches(runner.workload, len(self.mnist.train_labels)), self.sampler)
         parity.check_steps(name, built, runner.workload, self.mnist)
-        check_contract(name, built, runner.workload, self.mnist)
         return built
+
+    def check_contract(self, name, runner, built):
+        """Hold a side against its contract; after its trials, which tell better what is wrong with one that lags."""
+        check_contract(name, built, runner.workload, self.mnist)
 
     def with_other(self, other, new, old, built, peak, wants_more):
         """Return both sides' rows, each with what :func:`benchmarks.summary.describe` returns beside it.
@@ -56,6 +59,8 @@ class TakingTurns:
             sides = [describe(*side, peak) for side in zip((new, old), [self.mnist] * 2, built, trials, errors)]
             (row, training), others = sides
             row = replace(row, against=Against.of(other, others[0], pairs))
+        for side in zip(names, (new, old), built):
+            self.check_contract(*side)
         return (row, training), others
 
     def _pair(self, new, old, number, cut):

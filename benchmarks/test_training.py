@@ -25,6 +25,7 @@ def test_training_epoch(framework, runner, options, mnist, oracle, gpu_memory, t
             trial = replace(again, attempt=trial.attempt + again.attempt)
         errors.append(prove(framework, trial, right, runner.workload))
         trials.append(trial)
+    taking_turns.check_contract(framework, runner, built)
     row, training = describe(runner, mnist, built, trials, errors, peak)
 
     def measure_again(other, wants_more):
