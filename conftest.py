@@ -50,16 +50,50 @@ def measured_peak(options, duet_progress):
 @pytest.fixture
 def runner(framework, options, data_directory, duet_progress):
     """Runs trials of the framework under test, :class:`benchmarks.trainer_runner.TrainerRunner`."""
-    yield options.runner(options.entries[framework], data_directory, duet_progress)
-    duet_progress.clear()
+    entry = options.entries[framework]
+    return options.runner(entry, data_directory, lambda text: duet_progress(f"{framework}: {text}"))
 
 
-@pytest.fixture
-def taking_turns(framework, mnist, oracle, gpu_memory, duet):
-    """How the framework under test takes turns with another side, :class:`benchmarks.taking_turns.TakingTurns`."""
+@pytest.fixture(scope="session")
+def taking_turns(mnist, oracle, gpu_memory, pytestconfig):
+    """How training is proven, and takes turns with another side, :class:`benchmarks.taking_turns.TakingTurns`."""
     from benchmarks.taking_turns import TakingTurns
+    from pytest_duet.plugin.session import GATE
 
-    return TakingTurns(framework, mnist, oracle, gpu_memory, duet.options.turn_seconds)
+    return TakingTurns(mnist, oracle, gpu_memory, pytestconfig.stash[GATE].options.turn_seconds)
+
+
+@pytest.fixture(scope="session")
+def rounds(request, options, data_directory, taking_turns, measured_peak, duet_progress):
+    """The trials of all frameworks that this session trains, in rounds: :class:`pytest_duet.trials.rounds.Rounds`."""
+    from benchmarks.training import Training
+    from pytest_duet.plugin.board import Board
+    from pytest_duet.trials.rounds import Rounds
+
+    config = request.config
+    items = [item for item in request.session.items if request.fixturename in getattr(item, "fixturenames", ())]
+    names = [item.callspec.params["framework"] for item in items]
+    trials = 1 if config.getoption("benchmark_disable") else options.trials
+    board = Board(duet_progress, names, trials)
+    entrants = {
+        name: Training(
+            name,
+            partial(options.runner, options.entries[name], data_directory, partial(board.tell, name)),
+            taking_turns,
+            measured_peak,
+            options.epoch_budget,
+        )
+        for name in names
+    }
+    return Rounds(
+        entrants,
+        trials,
+        race=options.race,
+        together=not (options.slot and options.slot.workers > 1),
+        watcher=board,
+        stop=partial(setattr, request.session, "shouldstop", "interrupted: what had trials by then is shown"),
+        stop_at_failure=config.getoption("maxfail") == 1,
+    )
 
 
 @pytest.fixture(scope="session")
@@ -75,7 +109,7 @@ def idle_gpu(options, duet_progress):
     return gpu, idle_watts(gpu)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def gpu_memory(options, idle_gpu):
     """Gives, when called, a fresh :class:`pytest_duet.sensors.sampler.MemorySampler` for one trial."""
     from pytest_duet.sensors.sampler import MemorySampler

@@ -9,6 +9,9 @@ from benchmarks.workload.spec import Workload
 from pytest_duet.sensors.sampler import INTERVAL_SECONDS
 from pytest_duet.trials.runner import MAX_FOREIGN_CORES
 
+TRIALS = 3
+QUICK = {"trials": 2, "epochs": 3, "steps": 40}
+
 
 def add_options(parser):
     """Declare the options to pytest: who trains and how it is measured, and what is trained."""
@@ -20,6 +23,13 @@ def add_options(parser):
         help=f"names or globs, comma-separated; or 'all' (default: {','.join(DEFAULT)})",
     )
     add("--framework-path", action="append", default=[], metavar="FILE", help="also run the trainers of this file")
+    add(
+        "--quick",
+        action="store_true",
+        help="a first look in a minute, nothing to quote: "
+        + ", ".join(f"--{name} {value}" for name, value in QUICK.items())
+        + " --no-limit, where you say nothing else",
+    )
     add("--require-frameworks", action="store_true", help="fail, not skip, where a framework is not installed")
     add("--device", choices=("auto", "cpu", "gpu"), default="auto", help="where to train (default: a GPU if any)")
     add(
@@ -42,7 +52,13 @@ def add_options(parser):
         help="where an epoch would take longer, train so many steps of it as fit, and report steps a second (default "
         "with --against: 2)",
     )
-    _add_number(add, "--trials", int, 3, "N", "fresh processes per framework")
+    _add_number(add, "--trials", int, TRIALS, "N", "fresh processes per framework")
+    add(
+        "--race",
+        action="store_true",
+        help="all frameworks are alive at once and take an epoch each in turn, the others standing still: for who is "
+        "faster where that is close",
+    )
     add(
         "--isolation",
         choices=("process", "none"),

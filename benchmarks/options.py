@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from benchmarks.command_line import QUICK, TRIALS
 from benchmarks.frameworks import DEFAULT, REGISTRY, entries_of_file, select
 from benchmarks.frameworks.interpreters import find_interpreter
 from benchmarks.trainer_runner import TrainerRunner
@@ -16,7 +17,7 @@ from pytest_duet.trials.turns import WARM_ROUNDS
 from pytest_duet.workers.slots import Slot
 
 # Options that the session takes from the command line as they are, and those that must not be less than a number.
-AS_GIVEN = ("device", "isolation", "preallocate", "mnist_dir", "require_frameworks", "limit_again")
+AS_GIVEN = ("device", "isolation", "preallocate", "mnist_dir", "require_frameworks", "limit_again", "quick", "race")
 LEAST = {"epoch_budget": 0.001, "trials": 1, "worker_timeout": 0.001, "max_foreign_cores": 0, "memory_interval": 0}
 AGAINST_EPOCH_SECONDS = 2.0  # of which a paired trial has some hundred turns; more trials tell more than longer ones
 
@@ -46,6 +47,8 @@ class Options:
     require_frameworks: bool
     measure_limit: bool
     limit_again: bool
+    quick: bool
+    race: bool
     results_csv: str | None
     slot: Slot | None = None
 
@@ -87,7 +90,7 @@ class Options:
             timeout_seconds=self.worker_timeout,
             max_foreign_cores=self.max_foreign_cores,
             preallocate=self.preallocate,
-            progress=lambda text: progress(f"{entry.name}: {text}"),
+            progress=progress,
             slot=self.slot,
         )
 
@@ -102,6 +105,7 @@ class Options:
         conditions += [f"threads={self.threads}"] if self.threads != usable_cores() else []
         conditions += [f"workers={self.slot.workers}"] if self.slot and self.slot.workers > 1 else []
         conditions += ["preallocate"] if self.preallocate else []
+        conditions += [name for name in ("race", "quick") if getattr(self, name)]
         return ",".join(filter(None, [(workload or self.workload).label(), *conditions]))
 
     def benchmark_id(self, framework, workload=None):
@@ -129,6 +133,8 @@ def known_entries(paths):
 
 def read_options(config, slot=None):
     """Return the :class:`Options` of a pytest configuration; a DuetError names an option whose value makes no sense."""
+    if config.getoption("quick"):
+        look_quickly(config.option)
     get = config.getoption
     here = get("dist", "no") != "each"  # else these are the other machines' matters
     registry = known_entries(_from_root(path, config.rootpath) for path in get("framework_path"))
@@ -154,7 +160,18 @@ def read_options(config, slot=None):
     )
     if get("against"):
         options.check_turns()
+    if options.race and options.isolation == "none":
+        raise DuetError("--race needs a process for each framework, so --isolation=none cannot be.")
     return options
+
+
+def look_quickly(given):
+    """Let what the command line leaves open be that of ``--quick``."""
+    usual = asdict(Workload()) | {"trials": TRIALS}
+    for name, value in QUICK.items():
+        if getattr(given, name) == usual[name]:
+            setattr(given, name, value)
+    given.no_limit = given.no_limit or not given.limit_again
 
 
 def named_python(text, here=True):

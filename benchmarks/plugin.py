@@ -79,6 +79,12 @@ def pytest_pyfunc_call(pyfuncitem):
         raise pytest.fail.Exception(message, pytrace=False) from None
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter, config):
+    if config.getoption("quick"):
+        terminalreporter.write_line("A quick look (--quick): nothing to quote.", yellow=True)
+
+
 # pytest-duet's hooks
 
 

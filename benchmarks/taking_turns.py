@@ -1,4 +1,4 @@
-"""Paired trials of a framework's training: two sides that take turns, each of them proven to train alike."""
+"""What is proven of a framework's training, and its paired trials: two sides that take turns, proven to train alike."""
 
 from __future__ import annotations
 
@@ -17,13 +17,12 @@ from pytest_duet.trials.turns import cut_into_turns
 
 @dataclass(frozen=True)
 class TakingTurns:
-    """How a framework's training takes turns.
+    """How training is proven, and takes turns.
 
     :param oracle: gives, for a workload, how its training must go.
     :param sampler: gives a fresh sampler for one side of one trial.
     """
 
-    framework: str
     mnist: Dataset
     oracle: Callable
     sampler: Callable[[], MemorySampler]
@@ -49,7 +48,7 @@ class TakingTurns:
         images, workload = len(self.mnist.train_labels), new.workload
         steps, full = workload.steps_per_epoch(images), workload.full_steps_per_epoch(images)
         cut = cut_into_turns(steps, full, self.turn_seconds, built[0]["seconds_per_step"])
-        names, right = (self.framework, f"{other}'s {self.framework}"), self.oracle(workload)
+        names, right = (new.entry.name, f"{other}'s {new.entry.name}"), self.oracle(workload)
         pairs, trials, errors, row = [], ([], []), ([], []), None
         while row is None or wants_more(row):
             pairs.append(self._pair(new, old, len(pairs) + 1, cut))

@@ -251,8 +251,17 @@ def _lose(session: Any, node: Any, error: object) -> None:
 
 def room_behind_line(terminal: pytest.TerminalReporter) -> int:
     """Return how many characters fit behind what pytest has written on the current line."""
-    writer = terminal._tw
-    return int(writer.fullwidth - writer.width_of_current_line)
+    return width(terminal) - width_of_line(terminal)
+
+
+def width_of_line(terminal: pytest.TerminalReporter) -> int:
+    """Return how many characters pytest has written on the current line."""
+    return int(terminal._tw.width_of_current_line)
+
+
+def width(terminal: pytest.TerminalReporter) -> int:
+    """Return how many characters a line has."""
+    return int(terminal._tw.fullwidth)
 
 
 def write_unseen(terminal: pytest.TerminalReporter, text: str) -> None:

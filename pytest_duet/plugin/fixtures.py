@@ -113,11 +113,14 @@ def duet_clock(request: pytest.FixtureRequest) -> ReplayClock:
 
 
 @pytest.fixture
-def duet(request: pytest.FixtureRequest, duet_clock: ReplayClock, benchmark: Any) -> Duet:  # in this order
+def duet(
+    request: pytest.FixtureRequest, duet_progress: Progress, duet_clock: ReplayClock, benchmark: Any
+) -> Generator[Duet]:  # the clock before the benchmark
     """What a benchmark does with what its workers measured, :class:`Duet`; for tests that carry the marker."""
     if not is_benchmark(request.node):
         pytest.fail("the fixture `duet` is for tests that carry the marker `@pytest.mark.duet`", pytrace=False)
-    return Duet(request.node, benchmark, duet_clock)
+    yield Duet(request.node, benchmark, duet_clock)
+    duet_progress.clear()
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -77,10 +78,37 @@ class Runner:
             attempts.append(trial)
         return min(attempts, key=lambda trial: (len(trial.disturbance.reasons), trial.disturbance.foreign_cores or 0))
 
+    def heat(self, number: int, sampler: MemorySampler) -> Generator[None, None, Trial]:
+        """Run a trial step by step: whoever asks for the next has one round done; in between the worker stands still.
+
+        The first step starts the worker. For a trial beside others', which take their steps meanwhile: it is never
+        repeated, and a process that cannot be stopped has disturbed it.
+        """
+        return self._steps(f"trial {number}", sampler, stop=True)
+
     def _attempt(self, name: str, sampler: MemorySampler) -> Trial:
+        steps = self._steps(name, sampler)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as done:
+                trial: Trial = done.value
+                return trial
+
+    def _steps(self, name: str, sampler: MemorySampler, stop: bool = False) -> Generator[None, None, Trial]:
+        started_at, restless = time.time(), set[int]()
         with self.worker() as worker, sampler.watch(worker.pid):
             self.progress(f"{name}, starting")
             recorder = Recorder(self, worker, sampler)
             for number in range(1, self.rounds + 1):
+                if stop:
+                    restless.update(worker.stand_still())
+                yield
+                if stop:
+                    worker.go_on()
                 self.progress(f"{name}, {self.told(number, recorder.round(number))}")
-        return recorder.trial()
+        trial = replace(recorder.trial(), started_at=started_at)
+        if not restless:
+            return trial
+        reason = f"processes {', '.join(map(str, sorted(restless)))} could not be stopped while others had their turn"
+        return replace(trial, disturbance=replace(trial.disturbance, reasons=(*trial.disturbance.reasons, reason)))

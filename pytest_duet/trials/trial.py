@@ -88,6 +88,7 @@ class Trial:
     :param first_seconds: of the first round, compile and warm-up included.
     :param rounds: all of them, the first included.
     :param attempt: 1, or more where earlier ones were thrown away.
+    :param started_at: Unix time, in seconds.
     :param nvml_process_hidden: why NVML did not tell what it books on the process, in words; None where it did, and on
         a CPU, as are the next.
     :param gpu_idle_watts: what the GPU drew at the session's start, with nobody on it.
@@ -102,6 +103,7 @@ class Trial:
     rounds: tuple[Round, ...] = ()
     disturbance: Disturbance = Disturbance()
     attempt: int = 1
+    started_at: float | None = None
     nvml_process_hidden: str | None = None
     gpu_idle_watts: float | None = None
     gpu_energy_joules: float | None = None
