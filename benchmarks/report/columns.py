@@ -80,7 +80,23 @@ def _contract(row, extra_info):
     return reading.label(row)
 
 
-WORDS = Words("Deep-learning frameworks, measured", "framework", "epoch", _round_of)
+def _took(row, extra_info, time):
+    part = _round_of(row, extra_info)
+    return f"trains {'an epoch' if part == 'epoch' else part} in {time}"
+
+
+@_of_training
+def _amount(row, training):
+    return training.flops_per_epoch or 1.0
+
+
+@_of_training
+def _floor(row, training):
+    peak = training.measured_peak.flops_per_second
+    return training.flops_per_epoch / peak if peak and training.flops_per_epoch else None
+
+
+WORDS = Words("Deep-learning frameworks, measured", "framework", "epoch", _round_of, _took, _amount, _floor)
 READY = "GPU memory, once the framework is ready, MiB"
 COLUMNS = (
     Column("contract", _contract, markdown="contract", place=20, words=True, rank=_by_execution),

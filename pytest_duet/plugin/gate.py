@@ -216,7 +216,7 @@ class Gate:
         return by_history.judge_session(rows, self._family, back, MIN_RUNS, self.options.max_trials, known)
 
     def _look_back(self, rows: dict[str, Row]) -> Lookback:
-        return History(self._storage).look_back(rows, self._fingerprint(), self.options.window, self.options.aliases)
+        return History(self._storage).look_back(rows, self.its_machine(), self.options.window, self.options.aliases)
 
     @property
     def _storage(self) -> Path:
@@ -226,17 +226,17 @@ class Gate:
 
     @property
     def _settling(self) -> Settling:
-        calibrated = calibrations.load(self._storage, self._fingerprint(), "against")
+        calibrated = calibrations.load(self._storage, self.its_machine(), "against")
         return Settling(self._storage, self._family, self.options.max_trials, calibrated, self.budget)
 
-    def _fingerprint(self) -> dict[str, Any]:
+    def its_machine(self) -> dict[str, Any]:
         return self.fingerprint or dict(fingerprint())
 
     @cached_property
     def _calibrated(self) -> dict[tuple[str, str], Calibrated]:
         """What unchanged code did on this machine, by benchmark and metric."""
         storage = compat.storage_folder(self.config)
-        known = calibrations.load(storage, self._fingerprint(), self.options.mode) if storage else []
+        known = calibrations.load(storage, self.its_machine(), self.options.mode) if storage else []
         return {(one.benchmark, one.metric): one for one in known}
 
     def _was_asked(self, subject: str) -> bool:
@@ -258,6 +258,7 @@ class Gate:
 
     def pytest_benchmark_update_json(self, output_json: dict[str, Any]) -> None:
         output_json["gate"] = self.record().as_json()
+        output_json["answers"] = [answer.as_json() for answer in gate_output.answers_of(self)]
 
     def record(self) -> GateRecord:
         """Return what is kept of the verdicts."""

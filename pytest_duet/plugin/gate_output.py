@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,8 @@ import pytest
 
 from pytest_duet.report import verdicts
 from pytest_duet.report.additions import words
+from pytest_duet.report.answer import Answer, answers
+from pytest_duet.report.text_table import WIDTH
 
 if TYPE_CHECKING:
     from pytest_duet.plugin.gate import Gate
@@ -34,6 +37,26 @@ def show(gate: Gate, terminalreporter: pytest.TerminalReporter, nodes: Iterable[
         hook.pytest_duet_tables(config=gate.config, terminalreporter=terminalreporter, rows=rows, machine=gate.machine)
     if with_verdicts:
         verdicts.show(terminalreporter, gate.record(), words(hook).subject)
+    _show_answers(gate, terminalreporter)
+
+
+def answers_of(gate: Gate) -> list[Answer]:
+    """Return who is fastest, of each test."""
+    rows = {gate.names[node]: (gate.rows[node], extra_info) for node, extra_info in gate.extras.items()}
+    return answers(rows, words(gate.config.hook), gate.its_machine())
+
+
+def _show_answers(gate: Gate, terminalreporter: pytest.TerminalReporter) -> None:
+    """End with what the reader came for."""
+    found = answers_of(gate)
+    if not found:
+        return
+    terminalreporter.section(f"answer, {gate.machine}" if gate.machine else "answer", sep="-")
+    for answer in found:
+        first, *others = (textwrap.fill(sentence, WIDTH) for sentence in answer.sentences)
+        terminalreporter.write_line(first, bold=True)
+        for sentence in others:
+            terminalreporter.write_line(sentence)
 
 
 def write(gate: Gate) -> None:

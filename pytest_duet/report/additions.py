@@ -29,12 +29,18 @@ class Words:
     :param subject: what is measured, such as "framework".
     :param round: what is timed, such as "epoch".
     :param round_of: returns what a row's are called; None where they are all whole ones.
+    :param took: returns what a row's subject did in a time that is given in words.
+    :param amount_of: returns how much work a row's rounds are; None where all do equally much.
+    :param floor_of: returns the least seconds that a row's round could take on its machine; None where nobody knows.
     """
 
     title: str = "Benchmarks, measured"
     subject: str = "benchmark"
     round: str = "round"
     round_of: Callable[[Row, dict[str, Any]], str] | None = None
+    took: Callable[[Row, dict[str, Any], str], str] = lambda row, extra_info, time: f"takes {time} a round"
+    amount_of: Callable[[Row, dict[str, Any]], float] | None = None
+    floor_of: Callable[[Row, dict[str, Any]], float | None] = lambda row, extra_info: None
 
 
 @dataclass(frozen=True)

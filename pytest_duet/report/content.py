@@ -9,6 +9,7 @@ from pytest_duet.record.comparison import Verdict
 from pytest_duet.record.saved_run import GateRecord
 from pytest_duet.report import additions
 from pytest_duet.report.additions import Material, Rows, Section
+from pytest_duet.report.answer import answers
 from pytest_duet.report.gather import Gathered
 from pytest_duet.report.reading import filters
 from pytest_duet.report.sections import about, comparison, trends, trials
@@ -55,13 +56,16 @@ def content(gathered: Gathered, hook: HookRelay | None = None) -> Content:
     sections = additions.sections(hook, material, own)
     gate = run.gate or GateRecord()
     cells = verdict.rows(gate)
-    data = {"schema": SCHEMA, "shown": run.name, "gate": cells}
+    found_out = answers(gathered.rows, words, run.fingerprint, together=not run.merged)
+    data = {"schema": SCHEMA, "shown": run.name, "answers": [its.as_json() for its in found_out], "gate": cells}
     for section in sections:
         data |= section.data
     sentence, tone = (DAMAGED, "open") if run.broken else verdict.sentence(gate)
     shown = {
+        "answers": found_out,
         "sentence": sentence,
         "tone": tone,
+        "asked": bool(gate.comparisons or gate.failed_tests or gate.interrupted or run.broken),
         "judged": verdict.judged_against(gate),
         "cells": cells,
         "urgent": [cell for cell in cells if cell["urgent"]],

@@ -9,19 +9,25 @@ from typing import Any
 from pytest_duet.record.row import Row
 from pytest_duet.report import reading
 from pytest_duet.report.additions import Column, Words, in_order
+from pytest_duet.report.answer import Answer
 from pytest_duet.report.glyphs import RUNS, sparkline
 
 MIB = 2**20
 HOST = "host_peak_rss_bytes"
 
 
-def summary(sentence: str, urgent: Sequence[dict[str, Any]], its_table: str) -> str:
-    """Return a run's verdict, what needs somebody, and its table.
+def summary(sentence: str, answers: Sequence[Answer], urgent: Sequence[dict[str, Any]], its_table: str) -> str:
+    """Return a run's verdict, who is fastest, what needs somebody, and its table.
 
+    :param sentence: the verdict; ``""`` where the gate was not asked.
     :param urgent: rows of :func:`pytest_duet.report.sections.verdict_cards.rows`.
     """
-    findings = [f"- {escape(_finding(cell))}" for cell in urgent]
-    return "\n".join([f"### {escape(sentence)}", "", *findings, *([""] if urgent else []), its_table])
+    lines = [f"### {escape(sentence)}", ""] if sentence else []
+    lines += [f"- {escape(_finding(cell))}" for cell in urgent] + ([""] if urgent else [])
+    for answer in answers:
+        first, *others = map(escape, answer.sentences)
+        lines += [f"**{first}** {' '.join(others)}", ""]
+    return "\n".join([*lines, its_table])
 
 
 def _finding(cell: dict[str, Any]) -> str:

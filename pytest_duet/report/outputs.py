@@ -80,4 +80,6 @@ def as_markdown(gathered: Gathered, found: Content) -> str:
     """Return the summary as Markdown."""
     trends = {its.benchmark: [point.seconds for point in its.points] for its in found.material.series}
     table = markdown.table(gathered.rows, trends, found.material.words, found.material.columns)
-    return markdown.summary(found.shown["sentence"], found.shown["urgent"], table)
+    shown = found.shown
+    sentence = shown["sentence"] if shown["asked"] or not shown["answers"] else ""
+    return markdown.summary(sentence, shown["answers"], shown["urgent"], table)

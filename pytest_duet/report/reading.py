@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pytest_duet.report.saved_runs import Point
 
 LARGEST = 2**63  # what is beyond all that is measured here is no figure
+TIME_UNITS = {"s": 1.0, "ms": 1e-3, "µs": 1e-6}
 Entry = tuple[Row, dict[str, Any]]  # a row, and the ``extra_info`` that it stands in
 
 
@@ -31,8 +32,8 @@ def device_title(device: str) -> str:
 
 
 def group_title(row: Row) -> str:
-    """Return what all rows of a group have in common, in words: device, labels, work."""
-    return "; ".join(filter(None, (device_title(row.device), label(row), row.work)))
+    """Return what all rows of a group have in common, in words: device and work."""
+    return "; ".join(filter(None, (device_title(row.device), row.work)))
 
 
 def label(row: Row) -> str:
@@ -54,6 +55,12 @@ def times(row: Row) -> list[float]:
 def seconds(row: Row) -> float | None:
     """Return their median."""
     return median(found) if (found := times(row)) else None
+
+
+def as_time(seconds: float) -> str:
+    """Return a time in words, to four digits."""
+    unit, scale = next(((unit, scale) for unit, scale in TIME_UNITS.items() if seconds >= scale), ("ns", 1e-9))
+    return f"{seconds / scale:#.4g} {unit}"
 
 
 def first_seconds(row: Row) -> float | None:

@@ -195,7 +195,7 @@ def test_every_chart_is_drawn_and_nothing_is_asked_for(wide):
             (chart) => !chart.querySelector("canvas, svg .role-mark :is(path, line)") || !(chart.dataset.drawn > 0)
         ).map((chart) => chart.dataset.chart)"""
     )
-    assert empty == [] and wide.locator(".chart").count() > 20
+    assert empty == [] and wide.locator(".chart").count() > 15
     assert wide.noted == []
 
 
@@ -313,6 +313,9 @@ def test_the_comparison_s_figures_are_the_saved_ones(wide):
                 if value is None:
                     continue
                 title = re.sub(r"\d+ steps", "epoch", title)
+                if title == "times the fastest":
+                    assert text == f"{float(value):.2f}" and float(value) >= 1
+                    continue
                 path, form = COLUMNS[title]
                 saved = ENTRIES[shown["benchmark"]]
                 saved = reduce(dict.get, path, saved) if path else seconds(saved)

@@ -1,4 +1,4 @@
-"""The subjects side by side: one group for each device, labels and work, and nothing across groups."""
+"""The subjects side by side, in one chart and one table for each device and work, coloured by how they do the work."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import altair as alt
 
 from pytest_duet.record.row import Row
 from pytest_duet.report.additions import Column, Material, Rows, Section, Words
-from pytest_duet.report.charts import ROW_HEIGHT, Chart, chart, colour
+from pytest_duet.report.charts import ROW_HEIGHT, Chart, chart
 from pytest_duet.report.gather import Gathered
-from pytest_duet.report.reading import Entry, conditions, first_seconds, group_title, memory, versions
+from pytest_duet.report.reading import Entry, conditions, first_seconds, group_title, label, memory, versions
 from pytest_duet.report.saved_runs import Point
 
 # Each memory source means something else, so each has a column of its own.
@@ -39,7 +39,13 @@ def rows(gathered: Gathered, columns: Sequence[Column], words: Words) -> Rows:
     """Return the shown run's rows as dictionaries, group by group, the fastest first; what is unknown is None."""
     points = {point.benchmark: point for point in gathered.shown.points}
     found = [_row(points[name], its, columns, words) for name, its in gathered.rows.items() if name in points]
-    return sorted(found, key=lambda row: (row["group"], row["seconds"]))
+    found.sort(key=lambda row: (row["group"], row["seconds"]))
+    for its in groups(found).values():
+        differing = [name for name in its[0]["labels"] if len({row["labels"].get(name) for row in its}) > 1]
+        for row in its:
+            row["kind"] = ", ".join(filter(None, (row["labels"].get(name) for name in differing)))
+            row["ratio"] = row["seconds"] / its[0]["seconds"]
+    return found
 
 
 def _row(point: Point, its: Entry, columns: Sequence[Column], words: Words) -> dict[str, Any]:
@@ -49,12 +55,14 @@ def _row(point: Point, its: Entry, columns: Sequence[Column], words: Words) -> d
         **conditions(row),
         "group": group_title(row),
         "work": row.work,
+        "how": label(row),
         "round": (words.round_of and words.round_of(*its)) or words.round,
         "seconds": point.seconds,
         "low": point.low,
         "high": point.high,
         "confidence": point.confidence,
         "first_seconds": first_seconds(row),
+        "floor": words.floor_of(*its),
         "trials": len(row.trials),
         "disturbed": point.disturbed,
         "versions": versions(row),
@@ -92,31 +100,49 @@ def groups(found: Rows) -> dict[str, Rows]:
 
 
 def _chart(group: str, its: Rows, material: Material) -> Chart:
-    beside = [row for row in material.compared if _beside(row) == _beside(its[0])]
-    longest = max(row["high"] or row["seconds"] for row in beside)
-    made = time_chart(material.names, longest)
-    return Chart(made, "comparison", 40 + ROW_HEIGHT * len(its), {"group": group})
+    floors = [row["floor"] for row in its if row["floor"]]
+    made = time_chart(its, min(floors, default=None))
+    return Chart(made, "comparison", 60 + ROW_HEIGHT * len(its), {"group": group})
 
 
-def _beside(row: dict[str, Any]) -> tuple[str, str]:
-    return row["device"], row["work"]
-
-
-def time_chart(names: Sequence[str], longest: float) -> Any:
+def time_chart(its: Rows, floor: float | None) -> Any:
     """Return the chart of one group: a line for each subject, its median and its interval.
 
-    :param longest: seconds at the right end, the same for all groups of a device and a work.
+    Its colour tells how a subject does the work; the axis above, how many times the fastest one's time it takes.
+
+    :param floor: the least seconds that a round could take on this machine; None where nobody knows.
     """
-    y = alt.Y("subject:N", sort=None, title=None)  # the rows come in order, the fastest first
+    longest, fastest = max(row["high"] or row["seconds"] for row in its), its[0]["seconds"]
+    y = alt.Y("subject:N", sort=[row["subject"] for row in its], title=None)
     x = alt.X("seconds:Q", title="seconds, from 0: lengths compare", scale=alt.Scale(domain=[0, longest]))
+    kinds = list(dict.fromkeys(row["kind"] for row in its))
+    legend = alt.Legend(title=None, direction="horizontal") if len(kinds) > 1 else None
+    colour = alt.Color("kind:N", scale=alt.Scale(domain=kinds), legend=legend)
     tooltip = [
         alt.Tooltip("subject:N"),
+        alt.Tooltip("how:N", title="how"),
         alt.Tooltip("seconds:Q", title="median, s", format=".4f"),
         alt.Tooltip("low:Q", title="from, s", format=".4f"),
         alt.Tooltip("high:Q", title="to, s", format=".4f"),
         alt.Tooltip("confidence:Q", title="holds the median with", format=".0%"),
+        alt.Tooltip("ratio:Q", title="times the fastest", format=".2f"),
         alt.Tooltip("trials:Q"),
     ]
-    base = chart("rows").encode(y=y, color=colour(names, legend=False), tooltip=tooltip)
+    base = chart("rows").encode(y=y, color=colour, tooltip=tooltip)
+    bars = base.mark_bar(opacity=0.25, height=14).encode(x=x)
     whisker = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=3).encode(x="low:Q", x2="high:Q")
-    return whisker + base.mark_point(size=90, filled=True, opacity=1).encode(x=x)
+    points = base.mark_point(size=90, filled=True, opacity=1).encode(x=x)
+    seconds = bars + whisker + points
+    if floor:
+        line = alt.Chart(alt.InlineData([{"floor": floor, "text": "the measured peak"}])).encode(x="floor:Q")
+        seconds += line.mark_rule(strokeDash=[4, 3]) + line.mark_text(align="left", dx=4, baseline="top", y=0).encode(
+            text="text:N"
+        )
+    above = alt.X(
+        "ratio:Q",
+        title="times the fastest",
+        scale=alt.Scale(domain=[0, longest / fastest]),
+        axis=alt.Axis(orient="top", grid=False, tickCount=8),
+    )
+    times = chart("rows").mark_tick(opacity=0).encode(y=y, x=above)  # for its axis alone
+    return alt.layer(seconds, times).resolve_scale(x="independent")

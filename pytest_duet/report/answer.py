@@ -1,0 +1,204 @@
+"""What somebody asks who has measured several subjects: which is fastest, by how much, how sure is that?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from statistics import median
+from typing import Any
+
+from pytest_duet.judge.ranking import ERROR, MOST_ROUNDS, Ranking, Ratio, rank
+from pytest_duet.record.metrics import MEMORY
+from pytest_duet.record.row import Row
+from pytest_duet.report import reading
+from pytest_duet.report.additions import Words
+from pytest_duet.report.reading import Entry
+from pytest_duet.trials.rounds import are_rounds
+
+NAMED = 3  # subjects that a sentence compares with the fastest; the tables have all
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a subject stands; its time is per unit of work where not all of them do equally much in a round."""
+
+    benchmark: str
+    subject: str
+    rank: int | None
+    seconds: float
+    ratio: Ratio | None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is known of the subjects of one test.
+
+    :param sentences: that say it, the answer itself first.
+    :param standings: of all, the fastest first; ``ratio`` is to the fastest.
+    :param rounds: how many there were.
+    :param ranked: whether an order is claimed at all: the trials ran in rounds, and in more than one.
+    :param error: the probability that any of what is claimed of the order is wrong.
+    """
+
+    sentences: tuple[str, ...]
+    standings: tuple[Standing, ...]
+    rounds: int
+    ranked: bool
+    error: float = ERROR
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def answers(
+    rows: Mapping[str, Entry], words: Words, machine: Mapping[str, Any] | None, together: bool = True
+) -> list[Answer]:
+    """Return an answer for every test that measured something, in the order of the rows.
+
+    :param rows: by benchmark, pytest-benchmark's ``fullname``.
+    :param machine: its fingerprint.
+    :param together: whether one session measured them, whose clock tells what ran beside what.
+    """
+    by_test: dict[str, dict[str, Entry]] = {}
+    for name, entry in rows.items():
+        if reading.times(entry[0]):
+            by_test.setdefault(name.partition("[")[0], {})[name] = entry
+    return [_answer(its, words, machine or {}, together) for its in by_test.values()]
+
+
+def _answer(rows: dict[str, Entry], words: Words, machine: Mapping[str, Any], together: bool) -> Answer:
+    amounts = {name: words.amount_of(*entry) if words.amount_of else 1.0 for name, entry in rows.items()}
+    times = {name: [time / amounts[name] for time in reading.times(row)] for name, (row, _) in rows.items()}
+    rounds = min(len(its) for its in times.values())
+    in_rounds = together and are_rounds([row.trials for row, _ in rows.values()])
+    found = rank(times)
+    told = _Telling({name: row for name, (row, _) in rows.items()}, found, in_rounds and rounds > 1, rounds)
+    first = found.order[0]
+    same_work = len(set(amounts.values())) == 1
+    time = words.took(*rows[first], reading.as_time(reading.seconds(rows[first][0]) or 0))
+    lines = [f"{_where(machine)}{told.name(first)} {time}{told.comparison()}{told.exact() if same_work else ''}."]
+    lines += [*told.open(), *told.memory(), *told.differences(), *told.cautions(in_rounds)]
+    ranks = found.ranks if told.ranked else {}
+    standings = [
+        Standing(name, told.name(name), ranks.get(name), median(times[name]), found.ratios.get((first, name)))
+        for name in found.order
+    ]
+    return Answer(tuple(lines), tuple(standings), rounds, told.ranked)
+
+
+def _where(machine: Mapping[str, Any]) -> str:
+    cores, cpu, gpu = machine.get("usable_cores"), machine.get("cpu"), machine.get("gpu")
+    named = gpu.get("name") if isinstance(gpu, dict) else None
+    parts = [str(named)] if named else []
+    parts += [f"{cores} cores of {cpu}" if cpu else f"{cores} cores"] if cores else []
+    return f"On this machine ({', '.join(parts)}), " if parts else ""
+
+
+@dataclass(frozen=True)
+class _Telling:
+    """The sentences on the rows of one test."""
+
+    rows: dict[str, Row]
+    found: Ranking
+    ranked: bool
+    rounds: int
+
+    def name(self, benchmark: str) -> str:
+        row = self.rows[benchmark]
+        alone = sum(other.subject == row.subject for other in self.rows.values()) == 1
+        return row.subject if alone else benchmark.partition("[")[2].rstrip("]")
+
+    def names(self, benchmarks: Iterable[str]) -> str:
+        return _listed([self.name(each) for each in benchmarks])
+
+    def comparison(self) -> str:
+        """Return how the first compares with those behind it."""
+        first, *others = self.found.order
+        if not others:
+            return ""
+        if not self.ranked:
+            parts = [f"{self.name(each)} takes {self.found.ratios[first, each].value:.2f}" for each in others[:NAMED]]
+            return f"; {_listed(parts)} times as long"
+        slower = [each for each in others if self.found.ratios[first, each].apart > 0]
+        parts = [f"{_times(self.found.ratios[first, each])} as {self.name(each)}" for each in slower[:NAMED]]
+        rest = f", and faster than {len(slower) - NAMED} more" if len(slower) > NAMED else ""
+        return f": {_listed(parts)}{rest}" if parts else ", but nobody is slower for sure"
+
+    def exact(self) -> str:
+        """Return what has to be equal, such as an accuracy."""
+        parts = []
+        for name, measured in next(iter(self.rows.values())).metrics.items():
+            values = [row.typical(name) for row in self.rows.values()]
+            known = [value for value in values if value is not None]
+            if measured.better == "same" and known and len(known) == len(values):
+                low, high = f"{min(known):.4f}", f"{max(known):.4f}"
+                if len(values) > 1:
+                    parts.append(f", at equal {measured.title} ({low if low == high else f'{low} to {high}'})")
+                else:
+                    parts.append(f", at {measured.title} {low}")
+        return "".join(parts)
+
+    def open(self) -> list[str]:
+        """Return a sentence for those that cannot be told apart: neighbours, and the first of all with others."""
+        if not self.ranked:
+            return []
+        by_need: dict[int | None, list[str]] = {}
+        for pair in pairwise(self.found.order):
+            ratio = self.found.ratios[pair]
+            if not ratio.apart:
+                by_need.setdefault(ratio.more_rounds, []).append(" and ".join(map(self.name, pair)))
+        lines = []
+        for more, its in by_need.items():
+            would = f"more than {MOST_ROUNDS} trials would be needed"
+            if more is not None:
+                would = f"{more} more trial{'s' * (more > 1)} would"
+            lines.append(f"{'; '.join(its)} cannot be told apart in this run: {would}{' each' * (len(its) > 1)}.")
+        return lines
+
+    def memory(self) -> list[str]:
+        first, *others = self.found.order
+        sources = {row.metrics[MEMORY].source if MEMORY in row.metrics else "" for row in self.rows.values()}
+        least = self.rows[first].typical(MEMORY)
+        if not least or len(sources) > 1:
+            return []
+        parts = [
+            f"{self.name(each)} {value / least:.2f} times that"
+            for each in others[:NAMED]
+            if (value := self.rows[each].typical(MEMORY))
+        ]
+        return [f"Peak memory: {', '.join([f'{self.name(first)} {least / 2**20:,.0f} MiB', *parts])}."]
+
+    def differences(self) -> list[str]:
+        """Return a sentence for each label in which those differ that the answer names."""
+        named = self.found.order[: NAMED + 1]
+        labels = {"device": {name: reading.device_title(self.rows[name].device) for name in named}}
+        for label in self.rows[named[0]].labels:
+            labels[label] = {name: self.rows[name].labels.get(label, "-") for name in named}
+        lines = []
+        for label, values in labels.items():
+            if len(set(values.values())) > 1:
+                lines.append(f"They differ in {label}: {', '.join(f'{self.name(a)} {b}' for a, b in values.items())}.")
+        return lines
+
+    def cautions(self, in_rounds: bool) -> list[str]:
+        lines = []
+        if len(self.rows) > 1:
+            if not in_rounds:
+                lines.append("They did not take turns, and a machine has its moods: this is no ranking.")
+            elif not self.ranked:
+                lines.append("From one trial each, which tells nothing of chance: this is no ranking.")
+            else:
+                lines.append(f"From {self.rounds} rounds; all of it holds with {1 - ERROR:.0%}.")
+        disturbed = [name for name, row in self.rows.items() if row.disturbed_trials]
+        if disturbed:
+            lines.append(f"Others disturbed trials of {self.names(disturbed)}.")
+        return lines
+
+
+def _times(ratio: Ratio) -> str:
+    return f"{ratio.value:.2f} times ({ratio.low:.2f} to {ratio.high:.2f}) as fast"
+
+
+def _listed(parts: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))
