@@ -1,4 +1,4 @@
-"""The suite's own table in the terminal, below pytest-benchmark's."""
+"""The suite's own table in the terminal, below pytest-benchmark's: 100 columns for the default run."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import textwrap
 
 from benchmarks.summary import ledger
 from pytest_duet.record.row import memory_source
-from pytest_duet.report.text_table import or_dash, write_table
+from pytest_duet.report.text_table import WIDTH, or_dash, write_table
 
 MIB = 2**20
-NOTES = (
+LEGEND = (
     "epoch: median over trials of each trial's median steady epoch; spread: highest minus lowest trial; "
     "of peak: share of the best rate that matrix products of the same shapes reach on this machine; "
     "memory: the peak that the gate judges; parity: largest relative error of a loss."
@@ -27,35 +27,49 @@ HEADINGS = ("framework", "contract", "epoch", "spread", "first", "images/s", "of
 
 
 def show(terminalreporter, rows):
-    """Write one line a framework through pytest's terminal reporter.
+    """Write one line a framework through pytest's terminal reporter, and below it what there is to say of each.
 
     :param rows: of each benchmark its :class:`Row` and its :class:`benchmarks.training_row.TrainingRow`.
     """
     fastest_first = sorted(rows, key=lambda both: -both[1].images_per_second)
+    shared = _shared([row.labels for row, _ in rows])
+    sources = {_source(row) for row, _ in rows}
+    lines = [cells(row, training, shared, len(sources) == 1) for row, training in fastest_first]
+    of = f"memory, {SOURCES[sources.pop()]}" if len(sources) == 1 else "memory"
+    headings = [of if heading == "memory" else heading for heading in HEADINGS]
+    write_table(terminalreporter, _title(rows), headings, lines, right=headings[2:])
     beside_gpu = any(row.device != "cpu" for row, _ in rows)
-    lines = [cells(row, training, beside_gpu) for row, training in fastest_first]
-    write_table(terminalreporter, _title(rows), (*HEADINGS, "notes"), lines, right=HEADINGS[2:])
-    terminalreporter.write(f"{textwrap.fill(NOTES, 110)}\n")
+    for row, training in fastest_first:
+        if notes := _notes(row, training, beside_gpu):
+            terminalreporter.write(f"{textwrap.fill(f'{row.subject}: {notes}', WIDTH)}\n")
+    alike = f"contract: all of them {', '.join(shared.values())}; " if shared and len(rows) > 1 else ""
+    terminalreporter.write(f"{textwrap.fill(alike + LEGEND, WIDTH)}\n")
 
 
-def cells(row, training, beside_gpu=False):
+def _shared(labels):
+    """Return the labels that all rows have alike; none where it is one row, whose own they are."""
+    first, *others = labels
+    return {name: value for name, value in first.items() if all(its.get(name) == value for its in others) and others}
+
+
+def cells(row, training, shared=(), one_source=False):
     """Return one row's cells as text; what is unknown is a dash.
 
-    :param beside_gpu: whether others in the table trained on a GPU.
+    :param shared: labels that need not be shown.
+    :param one_source: whether all rows have their memory from the same source, which need not be shown.
     """
     epoch = training.epoch_seconds
     return (
         row.subject,
-        ", ".join(row.labels.values()),
+        ", ".join(value for name, value in row.labels.items() if name not in shared) or "-",
         f"{training.steps_per_second:.2f} steps/s" if epoch is None else f"{epoch:.3f} s",
         or_dash("{:.1%}", training.epoch_spread),
         or_dash("{:.3f} s", training.first_epoch_seconds if training.whole_epochs else None),
         f"{training.images_per_second:,.0f}",
         or_dash("{:.0%}", training.peak_share),
-        _memory(row),
+        _memory(row, one_source),
         f"{training.accuracy:.4f}",
         f"{training.parity.loss:.0e}",
-        _notes(row, training, beside_gpu),
     )
 
 
@@ -66,9 +80,14 @@ def _title(rows):
     return f"{training.dataset.name}, {network}, batch {batch}, {trials} trial{'s'[: trials > 1]}"
 
 
-def _memory(row):
-    source = memory_source(row) or "host_peak_rss_bytes"  # a GPU's that nobody can tell
-    return or_dash(f"{{:,.0f}} MiB {SOURCES[source]}", ledger(row)[source], MIB)
+def _source(row):
+    return memory_source(row) or "host_peak_rss_bytes"  # a GPU's that nobody can tell
+
+
+def _memory(row, one_source):
+    source = _source(row)
+    form = "{:,.0f} MiB" if one_source else f"{{:,.0f}} MiB {SOURCES[source]}"
+    return or_dash(form, ledger(row)[source], MIB)
 
 
 def _notes(row, training, beside_gpu):

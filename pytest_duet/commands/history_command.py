@@ -16,6 +16,7 @@ from pytest_duet.commands import history_merge
 from pytest_duet.errors import DuetError
 from pytest_duet.record.history import History
 from pytest_duet.record.storage import lock, number
+from pytest_duet.report.verdicts import headline
 
 STORAGE = ".benchmarks"
 
@@ -46,20 +47,26 @@ def add_parser(commands: Any) -> None:
 
 
 def list_runs(chosen: Namespace) -> None:
-    """Print a line a run: its name, date, commit, state, and why it is in that state."""
+    """Print a line a run: its number, date, commit, state, what the gate said, and why it is in that state."""
     history = open_history(chosen.storage)
-    names = history.names()
-    for name in names:
-        try:
-            run = history.read(name)
-        except DuetError as error:
-            print(error)
-            continue
-        state, why = history.state(run)
-        starts = "; starts a new window" if history.journal.restarts(name) else ""
-        print(f"{name}  {run.when[:16]}  {run.commit[:10]:10}  {state:8}  {why}{starts}".rstrip())
-    if not names:
+    for names in history.folders():
+        print(Path(names[0]).parent)
+        for name in names:
+            print(f"{number(Path(name)) or Path(name).name!s:>6}  {_in_a_line(history, name)}".rstrip())
+    if not history.names():
         print(f"There is no run in {history.directory} yet.")
+
+
+def _in_a_line(history: History, name: str) -> str:
+    try:
+        run = history.read(name)
+    except DuetError as error:
+        return str(error)
+    state, why = history.state(run)
+    said = headline(run.gate) if run.comparisons and run.gate else "not judged"
+    starts = ["starts a new window"] if history.journal.restarts(name) else []
+    notes = "; ".join([said, *filter(None, [why]), *starts])
+    return f"{run.when[:16].replace('T', ' ')}  {run.commit[:10]:10}  {state:8}  {notes}"
 
 
 def show(chosen: Namespace) -> None:

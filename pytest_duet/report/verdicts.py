@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from pytest_duet.record.comparison import Comparison, Verdict
 from pytest_duet.record.metrics import Metric
 from pytest_duet.record.saved_run import GateRecord
 from pytest_duet.report.markdown import escape, table_row
-from pytest_duet.report.text_table import write_table
+from pytest_duet.report.text_table import WIDTH, write_table
 
 if TYPE_CHECKING:
     import pytest
@@ -56,7 +57,7 @@ def _what_to_do(one: Comparison, metric: Metric, gate: GateRecord) -> str:
     if gate.mode == "history":
         return (
             "If this is intended, `python -m pytest_duet history accept latest` starts a new window with this run "
-            "(README says how where CI keeps the history)"
+            "(docs/gate-in-ci.md says how where CI keeps the history)"
         )
     return f"If this is intended, allow for it: --gate-margin {one.metric}={ceil(100 * ((one.high or 1) - 1))}%"
 
@@ -100,9 +101,22 @@ def headline(gate: GateRecord) -> str:
 def show(terminalreporter: pytest.TerminalReporter, gate: GateRecord, subject: str) -> None:
     """Write the table through pytest's terminal reporter."""
     right = ("before", "now", "margin", "visible", "trials")
-    write_table(terminalreporter, f"gate: {headline(gate)}", headings(subject), rows(gate), right)
+    shown = rows(gate)
+    lines = [line[:-1] for line in shown]  # notes are sentences, and stand below
+    write_table(terminalreporter, f"gate: {headline(gate)}", headings(subject)[:-1], lines, right)
+    notes: dict[str, list[str]] = {}
+    for line in shown:
+        if line[-1]:
+            notes.setdefault(line[-1], []).append(f"{line[0]}, {line[1]}")
+    for note, of in notes.items():
+        terminalreporter.write(f"{textwrap.fill(f'{_few(of)}: {note}', WIDTH)}\n")
     for finding in gate.findings + gate.cautions:
         terminalreporter.write_line(finding, yellow=True)
+
+
+def _few(names: list[str]) -> str:
+    """Return names as a list that is no longer than a line."""
+    return ", ".join(names) if len(names) <= 3 else f"{', '.join(names[:3])} and {len(names) - 3} more"
 
 
 def markdown(gate: GateRecord, subject: str, machine: str = "") -> str:

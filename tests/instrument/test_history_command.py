@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from made_runs import FOLDER, benchmark, run, write
@@ -45,14 +46,15 @@ def test_list_says_of_every_run_whether_it_counts_and_why(tmp_path, history):
     assert history("accept", names[1], "--why", "a more\n careful  sum")[0] == 0
     assert history("reject", names[3])[0] == 0
     code, lines, errors = history("list")
-    assert (code, errors, len(lines)) == (0, [], 6)
-    assert lines[0] == f"{names[0]}  2026-01-01T01:00  0000000000  accepted"
-    assert lines[1].startswith(f"{names[1]}  2026-01-01T02:00  0000000000  accepted  by someone 20")
-    assert lines[1].endswith(" a more careful sum; starts a new window")
-    assert lines[2].endswith("  pending   1 tests failed")
-    assert "  rejected  by someone 20" in lines[3]
-    assert lines[4].startswith(f"{tmp_path / names[4]} is damaged: ")
-    assert lines[5].startswith(names[5])
+    assert (code, errors, len(lines)) == (0, [], 8)
+    assert lines[0] == str(Path(names[0]).parent) and lines[6] == OTHER
+    assert lines[1] == "     1  2026-01-01 01:00  0000000000  accepted  1 clean"
+    assert lines[2].startswith("     2  2026-01-01 02:00  0000000000  accepted  1 regressed; by someone 20")
+    assert lines[2].endswith(" a more careful sum; starts a new window")
+    assert lines[3].endswith("  pending   1 clean; 1 tests failed")
+    assert "  rejected  1 clean; by someone 20" in lines[4]
+    assert lines[5].startswith(f"     5  {tmp_path / names[4]} is damaged: ")
+    assert lines[7].startswith("     1  2026-01-01 06:00")
 
 
 def test_list_of_nothing_says_so(tmp_path, history):
@@ -302,7 +304,7 @@ def test_a_storage_that_is_none_is_named(tmp_path, capsys, action):
 def test_a_storage_may_be_given_as_pytest_benchmark_takes_it(tmp_path, capsys):
     name = write(tmp_path, 1)
     assert __main__.main(["history", "list", f"--storage=file://{tmp_path}"]) == 0
-    assert capsys.readouterr().out.startswith(name)
+    assert capsys.readouterr().out.startswith(str(Path(name).parent))
 
 
 def test_what_the_system_refuses_is_told_in_one_line(tmp_path, history):
@@ -319,7 +321,7 @@ def test_a_user_without_a_name_decides_too(tmp_path, history, monkeypatch):
     monkeypatch.setattr(getpass, "getuser", nameless)
     name = write(tmp_path, 1)
     assert history("reject", "1") == (0, [f"rejected: {name}"], [])
-    assert "rejected  20" in history("list")[1][0]
+    assert "rejected  1 clean; 20" in history("list")[1][1]
 
 
 @pytest.mark.parametrize("arguments", [[], ["history"], ["history", "show"], ["history", "prune", "--keep=x"], ["no"]])
@@ -333,7 +335,7 @@ def test_it_runs_as_a_module_and_imports_nothing_slow(tmp_path):
     name = write(tmp_path, 1)
     line = [sys.executable, "-X", "importtime", "-m", "benchmarks", "history", "list", f"--storage={tmp_path}"]
     done = subprocess.run(line, cwd=ROOT, text=True, timeout=60, capture_output=True)
-    assert done.returncode == 0 and done.stdout.startswith(name)
+    assert done.returncode == 0 and done.stdout.startswith(str(Path(name).parent))
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "pytest_duet.record.history" in imported
     assert imported.isdisjoint({"numpy", "scipy", "pytest", "_pytest", "rich", "torch", "jax", "tensorflow"})
