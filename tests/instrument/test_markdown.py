@@ -1,4 +1,4 @@
-"""The Markdown table says what the saved run says, and the README shows that table."""
+"""The Markdown table says what the saved run says, and docs/whole-field.md shows that table."""
 
 import json
 import re
@@ -11,8 +11,8 @@ from pytest_duet.record.saved_run import Run
 from pytest_duet.report import markdown
 from pytest_duet.report.saved_runs import entries
 
-README = (ROOT / "README.md").read_text()
-SAVED = json.loads((ROOT / re.search(r"\((results/\S+-all\.json)\)", README)[1]).read_text())
+PAGE = (ROOT / "docs" / "whole-field.md").read_text()
+SAVED = json.loads((ROOT / re.search(r"\(\.\./(results/\S+-all\.json)\)", PAGE)[1]).read_text())
 
 
 def table(saved):
@@ -28,8 +28,8 @@ def only_row(**changed):
     return [cell.strip() for cell in line.strip("|").split("|")]
 
 
-def test_the_readme_s_table_is_the_saved_run_s():
-    assert table(SAVED) in README
+def test_the_page_s_table_is_the_saved_run_s():
+    assert table(SAVED) in PAGE
 
 
 @pytest.mark.parametrize(
