@@ -130,7 +130,7 @@ def pytest_duet_tables(config, terminalreporter, rows, machine):
     rows = [(row, TrainingRow.trusted(extra_info)) for row, extra_info in rows]
     if machine:
         terminalreporter.section(machine)
-    framework_table.show(terminalreporter, rows)
+    framework_table.show(terminalreporter, rows, config.getoption("wide"))
     gpu_table.show(terminalreporter, rows)
     directory = config.stash[OPTIONS].results_csv
     for path in csv_files.write(rows, Path(directory) / machine) if directory else ():

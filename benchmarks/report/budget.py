@@ -25,7 +25,7 @@ def section(material):
 
     template = Path(__file__).with_name("budget.html")
     shown, data = {"rows": found}, {"budget": found}
-    return Section("budget", "Where the epoch goes", "Where time goes", 320, template, shown, data, charts)
+    return Section("budget", "Where the epoch goes", "Where time goes", 130, template, shown, data, charts)
 
 
 def rows(pairs):

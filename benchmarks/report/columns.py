@@ -96,7 +96,11 @@ def _floor(row, training):
     return training.flops_per_epoch / peak if peak and training.flops_per_epoch else None
 
 
-WORDS = Words("Deep-learning frameworks, measured", "framework", "epoch", _round_of, _took, _amount, _floor)
+HINT = (
+    "To judge a change: `pytest benchmarks --against git:main` takes turns with main, `--gate` holds it against the "
+    "saved runs. To gate a training step of your own: one class in one file, `--framework-path FILE` (README)."
+)
+WORDS = Words("Deep-learning frameworks, measured", "framework", "epoch", _round_of, _took, _amount, _floor, HINT)
 READY = "GPU memory, once the framework is ready, MiB"
 COLUMNS = (
     Column("contract", _contract, markdown="contract", place=20, words=True, rank=_by_execution),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import textwrap
+from statistics import geometric_mean
 
 from benchmarks.summary import ledger
 from pytest_duet.record.row import memory_source
+from pytest_duet.report import reading
 from pytest_duet.report.text_table import WIDTH, or_dash, write_table
 
 MIB = 2**20
@@ -26,24 +28,35 @@ SOURCES = {
 HEADINGS = ("framework", "contract", "epoch", "spread", "first", "images/s", "of peak", "memory", "accuracy", "parity")
 
 
-def show(terminalreporter, rows):
+def show(terminalreporter, rows, wide=False):
     """Write one line a framework through pytest's terminal reporter, and below it what there is to say of each.
 
     :param rows: of each benchmark its :class:`Row` and its :class:`benchmarks.training_row.TrainingRow`.
+    :param wide: whether what is alike in all rows stands in each, and notes beside them.
     """
-    fastest_first = sorted(rows, key=lambda both: -both[1].images_per_second)
-    shared = _shared([row.labels for row, _ in rows])
+    rows = sorted(rows, key=_speed)  # as the answer has it
+    shared = {} if wide else _shared([row.labels for row, _ in rows])
     sources = {_source(row) for row, _ in rows}
-    lines = [cells(row, training, shared, len(sources) == 1) for row, training in fastest_first]
-    of = f"memory, {SOURCES[sources.pop()]}" if len(sources) == 1 else "memory"
+    one_source = len(sources) == 1 and not wide
+    of = f"memory, {SOURCES[sources.pop()]}" if one_source else "memory"
     headings = [of if heading == "memory" else heading for heading in HEADINGS]
-    write_table(terminalreporter, _title(rows), headings, lines, right=headings[2:])
     beside_gpu = any(row.device != "cpu" for row, _ in rows)
-    for row, training in fastest_first:
+    lines = [
+        (*cells(row, training, shared, one_source), _notes(row, training, beside_gpu) if wide else "")
+        for row, training in rows
+    ]
+    shown = [*headings, "notes"] if wide else headings
+    write_table(terminalreporter, _title(rows), shown, [line[: len(shown)] for line in lines], right=headings[2:])
+    for row, training in rows if not wide else ():
         if notes := _notes(row, training, beside_gpu):
             terminalreporter.write(f"{textwrap.fill(f'{row.subject}: {notes}', WIDTH)}\n")
-    alike = f"contract: all of them {', '.join(shared.values())}; " if shared and len(rows) > 1 else ""
+    alike = f"contract: all of them {', '.join(shared.values())}; " if shared else ""
     terminalreporter.write(f"{textwrap.fill(alike + LEGEND, WIDTH)}\n")
+
+
+def _speed(both):
+    row, training = both
+    return geometric_mean(reading.times(row)) / training.flops_per_epoch
 
 
 def _shared(labels):

@@ -43,7 +43,7 @@ def section(material):
         return {"seed-epochs": Chart(epochs_chart(material.names), "epochs"), **bars}
 
     title, template = "The seed experiment's pictures", Path(__file__).with_name("seed.html")
-    return Section("seed", title, "The seed's pictures", 110, template, shown, {"epochs": found, "seed": means}, charts)
+    return Section("seed", title, "The seed's pictures", 150, template, shown, {"epochs": found, "seed": means}, charts)
 
 
 def epochs(pairs):

@@ -28,7 +28,7 @@ def section(material):
     data = {"tradeoff": [{**row, "panel": title} for title, rows in panels.items() for row in rows]}
     title = "Time against memory, at equal accuracy"
     template = Path(__file__).with_name("tradeoff.html")
-    return Section("tradeoff", title, "Time and memory", 310, template, {"panels": list(panels)}, data, charts)
+    return Section("tradeoff", title, "Time and memory", 140, template, {"panels": list(panels)}, data, charts)
 
 
 def tradeoffs(compared):

@@ -57,7 +57,9 @@ class Board:
         self._draw()
         if self._began is not None and time.monotonic() - self._said_at > QUIET_SECONDS and self._progress.logs:
             self._said_at = time.monotonic()
-            self._progress.say(f"{name}: trial {number} of {self._trials}, {how}; {self._left()}")
+            self._progress.say(
+                "; ".join(filter(None, [f"{name}: trial {number} of {self._trials}, {how}", self._left()]))
+            )
 
     def close(self) -> None:
         """Take the table away."""
@@ -66,7 +68,7 @@ class Board:
     def _left(self) -> str:
         """Return how long it will take, in words, if it goes on like this."""
         rest = self._trials * len(self._lines) - self._done
-        if self._began is None or not self._done:
+        if self._began is None or not self._done or not rest:
             return ""
         seconds = (time.monotonic() - self._began) / self._done * rest
         return f"some {seconds / 60:.0f} min left" if seconds >= 120 else f"some {seconds:.0f} s left"

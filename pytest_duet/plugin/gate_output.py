@@ -36,7 +36,7 @@ def show(gate: Gate, terminalreporter: pytest.TerminalReporter, nodes: Iterable[
     if rows:
         hook.pytest_duet_tables(config=gate.config, terminalreporter=terminalreporter, rows=rows, machine=gate.machine)
     if with_verdicts:
-        verdicts.show(terminalreporter, gate.record(), words(hook).subject)
+        verdicts.show(terminalreporter, gate.record(), words(hook).subject, gate.config.getoption("wide"))
     _show_answers(gate, terminalreporter)
 
 
@@ -57,6 +57,8 @@ def _show_answers(gate: Gate, terminalreporter: pytest.TerminalReporter) -> None
         terminalreporter.write_line(first, bold=True)
         for sentence in others:
             terminalreporter.write_line(sentence)
+    if not gate.options.active:
+        terminalreporter.write_line(textwrap.fill(words(gate.config.hook).hint, WIDTH))
 
 
 def write(gate: Gate) -> None:

@@ -22,6 +22,7 @@ def add_options(parser: pytest.Parser) -> None:
     add("--cores-per-worker", type=int, metavar="N", help=cores)
     add("--shard", metavar="K/N", help="run every N-th benchmark, from the K-th, K from 1; saves them")
     add("--run-id", metavar="ID", help="of the run that the shard is part of: the same on every host")
+    add("--wide", action="store_true", help="tables with all that they have, however wide that is")
     page = "write an HTML page that works offline: this session, and the trends of the runs saved before it"
     add("--report", metavar="FILE", help=page)
 

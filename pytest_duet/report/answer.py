@@ -157,17 +157,16 @@ class _Telling:
         return lines
 
     def memory(self) -> list[str]:
+        """Return a sentence on the highest peaks, where all are of the same source."""
         first, *others = self.found.order
-        sources = {row.metrics[MEMORY].source if MEMORY in row.metrics else "" for row in self.rows.values()}
-        least = self.rows[first].typical(MEMORY)
-        if not least or len(sources) > 1:
+        known = {name: row.metrics[MEMORY] for name, row in self.rows.items() if MEMORY in row.metrics}
+        peaks = {name: max(its.known) for name, its in known.items() if its.known}
+        if first not in peaks or len({its.source for its in known.values()}) > 1:
             return []
         parts = [
-            f"{self.name(each)} {value / least:.2f} times that"
-            for each in others[:NAMED]
-            if (value := self.rows[each].typical(MEMORY))
+            f"{self.name(each)} {peaks[each] / peaks[first]:.2f} times that" for each in others[:NAMED] if each in peaks
         ]
-        return [f"Peak memory: {', '.join([f'{self.name(first)} {least / 2**20:,.0f} MiB', *parts])}."]
+        return [f"Peak memory: {', '.join([f'{self.name(first)} {peaks[first] / 2**20:,.0f} MiB', *parts])}."]
 
     def differences(self) -> list[str]:
         """Return a sentence for each label in which those differ that the answer names."""

@@ -12,7 +12,7 @@ from pytest_duet.report.additions import Material, Rows, Section
 from pytest_duet.report.answer import answers
 from pytest_duet.report.gather import Gathered
 from pytest_duet.report.reading import filters
-from pytest_duet.report.sections import about, comparison, trends, trials
+from pytest_duet.report.sections import about, comparison, first_rounds, trends, trials
 from pytest_duet.report.sections import verdict_cards as verdict
 from pytest_duet.report.series import add_windows, series
 
@@ -52,7 +52,7 @@ def content(gathered: Gathered, hook: HookRelay | None = None) -> Content:
     add_windows(found, gathered)
     compared = comparison.rows(gathered, columns, words)
     material = Material(gathered, words, columns, compared, found, all(run.when for run in gathered.runs))
-    own = [module.section(material) for module in (comparison, trends, trials, about)]
+    own = [module.section(material) for module in (comparison, first_rounds, trends, trials, about)]
     sections = additions.sections(hook, material, own)
     gate = run.gate or GateRecord()
     cells = verdict.rows(gate)

@@ -198,6 +198,15 @@ document.getElementById("download-csv").addEventListener("click", () => save("re
 document.getElementById("filters")?.addEventListener("change", filter);
 document.getElementById("metric")?.addEventListener("change", () => redraw((element) => element.dataset.chart === "trend"));
 dark.addEventListener("change", () => redraw());
+// The link to the section that is read, which is the last whose heading has passed the upper third.
+const links = [...document.querySelectorAll("nav a")];
+const headings = links.map((link) => document.getElementById(link.hash.slice(1)));
+const mark = () => {
+  const passed = headings.filter((heading) => heading.getBoundingClientRect().top < innerHeight / 3).length;
+  links.forEach((link, place) => (place === passed - 1 ? link.setAttribute("aria-current", "true") : link.removeAttribute("aria-current")));
+};
+addEventListener("scroll", mark, { passive: true });
+mark();
 let width = innerWidth;
 addEventListener("resize", () => {
   if (innerWidth === width) return; // a telephone's address bar came or went

@@ -98,16 +98,19 @@ def headline(gate: GateRecord) -> str:
     return ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
 
 
-def show(terminalreporter: pytest.TerminalReporter, gate: GateRecord, subject: str) -> None:
-    """Write the table through pytest's terminal reporter."""
+def show(terminalreporter: pytest.TerminalReporter, gate: GateRecord, subject: str, wide: bool = False) -> None:
+    """Write the table through pytest's terminal reporter.
+
+    :param wide: whether notes stand beside the figures, which makes lines of several hundred characters; else below.
+    """
     right = ("before", "now", "margin", "visible", "trials")
-    shown = rows(gate)
-    lines = [line[:-1] for line in shown]  # notes are sentences, and stand below
-    write_table(terminalreporter, f"gate: {headline(gate)}", headings(subject)[:-1], lines, right)
+    columns = len(headings(subject)) - (not wide)
+    lines = [line[:columns] for line in rows(gate)]
+    write_table(terminalreporter, f"gate: {headline(gate)}", headings(subject)[:columns], lines, right)
     notes: dict[str, list[str]] = {}
-    for line in shown:
+    for line in rows(gate) if not wide else ():
         if line[-1]:
-            notes.setdefault(line[-1], []).append(f"{line[0]}, {line[1]}")
+            notes.setdefault(line[-1], []).append(f"{line[0]}'s {line[1]}")
     for note, of in notes.items():
         terminalreporter.write(f"{textwrap.fill(f'{_few(of)}: {note}', WIDTH)}\n")
     for finding in gate.findings + gate.cautions:

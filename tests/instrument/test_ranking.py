@@ -107,6 +107,14 @@ def test_it_says_how_much_longer_it_would_take():
     assert same.more_rounds is None
 
 
+def test_the_order_is_that_of_neighbours_not_of_medians():
+    """Five real trials each, of which a slow minute met the second to fourth and the third to fifth."""
+    faster, slower = [0.7158, 0.8096, 1.1942, 1.1841, 1.0374], [0.8012, 0.8062, 0.9734, 1.3283, 1.3152]
+    assert sorted(faster)[2] > sorted(slower)[2]
+    found = rank({"slower": slower, "faster": faster})
+    assert found.order == ("faster", "slower") and found.ranks["slower"] == 1
+
+
 def test_one_round_ranks_nothing():
     found = rank({"a": [1.0], "b": [5.0]})
     assert found.ranks == {"a": 1, "b": 1} and found.ratios["a", "b"].value == pytest.approx(5)

@@ -24,7 +24,7 @@ from pytest_duet.report.gather import gather
 
 REAL = ROOT / "results" / "2026-11-21-cpu-2-cores.json"
 EVIL = "<script>alert(1)</script>"
-OWN = ["comparison", "trials", "about"]
+OWN = ["comparison", "first", "trials", "about"]
 COMMAND = """
 import argparse, sys
 from pytest_duet.commands import report_command
@@ -87,7 +87,7 @@ def test_the_suite_adds_its_sections_among_the_instrument_s():
     gathered = gather([REAL])
     assert names(content(gathered)) == OWN
     suite = content(gathered, extensions.manager(hooks).hook)
-    assert names(suite) == ["comparison", "seed", "trials", "tradeoff", "budget", "about"]
+    assert names(suite) == ["comparison", "first", "budget", "tradeoff", "seed", "trials", "about"]
     assert {"epochs", "seed", "tradeoff", "budget"} == set(suite.data) - set(content(gathered).data)
 
 

@@ -73,7 +73,7 @@ def test_every_chart_is_a_figure_in_two_formats(report, tmp_path):
     assert len(set(written)) == len(written), "no figure overwrites another"
     assert sorted(written) == sorted((tmp_path / "figures" / "deep").iterdir())
     stems = {path.stem.partition("-")[0] for path in written}
-    assert stems == {"comparison", "trials", "trend", "ratio", "seed", "tradeoff", "budget"}
+    assert stems == {"comparison", "first", "trials", "trend", "ratio", "seed", "tradeoff", "budget"}
     for path in written:
         if path.suffix == ".svg":
             text = path.read_text()
