@@ -13,7 +13,7 @@ from pytest_duet.report.additions import Section
 from pytest_duet.report.charts import ROW_HEIGHT, Chart, chart
 from pytest_duet.report.reading import conditions
 
-PEAK, REST = "matrix products, at the machine's measured peak", "everything else"
+PEAK, REST = "matrix products at the measured peak", "everything else"
 
 
 def section(material):

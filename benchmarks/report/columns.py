@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from operator import attrgetter
 
-from benchmarks.frameworks.trainer import EXECUTIONS
 from benchmarks.training_row import TrainingRow
 from pytest_duet.report import reading
 from pytest_duet.report.additions import Column, Words
@@ -71,11 +70,6 @@ def _fastest_first(row, training):
     return -(training.images_per_second or 0)
 
 
-def _by_execution(row, extra_info):
-    execution = row.labels.get("execution")
-    return EXECUTIONS.index(execution) if execution in EXECUTIONS else len(EXECUTIONS)
-
-
 def _contract(row, extra_info):
     return reading.label(row)
 
@@ -103,7 +97,7 @@ HINT = (
 WORDS = Words("Deep-learning frameworks, measured", "framework", "epoch", _round_of, _took, _amount, _floor, HINT)
 READY = "GPU memory, once the framework is ready, MiB"
 COLUMNS = (
-    Column("contract", _contract, markdown="contract", place=20, words=True, rank=_by_execution),
+    Column("contract", _contract, markdown="contract", place=20, words=True),
     Column("environment", _environment, markdown="environment", place=30, words=True),
     Column("seconds", _timed, "{:.3f} s", markdown="epoch", place=40),
     Column("first", _first, "{:.3f} s", markdown="first epoch", place=50),

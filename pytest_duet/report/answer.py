@@ -188,7 +188,7 @@ class _Telling:
             elif not self.ranked:
                 lines.append("From one trial each, which tells nothing of chance: this is no ranking.")
             else:
-                lines.append(f"From {self.rounds} rounds; all of it holds with {1 - ERROR:.0%}.")
+                lines.append(f"How sure: from {self.rounds} rounds, all of this holds with {100 * (1 - ERROR):.0f} %.")
         disturbed = [name for name, row in self.rows.items() if row.disturbed_trials]
         if disturbed:
             lines.append(f"Others disturbed trials of {self.names(disturbed)}.")

@@ -16,6 +16,7 @@ BLUE, ORANGE, GREEN, VIOLET = 0, 1, 2, 6  # places of colours with a meaning of 
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "stroke")
 FONT = "system-ui, sans-serif"
 HEIGHT = 260  # pixels
+TEXT = {"labelFontSize": 12, "titleFontSize": 12}
 ROW_HEIGHT = 26  # of a chart with a line for each subject
 
 
@@ -72,8 +73,11 @@ def config(dark: bool) -> dict[str, Any]:
     return {
         "background": "transparent" if dark else "white",
         "font": FONT,
-        "axis": {**axis, "gridOpacity": 0.5, "labelLimit": 220, "titleFontWeight": "normal"},
+        "axis": {**axis, **TEXT, "gridOpacity": 0.5, "labelLimit": 220, "titleFontWeight": "normal"},
+        "axisQuantitative": {"tickCount": 8},
         "legend": {
+            **TEXT,
+            "labelLimit": 320,
             "labelColor": ink,
             "titleColor": ink,
             "orient": "bottom",

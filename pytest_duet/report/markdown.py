@@ -16,10 +16,13 @@ MIB = 2**20
 HOST = "host_peak_rss_bytes"
 
 
-def summary(sentence: str, answers: Sequence[Answer], urgent: Sequence[dict[str, Any]], its_table: str) -> str:
+def summary(
+    sentence: str, answers: Sequence[Answer], urgent: Sequence[dict[str, Any]], its_table: str, hint: str = ""
+) -> str:
     """Return a run's verdict, who is fastest, what needs somebody, and its table.
 
     :param sentence: the verdict; ``""`` where the gate was not asked.
+    :param hint: what to do next, as Markdown.
     :param urgent: rows of :func:`pytest_duet.report.sections.verdict_cards.rows`.
     """
     lines = [f"### {escape(sentence)}", ""] if sentence else []
@@ -27,7 +30,7 @@ def summary(sentence: str, answers: Sequence[Answer], urgent: Sequence[dict[str,
     for answer in answers:
         first, *others = map(escape, answer.sentences)
         lines += [f"**{first}** {' '.join(others)}", ""]
-    return "\n".join([*lines, its_table])
+    return "\n".join([*lines, its_table, *([hint, ""] if hint else [])])
 
 
 def _finding(cell: dict[str, Any]) -> str:

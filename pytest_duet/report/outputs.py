@@ -82,4 +82,5 @@ def as_markdown(gathered: Gathered, found: Content) -> str:
     table = markdown.table(gathered.rows, trends, found.material.words, found.material.columns)
     shown = found.shown
     sentence = shown["sentence"] if shown["asked"] or not shown["answers"] else ""
-    return markdown.summary(sentence, shown["answers"], shown["urgent"], table)
+    hint = "" if sentence or not shown["answers"] else found.material.words.hint
+    return markdown.summary(sentence, shown["answers"], shown["urgent"], table, hint)

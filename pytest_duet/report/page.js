@@ -6,7 +6,7 @@ const charts = JSON.parse(document.getElementById("charts").textContent);
 const dark = matchMedia("(prefers-color-scheme: dark)");
 // Beyond so many points, a canvas, since an SVG has an element for each; and no intervals, which would be one dark band.
 const MANY_MARKS = 2000;
-const LEGEND_COLUMN = 150; // pixels
+const LEGEND_COLUMN = 220; // pixels
 const MIB = 2 ** 20;
 const views = new Map(); // what was drawn, by element
 

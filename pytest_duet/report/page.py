@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from pytest_duet.report.additions import Section
 from pytest_duet.report.charts import Chart, config
@@ -70,6 +71,7 @@ def _environment() -> Environment:
     )
     environment.filters.update(
         figure=lambda value, form: "-" if value is None else form.format(value),
+        code=lambda text: Markup(re.sub("`(.+?)`", r"<code>\1</code>", str(escape(text)))),
         filters=filters,
         raw=lambda value: "" if value is None else repr(value),
     )

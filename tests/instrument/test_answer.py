@@ -41,7 +41,7 @@ def test_it_says_who_by_how_much_and_how_sure():
     assert "Peak memory: jax 100 MiB, keras 2.50 times that, torch 1.20 times that." in text
     assert "They differ in execution: jax compiled, keras graph, torch eager." in text
     assert "precision" not in text, "in which all are alike"
-    assert "From 3 rounds; all of it holds with 95%." in text
+    assert "How sure: from 3 rounds, all of this holds with 95 %." in text
     assert [(its.subject, its.rank) for its in answer.standings] == [("jax", 1), ("keras", 2), ("torch", 2)]
     assert answer.as_json()["standings"][1]["ratio"]["value"] == answer.standings[1].ratio.value
 

@@ -32,6 +32,7 @@ def _column(source: str, title: str) -> Column:
     return Column(source, value, "{:,.0f}", 2**20, page=f"{title}, MiB", place=70, optional=True)
 
 
+PEAK = "the measured peak"
 COLUMNS = tuple(_column(source, title) for source, title in MEMORY.items())
 
 
@@ -112,9 +113,9 @@ def time_chart(its: Rows, floor: float | None) -> Any:
 
     :param floor: the least seconds that a round could take on this machine; None where nobody knows.
     """
-    longest, fastest = max(row["high"] or row["seconds"] for row in its), its[0]["seconds"]
+    longest, fastest = 1.02 * max(row["high"] or row["seconds"] for row in its), its[0]["seconds"]
     y = alt.Y("subject:N", sort=[row["subject"] for row in its], title=None)
-    x = alt.X("seconds:Q", title="seconds, from 0: lengths compare", scale=alt.Scale(domain=[0, longest]))
+    x = alt.X("seconds:Q", title="seconds, from 0: lengths compare", scale=alt.Scale(domain=[0, longest], nice=False))
     kinds = list(dict.fromkeys(row["kind"] for row in its))
     legend = alt.Legend(title=None, direction="horizontal") if len(kinds) > 1 else None
     colour = alt.Color("kind:N", scale=alt.Scale(domain=kinds), legend=legend)
@@ -134,15 +135,14 @@ def time_chart(its: Rows, floor: float | None) -> Any:
     points = base.mark_point(size=90, filled=True, opacity=1).encode(x=x)
     seconds = bars + whisker + points
     if floor:
-        line = alt.Chart(alt.InlineData([{"floor": floor, "text": "the measured peak"}])).encode(x="floor:Q")
-        seconds += line.mark_rule(strokeDash=[4, 3]) + line.mark_text(align="left", dx=4, baseline="top", y=0).encode(
-            text="text:N"
-        )
+        line = chart("rows").transform_aggregate(floor="min(floor)").encode(x="floor:Q")
+        text = line.mark_text(align="left", dx=4, dy=8, baseline="top").encode(y=alt.value(0), text=alt.value(PEAK))
+        seconds += line.mark_rule(strokeDash=[4, 3]) + text
     above = alt.X(
         "ratio:Q",
         title="times the fastest",
-        scale=alt.Scale(domain=[0, longest / fastest]),
+        scale=alt.Scale(domain=[0, longest / fastest], nice=False),
         axis=alt.Axis(orient="top", grid=False, tickCount=8),
     )
     times = chart("rows").mark_tick(opacity=0).encode(y=y, x=above)  # for its axis alone
-    return alt.layer(seconds, times).resolve_scale(x="independent")
+    return alt.layer(times, seconds).resolve_scale(x="independent")
