@@ -94,7 +94,17 @@ HINT = (
     "To judge a change: `pytest benchmarks --against git:main` takes turns with main, `--gate` holds it against the "
     "saved runs. To gate a training step of your own: one class in one file, `--framework-path FILE` (README)."
 )
-WORDS = Words("Deep-learning frameworks, measured", "framework", "epoch", _round_of, _took, _amount, _floor, HINT)
+WORDS = Words(
+    "Deep-learning frameworks, measured",
+    "framework",
+    "epoch",
+    round_of=_round_of,
+    took=_took,
+    amount_of=_amount,
+    floor_of=_floor,
+    closer="`--race` compares more closely in as many.",
+    hint=HINT,
+)
 READY = "GPU memory, once the framework is ready, MiB"
 COLUMNS = (
     Column("contract", _contract, markdown="contract", place=20, words=True),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import textwrap
 from statistics import geometric_mean
 
 from benchmarks.summary import ledger
 from pytest_duet.record.row import memory_source
 from pytest_duet.report import reading
-from pytest_duet.report.text_table import WIDTH, or_dash, write_table
+from pytest_duet.report.text_table import or_dash, wrapped, write_table
 
 MIB = 2**20
 LEGEND = (
@@ -49,9 +48,9 @@ def show(terminalreporter, rows, wide=False):
     write_table(terminalreporter, _title(rows), shown, [line[: len(shown)] for line in lines], right=headings[2:])
     for row, training in rows if not wide else ():
         if notes := _notes(row, training, beside_gpu):
-            terminalreporter.write(f"{textwrap.fill(f'{row.subject}: {notes}', WIDTH)}\n")
+            terminalreporter.write(f"{wrapped(f'{row.subject}: {notes}')}\n")
     alike = f"contract: all of them {', '.join(shared.values())}; " if shared else ""
-    terminalreporter.write(f"{textwrap.fill(alike + LEGEND, WIDTH)}\n")
+    terminalreporter.write(f"{wrapped(alike + LEGEND)}\n")
 
 
 def _speed(both):

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import textwrap
-
 from benchmarks.report.framework_table import MIB
 from benchmarks.summary import ledger
-from pytest_duet.report.text_table import or_dash, write_table
+from pytest_duet.report.text_table import or_dash, wrapped, write_table
 
 HEADINGS = (
     "framework",
@@ -39,7 +37,7 @@ def show(terminalreporter, rows):
     lines = [cells(*both) for both in on_gpu]
     write_table(terminalreporter, "GPU memory and energy", HEADINGS, lines, right=HEADINGS[1:])
     for text in [NOTES, *hidden(on_gpu), *unprofiled(on_gpu)]:
-        terminalreporter.write(f"{textwrap.fill(text, 110)}\n")
+        terminalreporter.write(f"{wrapped(text)}\n")
 
 
 def cells(row, training):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +12,7 @@ import pytest
 from pytest_duet.report import verdicts
 from pytest_duet.report.additions import words
 from pytest_duet.report.answer import Answer, answers
-from pytest_duet.report.text_table import WIDTH
+from pytest_duet.report.text_table import wrapped
 
 if TYPE_CHECKING:
     from pytest_duet.plugin.gate import Gate
@@ -53,12 +52,12 @@ def _show_answers(gate: Gate, terminalreporter: pytest.TerminalReporter) -> None
         return
     terminalreporter.section(f"answer, {gate.machine}" if gate.machine else "answer", sep="-")
     for answer in found:
-        first, *others = (textwrap.fill(sentence, WIDTH) for sentence in answer.sentences)
+        first, *others = (wrapped(sentence) for sentence in answer.sentences)
         terminalreporter.write_line(first, bold=True)
         for sentence in others:
             terminalreporter.write_line(sentence)
     if not gate.options.active:
-        terminalreporter.write_line(textwrap.fill(words(gate.config.hook).hint, WIDTH))
+        terminalreporter.write_line(wrapped(words(gate.config.hook).hint))
 
 
 def write(gate: Gate) -> None:

@@ -78,7 +78,14 @@ def _answer(rows: dict[str, Entry], words: Words, machine: Mapping[str, Any], to
     same_work = len(set(amounts.values())) == 1
     time = words.took(*rows[first], reading.as_time(reading.seconds(rows[first][0]) or 0))
     lines = [f"{_where(machine)}{told.name(first)} {time}{told.comparison()}{told.exact() if same_work else ''}."]
-    lines += [*told.open(), *told.memory(), *told.differences(), *told.cautions(in_rounds)]
+    still_open = told.open()
+    lines += [
+        *still_open,
+        *([words.closer] if still_open and words.closer else []),
+        *told.memory(),
+        *told.differences(),
+        *told.cautions(in_rounds),
+    ]
     ranks = found.ranks if told.ranked else {}
     standings = [
         Standing(name, told.name(name), ranks.get(name), median(times[name]), found.ratios.get((first, name)))

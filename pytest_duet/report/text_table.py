@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,11 @@ def as_table(
     console = Console(file=text, width=1_000, force_terminal=markup, highlight=False, markup=False)
     console.print(table)
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
+
+
+def wrapped(text: str) -> str:
+    """Return text in lines of ``WIDTH`` characters, options and names left whole."""
+    return textwrap.fill(text, WIDTH, break_on_hyphens=False, break_long_words=False)
 
 
 def or_dash(form: str, value: float | None, unit: int = 1) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import textwrap
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +12,7 @@ from pytest_duet.record.comparison import Comparison, Verdict
 from pytest_duet.record.metrics import Metric
 from pytest_duet.record.saved_run import GateRecord
 from pytest_duet.report.markdown import escape, table_row
-from pytest_duet.report.text_table import WIDTH, write_table
+from pytest_duet.report.text_table import wrapped, write_table
 
 if TYPE_CHECKING:
     import pytest
@@ -112,7 +111,7 @@ def show(terminalreporter: pytest.TerminalReporter, gate: GateRecord, subject: s
         if line[-1]:
             notes.setdefault(line[-1], []).append(f"{line[0]}'s {line[1]}")
     for note, of in notes.items():
-        terminalreporter.write(f"{textwrap.fill(f'{_few(of)}: {note}', WIDTH)}\n")
+        terminalreporter.write(f"{wrapped(f'{_few(of)}: {note}')}\n")
     for finding in gate.findings + gate.cautions:
         terminalreporter.write_line(finding, yellow=True)
 

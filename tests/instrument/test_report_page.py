@@ -466,7 +466,7 @@ def test_every_control_is_reached_by_tab_and_seen(made):
                     return {
                         place: Number(document.activeElement.dataset.place),
                         outline: outlineStyle !== "none" && parseFloat(outlineWidth) > 0,
-                        seen: there !== null && (document.activeElement.contains(there) || there.contains(document.activeElement)),
+                        seen: document.activeElement.contains(there) || there?.contains(document.activeElement),
                         html: document.activeElement.outerHTML.slice(0, 100),
                     };
                 }"""
