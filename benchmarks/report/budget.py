@@ -21,7 +21,7 @@ def section(material):
     found = rows(trained(material.gathered.rows.values()))
 
     def charts():
-        return {"budget": Chart(budget_chart(), "budget", 40 + ROW_HEIGHT * len(found))} if found else {}
+        return {"budget": Chart(budget_chart(material.names), "budget", 40 + ROW_HEIGHT * len(found))} if found else {}
 
     template = Path(__file__).with_name("budget.html")
     shown, data = {"rows": found}, {"budget": found}
@@ -58,8 +58,8 @@ def _parts(row, training):
     }
 
 
-def budget_chart():
-    """Return the bars of the parts, one bar for each framework."""
+def budget_chart(frameworks):
+    """Return the bars of the parts, one bar for each framework; their colours are behind the frameworks' own."""
     return (
         chart("rows")
         .transform_fold(["peak_seconds", "rest_seconds"], as_=["part", "part_seconds"])
@@ -73,8 +73,8 @@ def budget_chart():
             x=alt.X("sum(part_seconds):Q", title="seconds of an epoch"),
             color=alt.Color(
                 "what:N",
-                scale=alt.Scale(domain=[PEAK, REST]),
-                legend=alt.Legend(title=None),
+                scale=alt.Scale(domain=[*frameworks, PEAK, REST]),
+                legend=alt.Legend(title=None, values=[PEAK, REST]),
             ),
             order=alt.Order("rank:Q"),
             tooltip=["subject:N", "what:N", alt.Tooltip("part_seconds:Q", title="seconds", format=".3f")],

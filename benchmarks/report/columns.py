@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from operator import attrgetter
 
 from benchmarks.training_row import TrainingRow
@@ -81,7 +82,8 @@ def _took(row, extra_info, time):
 
 @_of_training
 def _amount(row, training):
-    return training.flops_per_epoch or 1.0
+    flops = training.flops_per_epoch
+    return flops if flops is not None and 0 < flops < inf else 1.0
 
 
 @_of_training
@@ -91,8 +93,8 @@ def _floor(row, training):
 
 
 HINT = (
-    "To judge a change: `pytest benchmarks --against git:main` takes turns with main, `--gate` holds it against the "
-    "saved runs. To gate a training step of your own: one class in one file, `--framework-path FILE` (README)."
+    "To judge a change: `pytest benchmarks --against git:main` runs it turn by turn with main, `--gate` holds it "
+    "against the saved runs (docs/gate.md). A training of your own: `--framework-path FILE` (docs/your-own.md)."
 )
 WORDS = Words(
     "Deep-learning frameworks, measured",

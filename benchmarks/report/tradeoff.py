@@ -11,8 +11,7 @@ from benchmarks.proof.parity import accuracies_agree
 from benchmarks.training_row import TrainingRow
 from pytest_duet.report.additions import Section
 from pytest_duet.report.charts import Chart, chart, colour
-from pytest_duet.report.reading import device_title
-from pytest_duet.report.sections.comparison import MEMORY
+from pytest_duet.report.reading import SOURCES, device_title
 
 HEIGHT = 320  # pixels
 
@@ -40,7 +39,7 @@ def tradeoffs(compared):
     for row in compared:
         if row["accuracy"] is None:
             continue
-        for source, title in MEMORY.items():
+        for source, title in SOURCES.items():
             if row[source] is not None and (row["device"] != "cpu" or source == "host_peak_rss_bytes"):
                 title = f"{device_title(row['device'])}; {row['work']}: {title}"
                 panels.setdefault(title, []).append({**row, "mebibytes": row[source] / 2**20, "source": source})

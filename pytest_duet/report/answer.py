@@ -16,6 +16,13 @@ from pytest_duet.report.additions import Words
 from pytest_duet.report.reading import Entry
 from pytest_duet.trials.rounds import are_rounds
 
+OF_MEMORY = {
+    "allocator_peak_bytes": "live arrays on the device",
+    "nvml_process_peak_bytes": "the process's GPU memory",
+    "allocator_reserved_bytes": "the allocator's pool on the device",
+    "nvml_device_delta_peak_bytes": "the device's memory in use",
+    "host_peak_rss_bytes": "the process's memory (RSS)",
+}
 NAMED = 3  # subjects that a sentence compares with the fastest; the tables have all
 
 
@@ -77,7 +84,8 @@ def _answer(rows: dict[str, Entry], words: Words, machine: Mapping[str, Any], to
     first = found.order[0]
     same_work = len(set(amounts.values())) == 1
     time = words.took(*rows[first], reading.as_time(reading.seconds(rows[first][0]) or 0))
-    lines = [f"{_where(machine)}{told.name(first)} {time}{told.comparison()}{told.exact() if same_work else ''}."]
+    equal = told.exact() if same_work else ""
+    lines = [f"{_where(machine)}{told.with_difference(first)} {time}{told.comparison()}{equal}."]
     still_open = told.open()
     lines += [
         *still_open,
@@ -119,16 +127,27 @@ class _Telling:
     def names(self, benchmarks: Iterable[str]) -> str:
         return _listed([self.name(each) for each in benchmarks])
 
+    def with_difference(self, benchmark: str) -> str:
+        """Return its name, with its label where those that the answer names differ in one: ``jax (graph)``."""
+        labels = self._differing()
+        values = next(iter(labels.values())) if len(labels) == 1 else {}
+        return f"{self.name(benchmark)} ({values[benchmark]})" if benchmark in values else self.name(benchmark)
+
     def comparison(self) -> str:
         """Return how the first compares with those behind it."""
         first, *others = self.found.order
         if not others:
             return ""
         if not self.ranked:
-            parts = [f"{self.name(each)} takes {self.found.ratios[first, each].value:.2f}" for each in others[:NAMED]]
+            ratios = {each: self.found.ratios[first, each].value for each in others[:NAMED]}
+            parts = [f"{self.with_difference(each)} takes {ratio:.2f}" for each, ratio in ratios.items()]
             return f"; {_listed(parts)} times as long"
         slower = [each for each in others if self.found.ratios[first, each].apart > 0]
-        parts = [f"{_times(self.found.ratios[first, each])} as {self.name(each)}" for each in slower[:NAMED]]
+        parts = [
+            f"{_times(self.found.ratios[first, each], '95 %: ' if each == slower[0] else '')} as "
+            f"{self.with_difference(each)}"
+            for each in slower[:NAMED]
+        ]
         rest = f", and faster than {len(slower) - NAMED} more" if len(slower) > NAMED else ""
         return f": {_listed(parts)}{rest}" if parts else ", but nobody is slower for sure"
 
@@ -165,27 +184,32 @@ class _Telling:
 
     def memory(self) -> list[str]:
         """Return a sentence on the highest peaks, where all are of the same source."""
-        first, *others = self.found.order
         known = {name: row.metrics[MEMORY] for name, row in self.rows.items() if MEMORY in row.metrics}
         peaks = {name: max(its.known) for name, its in known.items() if its.known}
-        if first not in peaks or len({its.source for its in known.values()}) > 1:
+        sources = {its.source for its in known.values()}
+        named = [name for name in self.found.order[: NAMED + 1] if name in peaks]
+        if not named or len(sources) > 1:
             return []
-        parts = [
-            f"{self.name(each)} {peaks[each] / peaks[first]:.2f} times that" for each in others[:NAMED] if each in peaks
-        ]
-        return [f"Peak memory: {', '.join([f'{self.name(first)} {peaks[first] / 2**20:,.0f} MiB', *parts])}."]
+        parts = [f"{self.name(name)} {peaks[name] / 2**20:,.0f} MiB" for name in named]
+        of = OF_MEMORY.get(sources.pop(), "memory")
+        return [f"Peak of {of}: {', '.join(parts)}."]
 
-    def differences(self) -> list[str]:
-        """Return a sentence for each label in which those differ that the answer names."""
+    def _differing(self) -> dict[str, dict[str, str]]:
+        """Return the labels in which those differ that the answer names, with the values of each."""
         named = self.found.order[: NAMED + 1]
         labels = {"device": {name: reading.device_title(self.rows[name].device) for name in named}}
         for label in self.rows[named[0]].labels:
             labels[label] = {name: self.rows[name].labels.get(label, "-") for name in named}
-        lines = []
-        for label, values in labels.items():
-            if len(set(values.values())) > 1:
-                lines.append(f"They differ in {label}: {', '.join(f'{self.name(a)} {b}' for a, b in values.items())}.")
-        return lines
+        return {label: values for label, values in labels.items() if len(set(values.values())) > 1}
+
+    def differences(self) -> list[str]:
+        """Return a sentence for each of these labels; none for a single one, which stands beside the names."""
+        labels = self._differing()
+        return [
+            f"They differ in {label}: {', '.join(f'{self.name(a)} {b}' for a, b in values.items())}."
+            for label, values in labels.items()
+            if len(labels) > 1
+        ]
 
     def cautions(self, in_rounds: bool) -> list[str]:
         lines = []
@@ -195,15 +219,16 @@ class _Telling:
             elif not self.ranked:
                 lines.append("From one trial each, which tells nothing of chance: this is no ranking.")
             else:
-                lines.append(f"How sure: from {self.rounds} rounds, all of this holds with {100 * (1 - ERROR):.0f} %.")
+                surely = f"How sure: with {100 * (1 - ERROR):.0f} % confidence, all these ranges at once"
+                lines.append(f"{surely}; from {self.rounds} trials of each, in rounds, on this machine today.")
         disturbed = [name for name, row in self.rows.items() if row.disturbed_trials]
         if disturbed:
             lines.append(f"Others disturbed trials of {self.names(disturbed)}.")
         return lines
 
 
-def _times(ratio: Ratio) -> str:
-    return f"{ratio.value:.2f} times ({ratio.low:.2f} to {ratio.high:.2f}) as fast"
+def _times(ratio: Ratio, label: str) -> str:
+    return f"{ratio.value:.2f} times ({label}{ratio.low:.2f} to {ratio.high:.2f}) as fast"
 
 
 def _listed(parts: Sequence[str]) -> str:

@@ -12,6 +12,14 @@ if TYPE_CHECKING:
     from pytest_duet.report.saved_runs import Point
 
 LARGEST = 2**63  # what is beyond all that is measured here is no figure
+# Each memory source means something else.
+SOURCES = {
+    "nvml_process_peak_bytes": "GPU memory, NVML's for the process",
+    "allocator_peak_bytes": "live arrays, by the allocator",
+    "allocator_reserved_bytes": "the allocator's pool",
+    "nvml_device_delta_peak_bytes": "GPU memory, device's increase",
+    "host_peak_rss_bytes": "host memory, peak RSS",
+}
 TIME_UNITS = {"s": 1.0, "ms": 1e-3, "µs": 1e-6}
 Entry = tuple[Row, dict[str, Any]]  # a row, and the ``extra_info`` that it stands in
 

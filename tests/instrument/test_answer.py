@@ -35,15 +35,24 @@ TORCH = made("torch", [2.05, 2.02, 2.0], 120, 2, labels={"execution": "eager", "
 def test_it_says_who_by_how_much_and_how_sure():
     answer, text = said(KERAS, JAX, TORCH)
     first = answer.sentences[0]
-    assert first.startswith("On this machine (2 cores of A processor), jax takes 1.000 s a round: 2.01 times (1.")
-    assert " as fast as keras and 2.02 times (1." in first and first.endswith("at equal accuracy (0.9000).")
+    assert first.startswith(
+        "On this machine (2 cores of A processor), jax (compiled) takes 1.000 s a round: 2.00 times"
+    )
+    assert "times (95 %: 1." in first and " as fast as keras (graph) and 2.02 times (1." in first
+    assert first.endswith(" as fast as torch (eager), at equal accuracy (0.9000).")
     assert "keras and torch cannot be told apart in this run: " in text and "would" in text
-    assert "Peak memory: jax 100 MiB, keras 2.50 times that, torch 1.20 times that." in text
-    assert "They differ in execution: jax compiled, keras graph, torch eager." in text
-    assert "precision" not in text, "in which all are alike"
-    assert "How sure: from 3 rounds, all of this holds with 95 %." in text
+    assert "Peak of the process's memory (RSS): jax 100 MiB, keras 250 MiB, torch 120 MiB." in text
+    assert "fp32" not in text, "in which all are alike"
+    assert "How sure: with 95 % confidence, all these ranges at once; from 3 trials of each" in text
     assert [(its.subject, its.rank) for its in answer.standings] == [("jax", 1), ("keras", 2), ("torch", 2)]
     assert answer.as_json()["standings"][1]["ratio"]["value"] == answer.standings[1].ratio.value
+
+
+def test_what_differs_in_more_than_one_way_is_said_label_by_label():
+    torch = replace(TORCH, labels={"execution": "eager", "precision": "tf32"})
+    _, text = said(JAX, torch)
+    assert "jax takes" in text and "They differ in execution: jax compiled, torch eager." in text
+    assert "They differ in precision: jax fp32, torch tf32." in text
 
 
 def test_a_tie_is_no_victory():
@@ -57,7 +66,7 @@ def test_what_did_not_take_turns_is_not_ranked():
     later = replace(TORCH, trials=tuple(replace(trial, started_at=1e6) for trial in TORCH.trials))
     for answer, text in (said(JAX, later), said(JAX, TORCH, together=False)):
         assert "this is no ranking" in text and not answer.ranked and "as fast" not in text
-        assert "torch takes 2.02 times as long" in text
+        assert "torch (eager) takes 2.02 times as long" in text
         assert [its.rank for its in answer.standings] == [None, None]
 
 

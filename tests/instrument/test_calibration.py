@@ -194,7 +194,7 @@ def test_saved_sessions_are_calibrated_by_as_well_as_new_ones(tmp_path):
 
 
 def test_what_is_no_session_of_its_kind_is_refused(tmp_path):
-    (history,) = (ROOT / "results").glob("*-cpu-2-cores.json")
+    history = ROOT / "results" / "2026-11-21-cpu-2-cores.json"
     files = [*recorded("uncalibrated-aa-01", "uncalibrated-aa-02"), str(history)]
     done = calibrate_from(tmp_path, *files)
     assert done.returncode == 2 and f"--from {history}: it is no session of --against." in done.stderr

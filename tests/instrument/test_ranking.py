@@ -47,7 +47,7 @@ def wrong_orders(true, noise, rounds, sessions):
     rng, wrong = np.random.default_rng(rounds), 0
     for _ in range(sessions):
         mood = 0.1 * drifting(rng, rounds)  # which all of a round meet
-        times = {name: true[name] * np.exp(mood + SCATTER[name] * noise(rng, rounds)) for name in true}
+        times = {name: (true[name] * np.exp(mood + SCATTER[name] * noise(rng, rounds))).tolist() for name in true}
         wrong += any(true[faster] >= true[slower] for faster, slower in claims(rank(times)))
     print(f"{len(true)} subjects, {noise.__name__}, {rounds} rounds: {wrong / sessions:.1%} of sessions")
     return wrong
@@ -87,6 +87,7 @@ def test_an_interval_is_what_its_formula_gives():
     ratio = rank({"a": [1, 1, 1], "b": np.exp([0.1, 0.2, 0.3])}).ratios["a", "b"]
     reach = 4.3027 * 0.1 / 3**0.5
     assert np.log([ratio.low, ratio.value, ratio.high]) == pytest.approx([0.2 - reach, 0.2, 0.2 + reach], rel=1e-4)
+    assert ratio.value == pytest.approx(np.exp(0.2)), "the quotient of the medians"
     assert ratio.apart == 0 and ratio.more_rounds == 1, "t(3) = 3.1824 reaches 0.159"
 
 
@@ -98,6 +99,14 @@ def test_nobody_is_taken_to_scatter_less_than_all_do_in_the_mean():
     assert np.log(steady.high / steady.value) == pytest.approx(4.8567 * (0.02 / 3) ** 0.5 / 3**0.5, rel=1e-4)
     noisy = found.ratios["a", "c"]
     assert np.log(noisy.high / noisy.value) == pytest.approx(4.8567 * 0.1 / 3**0.5, rel=1e-4), "its own"
+
+
+def test_an_interval_holds_the_medians_quotient():
+    faster, slower = [0.7158, 0.8096, 1.1942, 1.1841, 1.0374], [0.8012, 0.8062, 0.9734, 1.3283, 1.3152]
+    ratio = rank({"faster": faster, "slower": slower}).ratios["faster", "slower"]
+    assert ratio.value == pytest.approx(0.9734 / 1.0374) and ratio.low <= ratio.value <= ratio.high
+    far = rank({"a": [1, 1, 1.3], "b": [1.0, 1.3, 1.3]}).ratios["a", "b"]
+    assert far.value == pytest.approx(1.3) and far.high >= 1.3
 
 
 def test_it_says_how_much_longer_it_would_take():

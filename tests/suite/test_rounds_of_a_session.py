@@ -20,7 +20,7 @@ def test_trials_alternate_and_the_session_ends_with_an_answer(suite):
     assert answer["ranked"] and answer["rounds"] == 3
     assert {its["subject"] for its in answer["standings"]} == {"honest", "wants-numpy"}
     tail = run.output[run.output.index(" answer ") :]
-    assert " trains an epoch in " in tail and "from 3 rounds" in tail
+    assert " trains an epoch in " in tail and "from 3 trials of each" in tail
     assert max(map(len, tail.splitlines()[1:])) <= 200
 
 

@@ -12,17 +12,8 @@ from pytest_duet.record.row import Row
 from pytest_duet.report.additions import Column, Material, Rows, Section, Words
 from pytest_duet.report.charts import ROW_HEIGHT, Chart, chart
 from pytest_duet.report.gather import Gathered
-from pytest_duet.report.reading import Entry, conditions, first_seconds, group_title, label, memory, versions
+from pytest_duet.report.reading import SOURCES, Entry, conditions, first_seconds, group_title, label, memory, versions
 from pytest_duet.report.saved_runs import Point
-
-# Each memory source means something else, so each has a column of its own.
-MEMORY = {
-    "nvml_process_peak_bytes": "GPU memory, NVML's for the process",
-    "allocator_peak_bytes": "live arrays, by the allocator",
-    "allocator_reserved_bytes": "the allocator's pool",
-    "nvml_device_delta_peak_bytes": "GPU memory, device's increase",
-    "host_peak_rss_bytes": "host memory, peak RSS",
-}
 
 
 def _column(source: str, title: str) -> Column:
@@ -33,7 +24,7 @@ def _column(source: str, title: str) -> Column:
 
 
 PEAK = "the measured peak"
-COLUMNS = tuple(_column(source, title) for source, title in MEMORY.items())
+COLUMNS = tuple(_column(source, title) for source, title in SOURCES.items())
 
 
 def rows(gathered: Gathered, columns: Sequence[Column], words: Words) -> Rows:
@@ -102,23 +93,25 @@ def groups(found: Rows) -> dict[str, Rows]:
 
 def _chart(group: str, its: Rows, material: Material) -> Chart:
     floors = [row["floor"] for row in its if row["floor"]]
-    made = time_chart(its, min(floors, default=None))
+    made = time_chart(its, min(floors, default=None), material.names)
     return Chart(made, "comparison", 60 + ROW_HEIGHT * len(its), {"group": group})
 
 
-def time_chart(its: Rows, floor: float | None) -> Any:
+def time_chart(its: Rows, floor: float | None, names: Sequence[str]) -> Any:
     """Return the chart of one group: a line for each subject, its median and its interval.
 
     Its colour tells how a subject does the work; the axis above, how many times the fastest one's time it takes.
 
+    :param names: of all that the page shows.
     :param floor: the least seconds that a round could take on this machine; None where nobody knows.
     """
     longest, fastest = 1.02 * max(row["high"] or row["seconds"] for row in its), its[0]["seconds"]
     y = alt.Y("subject:N", sort=[row["subject"] for row in its], title=None)
     x = alt.X("seconds:Q", title="seconds, from 0: lengths compare", scale=alt.Scale(domain=[0, longest], nice=False))
     kinds = list(dict.fromkeys(row["kind"] for row in its))
-    legend = alt.Legend(title=None, direction="horizontal") if len(kinds) > 1 else None
-    colour = alt.Color("kind:N", scale=alt.Scale(domain=kinds), legend=legend)
+    legend = alt.Legend(title=None, direction="horizontal", values=kinds) if len(kinds) > 1 else None
+    # Behind the subjects' own colours, which the other charts use.
+    colour = alt.Color("kind:N", scale=alt.Scale(domain=[*names, *kinds]), legend=legend)
     tooltip = [
         alt.Tooltip("subject:N"),
         alt.Tooltip("how:N", title="how"),
@@ -136,7 +129,9 @@ def time_chart(its: Rows, floor: float | None) -> Any:
     seconds = bars + whisker + points
     if floor:
         line = chart("rows").transform_aggregate(floor="min(floor)").encode(x="floor:Q")
-        text = line.mark_text(align="left", dx=4, dy=8, baseline="top").encode(y=alt.value(0), text=alt.value(PEAK))
+        text = line.mark_text(align="left", dx=4, dy=-2, baseline="bottom").encode(
+            y=alt.value("height"), text=alt.value(PEAK)
+        )
         seconds += line.mark_rule(strokeDash=[4, 3]) + text
     above = alt.X(
         "ratio:Q",

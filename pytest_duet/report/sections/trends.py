@@ -174,13 +174,17 @@ def ratio_rows(runs: Sequence[ReportRun], to: str) -> Rows:
     ]
 
 
+def _axis(dated: bool) -> Any:
+    return alt.Axis(tickCount=5, labelOverlap=True, **({"format": "%d %b %H:%M"} if dated else {}))
+
+
 def trend_chart(dated: bool) -> Any:
     """Return the chart of one benchmark's runs.
 
     :param dated: whether every run has a date; else they stand in their order.
     """
     field, title = ("when:T", None) if dated else ("run:Q", "runs, oldest first")
-    x = alt.X(field, title=title)
+    x = alt.X(field, title=title, axis=_axis(dated))
     tooltip = [
         alt.Tooltip("name:N", title="run"),
         alt.Tooltip("date:N", title="saved"),
@@ -226,7 +230,7 @@ def ratio_chart(dated: bool, to: str, names: Sequence[str], what: str) -> Any:
         alt.Tooltip("ratio:Q", title=f"over {to}", format=".3f"),
     ]
     base = chart("points").encode(
-        x=alt.X(field, title=title),
+        x=alt.X(field, title=title, axis=_axis(dated)),
         y=alt.Y("ratio:Q", title=f"{what} time over {to}'s", scale=alt.Scale(zero=False)),
         color=colour(names),
         detail="benchmark:N",
