@@ -9,8 +9,7 @@ from benchmarks.workload.spec import Workload
 from pytest_duet.sensors.sampler import INTERVAL_SECONDS
 from pytest_duet.trials.runner import MAX_FOREIGN_CORES
 
-TRIALS = 3
-QUICK = {"trials": 2, "epochs": 3, "steps": 40}
+QUICK = {"epochs": 3, "steps": 40}
 
 
 def add_options(parser):
@@ -52,7 +51,7 @@ def add_options(parser):
         help="where an epoch would take longer, train so many steps of it as fit, and report steps a second (default "
         "with --against: 2)",
     )
-    _add_number(add, "--trials", int, TRIALS, "N", "fresh processes per framework")
+    _add_number(add, "--trials", int, 3, "N", "fresh processes per framework")
     add(
         "--race",
         action="store_true",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from benchmarks.command_line import QUICK, TRIALS
+from benchmarks.command_line import QUICK
 from benchmarks.frameworks import DEFAULT, REGISTRY, entries_of_file, select
 from benchmarks.frameworks.interpreters import find_interpreter
 from benchmarks.trainer_runner import TrainerRunner
@@ -167,7 +167,7 @@ def read_options(config, slot=None):
 
 def look_quickly(given):
     """Let what the command line leaves open be that of ``--quick``."""
-    usual = asdict(Workload()) | {"trials": TRIALS}
+    usual = asdict(Workload())
     for name, value in QUICK.items():
         if getattr(given, name) == usual[name]:
             setattr(given, name, value)

@@ -79,8 +79,9 @@ def pytest_pyfunc_call(pyfuncitem):
         raise pytest.fail.Exception(message, pytrace=False) from None
 
 
-@pytest.hookimpl(trylast=True)
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # below everything else
 def pytest_terminal_summary(terminalreporter, config):
+    yield
     if config.getoption("quick"):
         terminalreporter.write_line("A quick look (--quick): nothing to quote.", yellow=True)
 

@@ -46,9 +46,12 @@ def show(terminalreporter, rows, wide=False):
     ]
     shown = [*headings, "notes"] if wide else headings
     write_table(terminalreporter, _title(rows), shown, [line[: len(shown)] for line in lines], right=headings[2:])
+    noted = {}
     for row, training in rows if not wide else ():
-        if notes := _notes(row, training, beside_gpu):
-            terminalreporter.write(f"{wrapped(f'{row.subject}: {notes}')}\n")
+        noted.setdefault(_notes(row, training, beside_gpu), []).append(row.subject)
+    for notes, names in noted.items():
+        if notes:
+            terminalreporter.write(f"{wrapped(f'{', '.join(names)}: {notes}')}\n")
     alike = f"contract: all of them {', '.join(shared.values())}; " if shared else ""
     terminalreporter.write(f"{wrapped(alike + LEGEND)}\n")
 

@@ -176,10 +176,10 @@ class _Telling:
                 by_need.setdefault(ratio.more_rounds, []).append(" and ".join(map(self.name, pair)))
         lines = []
         for more, its in by_need.items():
-            would = f"more than {MOST_ROUNDS} trials would be needed"
+            would = f"it would take more than {MOST_ROUNDS} trials of each"
             if more is not None:
-                would = f"{more} more trial{'s' * (more > 1)} would"
-            lines.append(f"{'; '.join(its)} cannot be told apart in this run: {would}{' each' * (len(its) > 1)}.")
+                would = f"some {more} more trial{'s' * (more > 1)} of each would do it"
+            lines.append(f"{'; '.join(its)} cannot be told apart in this run: {would}.")
         return lines
 
     def memory(self) -> list[str]:
