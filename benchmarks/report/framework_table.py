@@ -51,7 +51,7 @@ def show(terminalreporter, rows, wide=False):
         noted.setdefault(_notes(row, training, beside_gpu), []).append(row.subject)
     for notes, names in noted.items():
         if notes:
-            terminalreporter.write(f"{wrapped(f'{', '.join(names)}: {notes}')}\n")
+            terminalreporter.write(wrapped(f"{', '.join(names)}: {notes}") + "\n")
     alike = f"contract: all of them {', '.join(shared.values())}; " if shared else ""
     terminalreporter.write(f"{wrapped(alike + LEGEND)}\n")
 

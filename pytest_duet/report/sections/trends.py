@@ -175,7 +175,8 @@ def ratio_rows(runs: Sequence[ReportRun], to: str) -> Rows:
 
 
 def _axis(dated: bool) -> Any:
-    return alt.Axis(tickCount=5, labelOverlap=True, **({"format": "%d %b %H:%M"} if dated else {}))
+    form = "%d %b %H:%M" if dated else alt.Undefined
+    return alt.Axis(tickCount=5, labelOverlap=True, format=form)
 
 
 def trend_chart(dated: bool) -> Any:
