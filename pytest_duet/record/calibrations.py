@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from pytest_duet.atomic import atomic_write
+from pytest_duet.record.lookback import differences
 
 SCHEMA = 2
 
@@ -50,9 +52,17 @@ class Calibrated:
 
 
 def path(storage: Path, fingerprint: Mapping[str, Any], mode: str) -> Path:
-    """Return where a machine's calibration is kept; the mode is ``"history"`` or ``"against"``."""
+    """Return where a machine's calibration is kept, or is to be; the mode is ``"history"`` or ``"against"``.
+
+    It is the same machine where history takes it for that: the memory that it reports may be another by some pages.
+    """
+    folder = storage / "gate" / "calibration"
+    for kept in sorted(folder.glob(f"*-{mode}.json")):
+        with suppress(OSError, ValueError, TypeError, KeyError):
+            if not differences(json.loads(kept.read_bytes())["fingerprint"], dict(fingerprint)):
+                return kept
     digest = hashlib.sha256(json.dumps(fingerprint, sort_keys=True).encode()).hexdigest()[:16]
-    return storage / "gate" / "calibration" / f"{digest}-{mode}.json"
+    return folder / f"{digest}-{mode}.json"
 
 
 def save(storage: Path, fingerprint: Mapping[str, Any], mode: str, found: list[Calibrated], **about: Any) -> Path:
