@@ -39,10 +39,12 @@ def all_cores():
 
 @pytest.fixture
 def busy_neighbour():
-    """A real one: a process that spins for as long as the test lasts."""
-    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as neighbour:
-        yield
-        neighbour.kill()
+    """A real one: processes that spin for as long as the test lasts, so many that no epoch has its core to itself."""
+    spinning = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(4)]
+    yield
+    for each in spinning:
+        each.kill()
+        each.wait()
 
 
 @dataclass
