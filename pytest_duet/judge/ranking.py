@@ -51,8 +51,8 @@ class Ratio:
 @dataclass(frozen=True)
 class Ranking:
     """
-    :param order: the subjects by the geometric mean of their times, the fastest first: the ratios' own order, which a
-        slow minute moves less than it moves medians.
+    :param order: the subjects by the geometric mean of their times, the fastest first: the order of the rounds' mean
+        ratios.
     :param ranks: of each, 1 more than how many are faster for sure: who cannot be told apart shares a rank.
     :param ratios: of every two, by names, the one that is earlier in the order first.
     """
@@ -65,7 +65,7 @@ class Ranking:
 def rank(times: Mapping[str, Sequence[float]], error: float = ERROR) -> Ranking:
     """Return the ranking of subjects.
 
-    :param times: of each, the seconds of its trial in every round, in the order of the rounds.
+    :param times: of each, the seconds of its trial in every round, in the order of the rounds, which all have had.
     :param error: the probability that any order that is claimed is wrong.
     """
     order = tuple(sorted(times, key=lambda name: geometric_mean(times[name])))

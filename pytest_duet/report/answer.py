@@ -76,9 +76,9 @@ def answers(
 
 def _answer(rows: dict[str, Entry], words: Words, machine: Mapping[str, Any], together: bool) -> Answer:
     amounts = {name: words.amount_of(*entry) if words.amount_of else 1.0 for name, entry in rows.items()}
-    times = {name: [time / amounts[name] for time in reading.times(row)] for name, (row, _) in rows.items()}
-    rounds = min(len(its) for its in times.values())
-    in_rounds = together and are_rounds([row.trials for row, _ in rows.values()])
+    rounds = min(len(reading.times(row)) for row, _ in rows.values())  # of a stopped session, those that are complete
+    times = {name: [its / amounts[name] for its in reading.times(row)[:rounds]] for name, (row, _) in rows.items()}
+    in_rounds = together and are_rounds([row.trials[:rounds] for row, _ in rows.values()])
     found = rank(times)
     told = _Telling({name: row for name, (row, _) in rows.items()}, found, in_rounds and rounds > 1, rounds)
     first = found.order[0]
@@ -159,27 +159,30 @@ class _Telling:
             known = [value for value in values if value is not None]
             if measured.better == "same" and known and len(known) == len(values):
                 low, high = f"{min(known):.4f}", f"{max(known):.4f}"
-                if len(values) > 1:
-                    parts.append(f", at equal {measured.title} ({low if low == high else f'{low} to {high}'})")
+                if low != high:
+                    parts.append(f", at {measured.title} from {low} to {high}")
                 else:
-                    parts.append(f", at {measured.title} {low}")
+                    parts.append(
+                        f", at equal {measured.title} ({low})" if len(values) > 1 else f", at {measured.title} {low}"
+                    )
         return "".join(parts)
 
     def open(self) -> list[str]:
-        """Return a sentence for those that cannot be told apart: neighbours, and the first of all with others."""
+        """Return sentences for neighbours in the order that cannot be told apart, the first few of them by name."""
         if not self.ranked:
             return []
+        pairs = [pair for pair in pairwise(self.found.order) if not self.found.ratios[pair].apart]
         by_need: dict[int | None, list[str]] = {}
-        for pair in pairwise(self.found.order):
-            ratio = self.found.ratios[pair]
-            if not ratio.apart:
-                by_need.setdefault(ratio.more_rounds, []).append(" and ".join(map(self.name, pair)))
+        for pair in pairs[:NAMED]:
+            by_need.setdefault(self.found.ratios[pair].more_rounds, []).append(" and ".join(map(self.name, pair)))
         lines = []
         for more, its in by_need.items():
             would = f"it would take more than {MOST_ROUNDS} trials of each"
             if more is not None:
                 would = f"some {more} more trial{'s' * (more > 1)} of each would do it"
             lines.append(f"{'; '.join(its)} cannot be told apart in this run: {would}.")
+        if len(pairs) > NAMED:
+            lines.append(f"Nor can {len(pairs) - NAMED} more pairs of neighbours.")
         return lines
 
     def memory(self) -> list[str]:

@@ -1,5 +1,6 @@
 """The sentences that answer what a reader came for, and what they keep silent about."""
 
+import json
 from dataclasses import replace
 
 from made_up import row
@@ -70,6 +71,20 @@ def test_what_did_not_take_turns_is_not_ranked():
         assert [its.rank for its in answer.standings] == [None, None]
 
 
+def test_of_a_session_that_was_stopped_the_complete_rounds_are_ranked():
+    """Its last round has some of them alone; and no figure is NaN, which JSON does not know."""
+    started = made("torch", [2.05, 2.02, 2.0, 9.0], 120, 2)
+    answer, _ = said(JAX, KERAS, started)
+    assert answer.ranked and answer.rounds == 3 and [its.rank for its in answer.standings] == [1, 2, 2]
+    answer, _ = said(made("jax", [1.0]), KERAS, started)
+    assert not answer.ranked and "NaN" not in json.dumps(answer.as_json())
+
+
+def test_what_should_be_equal_and_is_not_is_not_called_so():
+    _, text = said(JAX, made("torch", [2.0, 2.1, 2.0], place=1, accuracy=0.5))
+    assert "at accuracy from 0.5000 to 0.9000" in text and "equal" not in text
+
+
 def test_one_trial_each_is_not_ranked():
     answer, text = said(made("a", [1.0]), made("b", [9.0], place=1))
     assert "From one trial each" in text and not answer.ranked
@@ -93,6 +108,12 @@ def test_of_many_a_few_are_named():
     rows = [made(f"n{number}", [1.3**number * factor for factor in (1, 1.001, 1)], place=number) for number in range(9)]
     _, text = said(*rows)
     assert "n0 takes" in text and "and faster than 5 more" in text and "n8" not in text
+
+
+def test_of_many_that_are_alike_a_few_are_named():
+    rows = [made(f"n{number}", [1 + number / 100, 1, 1.1], place=number) for number in range(9)]
+    _, text = said(*rows)
+    assert "Nor can 5 more pairs of neighbours." in text and text.count(" and n") <= 4
 
 
 def test_disturbed_trials_are_named():
