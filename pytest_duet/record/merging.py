@@ -132,7 +132,8 @@ def _join_part(shards: list[Source], missing: dict[str, int], unlike: list[str])
             owners[name] = source, bench
     used = _used(shards, [source for source, _ in owners.values()])
     shard = used[0].shard
-    data = {name: value for name, value in used[0].run.data.items() if name != "shard"}
+    # A shard's answers are of its own benchmarks; what several shards measured did not run in rounds, and has none.
+    data = {name: value for name, value in used[0].run.data.items() if name not in ("shard", "answers")}
     data["benchmarks"] = [owners[name][1] for name in sorted(owners)]
     if used[0].run.gate:
         data["gate"] = _join_gates(used, {name: owner for name, (owner, _) in owners.items()}, missing, shard.of)

@@ -101,6 +101,7 @@ def test_two_shards_at_once_are_the_whole_run(storage, merge, suite):
     assert History(storage).state(run) == ("accepted", "")
     documented = (ROOT / "RESULTS.md").read_text()
     assert all(f"`{field}`" in documented for field in (*one["shard"], *run.data["merged"]))
+    assert "answers" in one and "answers" not in run.data, "one shard's would not be the run's"
 
 
 def test_the_merged_run_is_one_for_every_tool(storage, merge, tmp_path, capsys):
