@@ -66,34 +66,9 @@ def taking_turns(mnist, oracle, gpu_memory, pytestconfig):
 @pytest.fixture(scope="session")
 def rounds(request, options, data_directory, taking_turns, measured_peak, duet_progress):
     """The trials of all frameworks that this session trains, in rounds: :class:`pytest_duet.trials.rounds.Rounds`."""
-    from benchmarks.training import Training
-    from pytest_duet.plugin.board import Board
-    from pytest_duet.trials.rounds import Rounds
+    from benchmarks.training import rounds_of
 
-    config = request.config
-    items = [item for item in request.session.items if request.fixturename in getattr(item, "fixturenames", ())]
-    names = [item.callspec.params["framework"] for item in items]
-    trials = 1 if config.getoption("benchmark_disable") else options.trials
-    board = Board(duet_progress, names, trials)
-    entrants = {
-        name: Training(
-            name,
-            partial(options.runner, options.entries[name], data_directory, partial(board.tell, name)),
-            taking_turns,
-            measured_peak,
-            options.epoch_budget,
-        )
-        for name in names
-    }
-    return Rounds(
-        entrants,
-        trials,
-        race=options.race,
-        together=not (options.slot and options.slot.workers > 1),
-        watcher=board,
-        stop=partial(setattr, request.session, "shouldstop", "interrupted: what had trials by then is shown"),
-        stop_at_failure=config.getoption("maxfail") == 1,
-    )
+    return rounds_of(request, options, data_directory, taking_turns, measured_peak, duet_progress)
 
 
 @pytest.fixture(scope="session")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from benchmarks.options import AGAINST_EPOCH_SECONDS
 from benchmarks.proof import parity
 from benchmarks.summary import describe
 from benchmarks.taking_turns import TakingTurns, prove
 from benchmarks.trainer_runner import TrainerRunner
+from pytest_duet.plugin.board import Board
+from pytest_duet.trials.rounds import Rounds
 
 
 @dataclass
@@ -75,3 +78,32 @@ class Training:
         built = [self.built, self.turns.prove_steps(f"{other.name}'s {self.name}", sides[1])]
         ((row, _), _) = self.turns.with_other(other.name, *sides, built, self.peak, wants_more)
         return row
+
+
+def rounds_of(request, options, data_directory, turns, peak_of, progress):
+    """Return the :class:`Rounds` of all frameworks whose tests want the fixture of this request, in this session.
+
+    Where other workers have the rest of the machine, each framework runs alone.
+
+    :param turns: :class:`TakingTurns`.
+    :param peak_of: gives, for a device, its measured peak.
+    """
+    config, session = request.config, request.session
+    items = [item for item in session.items if request.fixturename in getattr(item, "fixturenames", ())]
+    names = [item.callspec.params["framework"] for item in items]
+    trials = 1 if config.getoption("benchmark_disable") else options.trials
+    board = Board(progress, names, trials)
+
+    def training(name):
+        make_runner = partial(options.runner, options.entries[name], data_directory, partial(board.tell, name))
+        return Training(name, make_runner, turns, peak_of, options.epoch_budget)
+
+    return Rounds(
+        {name: training(name) for name in names},
+        trials,
+        race=options.race,
+        together=not (options.slot and options.slot.workers > 1),
+        watcher=board,
+        stop=partial(setattr, session, "shouldstop", "interrupted: what had trials by then is shown"),
+        stop_at_failure=config.getoption("maxfail") == 1,
+    )
