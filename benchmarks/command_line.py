@@ -26,7 +26,7 @@ def add_options(parser):
         "--quick",
         action="store_true",
         help="a first look in a minute, nothing to quote: "
-        + ", ".join(f"--{name} {value}" for name, value in QUICK.items())
+        + " ".join(f"--{name} {value}" for name, value in QUICK.items())
         + " --no-limit, where you say nothing else",
     )
     add("--require-frameworks", action="store_true", help="fail, not skip, where a framework is not installed")

@@ -160,8 +160,8 @@ def read_options(config, slot=None):
     )
     if get("against"):
         options.check_turns()
-    if options.race and options.isolation == "none":
-        raise DuetError("--race needs a process for each framework, so --isolation=none cannot be.")
+    if options.race and (get("against") or options.isolation == "none"):
+        raise DuetError("--race is for frameworks in processes of their own: not with --isolation=none, nor --against.")
     return options
 
 
