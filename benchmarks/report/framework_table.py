@@ -40,18 +40,17 @@ def show(terminalreporter, rows, wide=False):
     of = f"memory, {SOURCES[sources.pop()]}" if one_source else "memory"
     headings = [of if heading == "memory" else heading for heading in HEADINGS]
     beside_gpu = any(row.device != "cpu" for row, _ in rows)
-    lines = [
-        (*cells(row, training, shared, one_source), _notes(row, training, beside_gpu) if wide else "")
-        for row, training in rows
-    ]
-    shown = [*headings, "notes"] if wide else headings
-    write_table(terminalreporter, _title(rows), shown, [line[: len(shown)] for line in lines], right=headings[2:])
+    lines = [cells(row, training, shared, one_source) for row, training in rows]
+    notes = [_notes(row, training, beside_gpu) for row, training in rows]
+    if wide:
+        headings, lines = [*headings, "notes"], [(*line, note) for line, note in zip(lines, notes)]
+    write_table(terminalreporter, _title(rows), headings, lines, right=headings[2 : len(HEADINGS)])
     noted = {}
-    for row, training in rows if not wide else ():
-        noted.setdefault(_notes(row, training, beside_gpu), []).append(row.subject)
-    for notes, names in noted.items():
-        if notes:
-            terminalreporter.write(wrapped(f"{', '.join(names)}: {notes}") + "\n")
+    for (row, _), note in zip(rows, notes):
+        noted.setdefault(note, []).append(row.subject)
+    for note, names in noted.items():
+        if note and not wide:
+            terminalreporter.write(wrapped(f"{', '.join(names)}: {note}") + "\n")
     alike = f"contract: all of them {', '.join(shared.values())}; " if shared else ""
     terminalreporter.write(f"{wrapped(alike + LEGEND)}\n")
 

@@ -13,6 +13,7 @@ from pytest_duet.report.charts import Chart, chart, colour
 from pytest_duet.report.sections.comparison import groups
 
 LEAST, MOST = 6, 100  # rounds on the axis
+KEPT = ("subject", "device", "labels", "group")  # of a row, what its line is chosen and drawn by
 
 
 def section(material: Material) -> Section:
@@ -27,7 +28,8 @@ def section(material: Material) -> Section:
         shown["groups"][group] = {"said": in_words(leads, words.round), "rows": sorted(its, key=once)}
         last = min(max(LEAST, *(2 * start for start, _ in leads)), MOST)
         lines += [
-            {**row, "number": number, "total": row["first_seconds"] + (number - 1) * row["seconds"]}
+            {name: row[name] for name in KEPT}
+            | {"number": number, "total": row["first_seconds"] + (number - 1) * row["seconds"]}
             for row in its
             for number in range(1, last + 1)
         ]
@@ -36,11 +38,9 @@ def section(material: Material) -> Section:
         made = totals_chart(material.names, words.round)
         return {f"first:{group}": Chart(made, "totals", where={"group": group}) for group in several}
 
-    keep = ("subject", "device", "labels", "group", "number", "total")
-    data = {"totals": [{name: line[name] for name in keep} for line in lines]}
     template = Path(__file__).with_name("first_rounds.html") if several else None
     title = f"The first {words.round}, and when it has paid"
-    return Section("first", title, f"First {words.round}", 120, template, shown, data, charts)
+    return Section("first", title, f"First {words.round}", 120, template, shown, {"totals": lines}, charts)
 
 
 def once(row: dict[str, Any]) -> float:
@@ -51,11 +51,12 @@ def once(row: dict[str, Any]) -> float:
 
 def leaders(its: Rows) -> list[tuple[int, str]]:
     """Return who has done the most rounds in the same time: from which number of rounds on it is whom."""
-    found = []
+    found: list[tuple[int, str]] = []
     number = 1
     while True:
         leader = min(its, key=lambda row: (once(row) + number * row["seconds"], row["seconds"]))
-        found.append((number, leader["subject"]))
+        if not found or found[-1][1] != leader["subject"]:
+            found.append((number, leader["subject"]))
         faster = [row for row in its if row["seconds"] < leader["seconds"]]
         if not faster:
             return found
