@@ -104,6 +104,7 @@ WORDS = Words(
     took=_took,
     amount_of=_amount,
     floor_of=_floor,
+    floor="the measured peak",
     closer="`--race` compares more closely in as many.",
     hint=HINT,
 )

@@ -34,6 +34,7 @@ class Words:
     :param closer: what compares more closely where a run cannot tell two subjects apart.
     :param hint: what to do next, below the answer of a run that was not judged.
     :param floor_of: returns the least seconds that a row's round could take on its machine; None where nobody knows.
+    :param floor: what that is called.
     """
 
     title: str = "Benchmarks, measured"
@@ -43,6 +44,7 @@ class Words:
     took: Callable[[Row, dict[str, Any], str], str] = lambda row, extra_info, time: f"takes {time} a round"
     amount_of: Callable[[Row, dict[str, Any]], float] | None = None
     floor_of: Callable[[Row, dict[str, Any]], float | None] = lambda row, extra_info: None
+    floor: str = "the least possible"
     closer: str = ""
     hint: str = "To judge a change: --against git:main takes turns with main, --gate holds it against the saved runs."
 

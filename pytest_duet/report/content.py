@@ -56,13 +56,13 @@ def content(gathered: Gathered, hook: HookRelay | None = None) -> Content:
     sections = additions.sections(hook, material, own)
     gate = run.gate or GateRecord()
     cells = verdict.rows(gate)
-    found_out = answers(gathered.rows, words, run.fingerprint, together=not run.merged)
-    data = {"schema": SCHEMA, "shown": run.name, "answers": [its.as_json() for its in found_out], "gate": cells}
+    answered = answers(gathered.rows, words, run.fingerprint, together=not run.merged)
+    data = {"schema": SCHEMA, "shown": run.name, "answers": [its.as_json() for its in answered], "gate": cells}
     for section in sections:
         data |= section.data
     sentence, tone = (DAMAGED, "open") if run.broken else verdict.sentence(gate)
     shown = {
-        "answers": found_out,
+        "answers": answered,
         "sentence": sentence,
         "tone": tone,
         "asked": bool(gate.comparisons or gate.failed_tests or gate.interrupted or run.broken),

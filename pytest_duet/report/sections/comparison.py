@@ -23,7 +23,6 @@ def _column(source: str, title: str) -> Column:
     return Column(source, value, "{:,.0f}", 2**20, page=f"{title}, MiB", place=70, optional=True)
 
 
-PEAK = "the measured peak"
 COLUMNS = tuple(_column(source, title) for source, title in SOURCES.items())
 
 
@@ -93,11 +92,11 @@ def groups(found: Rows) -> dict[str, Rows]:
 
 def _chart(group: str, its: Rows, material: Material) -> Chart:
     floors = [row["floor"] for row in its if row["floor"]]
-    made = time_chart(its, min(floors, default=None), material.names)
+    made = time_chart(its, min(floors, default=None), material.names, material.words)
     return Chart(made, "comparison", 60 + ROW_HEIGHT * len(its), {"group": group})
 
 
-def time_chart(its: Rows, floor: float | None, names: Sequence[str]) -> Any:
+def time_chart(its: Rows, floor: float | None, names: Sequence[str], words: Words) -> Any:
     """Return the chart of one group: a line for each subject, its median and its interval.
 
     Its colour tells how a subject does the work; the axis above, how many times the fastest one's time it takes.
@@ -130,7 +129,7 @@ def time_chart(its: Rows, floor: float | None, names: Sequence[str]) -> Any:
     if floor:
         line = chart("rows").transform_aggregate(floor="min(floor)").encode(x="floor:Q")
         text = line.mark_text(align="left", dx=4, dy=-2, baseline="bottom").encode(
-            y=alt.value("height"), text=alt.value(PEAK)
+            y=alt.value("height"), text=alt.value(words.floor)
         )
         seconds += line.mark_rule(strokeDash=[4, 3]) + text
     above = alt.X(
