@@ -16,13 +16,6 @@ from pytest_duet.report.additions import Words
 from pytest_duet.report.reading import Entry
 from pytest_duet.trials.rounds import are_rounds
 
-OF_MEMORY = {
-    "allocator_peak_bytes": "live arrays on the device",
-    "nvml_process_peak_bytes": "the process's GPU memory",
-    "allocator_reserved_bytes": "the allocator's pool on the device",
-    "nvml_device_delta_peak_bytes": "the device's memory in use",
-    "host_peak_rss_bytes": "the process's memory (RSS)",
-}
 NAMED = 3  # subjects that a sentence compares with the fastest; the tables have all
 
 
@@ -194,8 +187,8 @@ class _Telling:
         if not named or len(sources) > 1:
             return []
         parts = [f"{self.name(name)} {peaks[name] / 2**20:,.0f} MiB" for name in named]
-        of = OF_MEMORY.get(sources.pop(), "memory")
-        return [f"Peak of {of}: {', '.join(parts)}."]
+        of = reading.SOURCES.get(sources.pop(), "memory")
+        return [f"Peak ({of}): {', '.join(parts)}."]
 
     def _differing(self) -> dict[str, dict[str, str]]:
         """Return the labels in which those differ that the answer names, with the values of each."""

@@ -42,7 +42,7 @@ def test_it_says_who_by_how_much_and_how_sure():
     assert "times (95 %: 1." in first and " as fast as keras (graph) and 2.02 times (1." in first
     assert first.endswith(" as fast as torch (eager), at equal accuracy (0.9000).")
     assert "keras and torch cannot be told apart in this run: " in text and "would" in text
-    assert "Peak of the process's memory (RSS): jax 100 MiB, keras 250 MiB, torch 120 MiB." in text
+    assert "Peak (host memory, peak RSS): jax 100 MiB, keras 250 MiB, torch 120 MiB." in text
     assert "fp32" not in text, "in which all are alike"
     assert "How sure: with 95 % confidence, all these ranges at once; from 3 trials of each" in text
     assert [(its.subject, its.rank) for its in answer.standings] == [("jax", 1), ("keras", 2), ("torch", 2)]
