@@ -27,3 +27,28 @@ def wait_until(condition, seconds):
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds} s"
         time.sleep(0.05)
+
+
+class Terminal:
+    """A terminal reporter that keeps what is written."""
+
+    hasmarkup = False
+
+    def __init__(self):
+        self.text = ""
+
+    def write(self, text):
+        self.text += text
+
+    def write_line(self, text, **_):
+        self.text += f"{text}\n"
+
+    def section(self, title, sep):
+        self.text += f"{sep} {title} {sep}\n"
+
+    def ensure_newline(self):
+        pass
+
+    @property
+    def widest(self):
+        return max(map(len, self.text.splitlines()))

@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 
 import pytest
+from support import Terminal
 
 from benchmarks.report import framework_table as terminal
 from benchmarks.report import gpu_table
@@ -20,22 +21,6 @@ MEMORY = {
     "nvml_device_delta_peak_bytes": 640 * MIB,
 }
 HIDDEN = "NVML lists no process, as in a container that hides them"
-
-
-class Reporter:
-    hasmarkup = False
-
-    def __init__(self):
-        self.text = ""
-
-    def write(self, text):
-        self.text += text
-
-    def ensure_newline(self):
-        pass
-
-    def section(self, title, sep):
-        self.text += f"{sep} {title} {sep}\n"
 
 
 def row(framework="torch", device="gpu:Fake", memory=(), **changed):
@@ -59,7 +44,7 @@ def row(framework="torch", device="gpu:Fake", memory=(), **changed):
 
 def shown(*rows):
     """Return what is written, and the table's cells by framework and heading."""
-    reporter = Reporter()
+    reporter = Terminal()
     gpu_table.show(reporter, rows)
     lines = [line for line in reporter.text.splitlines() if line]
     cells = [re.split("  +", line.strip()) for line in lines[3 : 3 + len(rows)]]

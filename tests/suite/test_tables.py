@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 from made_up import row
+from support import Terminal
 
 from benchmarks.report import framework_table
 from benchmarks.training_row import Parity, Threads, TrainedData, TrainingRow
@@ -14,31 +15,6 @@ from pytest_duet.report import verdicts
 
 LABELS = {"data": "host-fed", "precision": "fp32"}
 NOTE = "7 more trials, some 130 s, would decide it, if they went on like these"
-
-
-class Terminal:
-    """A terminal reporter that keeps what is written."""
-
-    hasmarkup = False
-
-    def __init__(self):
-        self.text = ""
-
-    def write(self, text):
-        self.text += text
-
-    def write_line(self, text, **_):
-        self.text += f"{text}\n"
-
-    def section(self, title, sep):
-        self.text += f" {title} \n"
-
-    def ensure_newline(self):
-        pass
-
-    @property
-    def widest(self):
-        return max(map(len, self.text.splitlines()))
 
 
 def trained(name, execution, disturbed=0):
