@@ -2,6 +2,7 @@
 
 import argparse
 import configparser
+import json
 import re
 import shlex
 
@@ -9,6 +10,11 @@ import pytest
 from support import ROOT
 
 from benchmarks import __main__
+from benchmarks.report.columns import WORDS
+from pytest_duet.record.saved_run import Run
+from pytest_duet.report.answer import answers
+from pytest_duet.report.saved_runs import entries
+from pytest_duet.report.text_table import wrapped
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 PROGRAMS = ("pytest", "tox", "python", "pip", "git")
@@ -87,3 +93,12 @@ def test_every_page_is_named_by_the_readme_or_the_index():
     index = (ROOT / "docs" / "index.md").read_text()
     named = set(re.findall(r"^[a-z-]+$", index, re.MULTILINE))
     assert named == {page.stem for page in PAGES if page.parent.name == "docs"} - {"index"}
+
+
+def test_the_readme_s_answer_is_that_of_the_run_that_it_names():
+    page = (ROOT / "README.md").read_text()
+    run = Run.from_json("", json.loads((ROOT / re.search(r"\((results/\S+\.json)\)", page)[1]).read_text()))
+    (answer,) = answers(entries(run), WORDS, run.fingerprint)
+    for sentence in (*answer.sentences, WORDS.hint):
+        assert wrapped(sentence) in page
+    assert run.data["answers"][0]["sentences"] == list(answer.sentences)
