@@ -61,7 +61,7 @@ class WorkerSide:
         }
         if when == "call" and node in gate.extras:
             told["name"], told["extra_info"] = gate.names[node], dict(gate.extras[node])
-            told["benchmark"] = compat.record_as_json(item)
+            told["benchmark"] = gate.records.get(node) or compat.record_as_json(item)
             told["machine_info"] = self.machine_info
         return told
 

@@ -49,6 +49,7 @@ class Gate:
         self.machine = ""  # its name beside others
         self.rows: dict[str, Row] = {}  # by node id; of paired trials, also those that are not all run yet
         self.extras: dict[str, dict[str, Any]] = {}  # of those that are complete, the extra_info that each stands in
+        self.records: dict[str, dict[str, Any]] = {}  # pytest-benchmark's of what workers measured, by node id
         self.names: dict[str, str] = {}  # pytest-benchmark's fullname by node id; a benchmark may be renamed as it runs
         self.outcomes: dict[str, tuple[str, str]] = {}  # of tests without a row: "failed" or "skipped", and why
         self.failed = 0  # tests, those of the gate left out
@@ -77,12 +78,15 @@ class Gate:
         """Learn that a benchmark measures something else than was asked for, by pytest-benchmark's fullname."""
         self.names[node] = name
 
-    def measure_again(self, item: pytest.Item, row: Row, measure: Measure) -> Row:
-        """Return the row, with what was measured again where history leaves its time open."""
+    def measure_again(self, item: pytest.Item, row: Row, measure: Measure, repository: str | None = None) -> Row:
+        """Return the row, with what was measured again where history leaves its time open.
+
+        :param repository: the project's whose revisions are run; None for this package's own.
+        """
         storage, name = compat.storage_folder(self.config), self._name(item.nodeid)
         if not (storage and self.options.history and self.options.settle):
             return row
-        return self._settling.measure_again(name, row, self._look_back({name: row}), measure)
+        return self._settling.measure_again(name, row, self._look_back({name: row}), measure, repository)
 
     def wants_more(self, item: pytest.Item, row: Row) -> bool:
         """Tell whether another paired trial may bring an answer that is still open, and the budget has time for it."""

@@ -12,6 +12,12 @@ def is_benchmark(item: pytest.Item) -> bool:
     return item.get_closest_marker("duet") is not None
 
 
+def is_plain_benchmark(item: pytest.Item) -> bool:
+    """Tell whether a test hands its work to pytest-benchmark, as most do, and not to this plugin's own fixture."""
+    names = getattr(item, "fixturenames", ())
+    return "benchmark" in names and "duet" not in names
+
+
 def subject_of(item: pytest.Item) -> str:
     """Return what a benchmark measures, as its marker says; its own name where that says nothing."""
     marker = item.get_closest_marker("duet")

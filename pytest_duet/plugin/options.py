@@ -20,6 +20,15 @@ def add_options(parser: pytest.Parser) -> None:
     add = parser.getgroup("duet", "workers, shards and the report").addoption
     cores = "with -n: the cores that each worker owns (default: an equal share, for workers that own a GPU)"
     add("--cores-per-worker", type=int, metavar="N", help=cores)
+    trials = "fresh processes for each test that calls `benchmark` (default: 5 with --gate, else none of its own)"
+    add("--duet-trials", type=int, metavar="N", help=trials)
+    add(
+        "--duet-timeout",
+        type=float,
+        default=600,
+        metavar="SECONDS",
+        help="for one reply of such a process (default: 600)",
+    )
     add("--shard", metavar="K/N", help="run every N-th benchmark, from the K-th, K from 1; saves them")
     add("--run-id", metavar="ID", help="of the run that the shard is part of: the same on every host")
     add("--wide", action="store_true", help="tables with all that they have, however wide that is")
@@ -53,5 +62,7 @@ def _add_gate(parser: pytest.Parser) -> None:
         ("gate_aliases", "benchmarks that were renamed, a line each: old name -> new name"),
     ):
         parser.addini(name, what, type="linelist", default=[])
+    waits = "auto: the clock waits for the devices that a test computes on; else a test that does not wait fails"
+    parser.addini("duet_sync", waits, default="")
     for name, default in (("missing", "warn"), ("inconclusive", "warn"), ("error", "any")):
         parser.addini(f"gate_{name}", f"as --gate-{name}", default=default)

@@ -19,7 +19,15 @@ GATE: pytest.StashKey[Gate] = pytest.StashKey()  # in every session that runs be
 SLOT: pytest.StashKey[Slot | None] = pytest.StashKey()  # this pytest's share of the machine, where others have the rest
 
 WORKER_INPUT = "duet"  # what a worker of ours is given, in xdist's ``workerinput``
-OPTIONS = ("gate", "against", "shard", "run_id", "report", "cores_per_worker")  # each asks for this plugin
+OPTIONS = (
+    "gate",
+    "against",
+    "shard",
+    "run_id",
+    "report",
+    "cores_per_worker",
+    "duet_trials",
+)  # each asks for this plugin
 
 
 def is_wanted(config: pytest.Config) -> bool:
@@ -81,6 +89,7 @@ def _start_alone(config: pytest.Config) -> None:
 
         config.pluginmanager.register(ShardSession(config, shard), "duet-shard")
     config.pluginmanager.register(gate, "duet-gate")
+    _isolate(config)
     if config.getoption("report"):
         from pytest_duet.plugin.session_report import SessionReport
 
@@ -93,6 +102,17 @@ def _start_worker(config: pytest.Config) -> None:
     compat.write_no_files(config)  # nor print tables: the controller alone has all the rows
     config.option.gate_json = config.option.report = None
     config.pluginmanager.register(WorkerSide(config, _make_gate(config)), "duet-worker")
+    _isolate(config)
+
+
+def _isolate(config: pytest.Config) -> None:
+    """Have tests that call ``benchmark`` run in workers, where the session judges or repeats them."""
+    trials, judged = config.getoption("duet_trials"), config.getoption("gate") or config.getoption("against")
+    if not (judged or trials) or config.getoption("benchmark_disable") or config.getoption("usepdb"):
+        return
+    from pytest_duet.plugin.items.isolated import TRIALS, IsolatedItems
+
+    config.pluginmanager.register(IsolatedItems(config, trials or TRIALS), "duet-items")
 
 
 def _make_gate(config: pytest.Config) -> Gate:

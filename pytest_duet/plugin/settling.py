@@ -57,21 +57,31 @@ class Settling:
                     found[name, metric.name] = its or max(alike, key=lambda one: one.variation)
         return found
 
-    def measure_again(self, name: str, row: Row, back: Lookback, measure: Measure) -> Row:
+    def measure_again(
+        self, name: str, row: Row, back: Lookback, measure: Measure, repository: str | None = None
+    ) -> Row:
         """Return a benchmark's row, with what was measured again where history leaves its time open.
 
         :param back: what history has to say of it.
+        :param repository: as for :func:`pytest_duet.trials.other_side.open_other`.
         """
         for metric in (metric for metric in self._family.judged if metric.turns):
             margin, window = self._family.margins[name][metric.name], back.window(name, metric.name)
             one = by_history.judge(name, row, metric, margin, window, MIN_RUNS, self._family.alpha(metric))
             if settled.is_left_open(one):
                 known = self.known({name: row}, back)
-                return replace(row, again=self._beside(back.ends(name, metric.name), name, row, known, measure))
+                ends = back.ends(name, metric.name)
+                return replace(row, again=self._beside(ends, name, row, known, measure, repository))
         return row
 
     def _beside(
-        self, ends: list[tuple[str, Row]], name: str, row: Row, known: Calibrations, measure: Measure
+        self,
+        ends: list[tuple[str, Row]],
+        name: str,
+        row: Row,
+        known: Calibrations,
+        measure: Measure,
+        repository: str | None,
     ) -> tuple[Again, ...]:
         from pytest_duet.trials.other_side import open_other
 
@@ -92,7 +102,7 @@ class Settling:
 
             try:
                 if not each.why_not:
-                    with open_other(f"git:{each.revision}") as other:
+                    with open_other(f"git:{each.revision}", repository) as other:
                         each = replace(each, row=_slim(measure(other, wants_more)))
             except DuetError as error:
                 each = replace(each, why_not=str(error).partition("\n")[0])

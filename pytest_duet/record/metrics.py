@@ -60,8 +60,18 @@ class Metric:
         if value is None:
             return "-"
         if self.unit == "s":
-            return f"{value:.3f} s" if value >= 0.1 else f"{value * 1e3:.3f} ms"
+            return seconds_in_words(value)
         return f"{value / 2**20:,.1f} MiB" if self.unit == "B" else f"{value:.4f} {self.unit}".rstrip()
+
+
+def seconds_in_words(value: float) -> str:
+    """Return a time in a unit in which it has no more than a few zeros."""
+    if value >= 0.1:
+        return f"{value:.3f} s"
+    unit, factor = next(
+        ((unit, factor) for unit, factor in (("ms", 1e3), ("µs", 1e6)) if value * factor >= 0.1), ("ns", 1e9)
+    )
+    return f"{value * factor:.3f} {unit}"
 
 
 @dataclass(frozen=True)
@@ -91,7 +101,7 @@ class Measured:
 
 # What every subject has: the names are the plugin's own, and a suite may give others (``pytest_duet_metrics``).
 DEFAULT = (
-    Metric("seconds", "time", "s", weight=2, history=Margin(0.05, 1e-6), against=Margin(0.02, 1e-6), turns=True),
+    Metric("seconds", "time", "s", weight=2, history=Margin(0.05, 1e-9), against=Margin(0.02, 1e-9), turns=True),
     Metric(MEMORY, "peak memory", "B", history=Margin(0.02, 2**20), against=Margin(0.02, 2**20)),
     Metric("first_seconds", "first round", "s", history=Margin(0.25, 0.5), against=Margin(0.25, 0.5)),
 )

@@ -38,23 +38,27 @@ class Other:
 
 
 @contextmanager
-def open_other(text: str) -> Iterator[Other]:
+def open_other(text: str, repository: str | None = None) -> Iterator[Other]:
     """Give the other side that ``--against`` names; a revision's working tree is gone afterwards.
 
     :param text: a virtual environment, an interpreter, ``"git:"`` and a revision, or ``"self"``.
+    :param repository: the folder of the project that it is a revision of; None for this very repository, whose revision
+        brings its own workers.
     :raises DuetError: where there is no such thing.
     """
     if text == "self":
         yield Other(text)
     elif text.startswith("git:"):
         with tempfile.TemporaryDirectory(prefix="benchmark-against-", ignore_cleanup_errors=True) as directory:
-            tree = Path(directory) / "suite"
-            _git("worktree", "add", "--detach", str(tree), text.removeprefix("git:"))
+            tree = Path(directory).resolve() / "tree"
+            folder = repository or str(ROOT)
+            _git(folder, "worktree", "add", "--detach", str(tree), text.removeprefix("git:"))
             try:
-                _check_age(text, tree)
+                if repository is None:
+                    _check_age(text, tree)
                 yield Other(text, root=str(tree))
             finally:
-                _git("worktree", "remove", "--force", str(tree))
+                _git(folder, "worktree", "remove", "--force", str(tree))
     else:
         yield Other(text, python=str(_interpreter(Path(text).expanduser().absolute(), text)))
 
@@ -84,9 +88,9 @@ def _check_age(text: str, tree: Path) -> None:
         )
 
 
-def _git(*arguments: str) -> None:
+def _git(folder: str, *arguments: str) -> None:
     try:
-        subprocess.run(["git", "-C", str(ROOT), *arguments], check=True, capture_output=True, text=True)
+        subprocess.run(["git", "-C", folder, *arguments], check=True, capture_output=True, text=True)
     except OSError as error:
         raise DuetError(f"--against=git: git cannot be run ({error}).") from error
     except subprocess.CalledProcessError as error:

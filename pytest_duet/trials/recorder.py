@@ -93,7 +93,7 @@ class Recorder:
     def trial(self) -> Trial:
         """Return what has been done so far."""
         done = Trial(
-            seconds=median(each.seconds for each in self.rounds[1:]),
+            seconds=median(each.seconds for each in self.rounds[1:] or self.rounds),
             first_seconds=self.rounds[0].seconds,
             import_seconds=self.opened.import_seconds,
             build_seconds=self.opened.build_seconds,

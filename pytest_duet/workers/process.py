@@ -32,6 +32,8 @@ class Worker(Hosted):
     """One subject in a process of its own. Use it as a context manager: leaving it leaves no process behind.
 
     Its parameters are those of :class:`pytest_duet.trials.runner.Runner` that have the same names.
+
+    :param variables: further environment variables, which have the last word.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class Worker(Hosted):
         timeout_seconds: float = 600,
         threads: int | None = None,
         root: str | None = None,
+        variables: dict[str, str] | None = None,
     ) -> None:
         self.name = name
         self.timeout_seconds = timeout_seconds
@@ -65,7 +68,7 @@ class Worker(Hosted):
                     stdout=log,
                     stderr=log,
                     pass_fds=theirs,
-                    env=_environment(self._scratch.name, threads, root or str(ROOT)),
+                    env={**_environment(self._scratch.name, threads, root or str(ROOT)), **(variables or {})},
                     cwd=self._scratch.name,  # what a subject drops into its working directory goes with it
                     start_new_session=True,  # a group of its own: killed whole, and deaf to the terminal's Ctrl-C
                 )

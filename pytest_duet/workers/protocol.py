@@ -126,7 +126,12 @@ class Subject:
     """What is measured. It lives in a worker, and may have calls of its own beside these.
 
     Where it cannot be measured it raises :class:`NotInstalled`, :class:`WrongHardware` or :class:`SubjectError`.
+
+    :ivar serve_meanwhile: set by a worker: answers the call that is under way with what it is given, serves all that
+        come then, and returns once it is told to ``finish``. What the first call returns at last is the answer to that.
     """
+
+    serve_meanwhile: Callable[[Any], None]
 
     def open(self, **arguments: Any) -> Opened:
         """Make everything ready; untimed, but for what :class:`Opened` tells of it."""

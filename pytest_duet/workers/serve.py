@@ -20,11 +20,12 @@ import sys
 import threading
 import traceback
 from dataclasses import asdict, is_dataclass
-from typing import Any
+from typing import Any, TextIO
 
 from pytest_duet.sensors.cpu import hardware_threads
 from pytest_duet.workers.protocol import Subject, load_subject
 
+FINISH = "finish"  # the call that ends what a subject serves meanwhile
 F_SETSIG = 10  # Linux's number; not every Python names it
 
 
@@ -37,13 +38,38 @@ def main() -> None:
     keep_to_cores(threads)
     subject = load_subject(sys.argv[1])
     with os.fdopen(requests) as asked, os.fdopen(replies, "w") as answers:
-        for line in asked:
-            answers.write(json.dumps(answer(subject, json.loads(line))) + "\n")
-            answers.flush()
+        Server(subject, asked, answers).serve()
     subject.close()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)  # all has been told; to take a framework's modules apart one by one takes up to a second
+
+
+class Server:
+    """Has a subject answer what is asked.
+
+    :param asked: a request a line; ``answers`` takes a reply a line.
+    """
+
+    def __init__(self, subject: Subject, asked: TextIO, answers: TextIO) -> None:
+        self._subject, self._asked, self._answers = subject, asked, answers
+        subject.serve_meanwhile = self._serve_meanwhile
+
+    def serve(self, until: str = "") -> None:
+        """Serve until there are no more requests, or until this call is asked for, whose answer is the caller's."""
+        for line in self._asked:
+            request = json.loads(line)
+            if request["call"] == until:
+                return
+            self._tell(answer(self._subject, request))
+
+    def _serve_meanwhile(self, result: Any) -> None:
+        self._tell({"result": as_plain(result)})
+        self.serve(until=FINISH)
+
+    def _tell(self, reply: dict[str, Any]) -> None:
+        self._answers.write(json.dumps(reply) + "\n")
+        self._answers.flush()
 
 
 def answer(subject: Subject, request: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,135 @@
+"""Hosts one test in a worker: a session of pytest of its own, which stops inside of the test's call of ``benchmark``.
+
+There the test waits, and its call is made and timed whenever the controller says so; told to finish, the test goes on
+to its own assertions, and what became of it is told. pytest is imported once the worker is asked to open.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from pytest_duet.plugin.items import devices
+from pytest_duet.plugin.items.timing import Call, call_seconds
+from pytest_duet.sensors import memory
+from pytest_duet.sensors.cpu import process_usage, scheduling_policy, usable_cores
+from pytest_duet.workers.protocol import Opened, Subject, Timed
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """How much of its work a test allows, in units (:mod:`pytest_duet.plugin.items.timing`).
+
+    :param units: how many; None for any number.
+    :param calls: of each, where their number is bounded.
+    """
+
+    units: int | None = None
+    calls: int = 1
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What became of a test.
+
+    :param reports: pytest's, of its phases, as plain values.
+    :param measured: whether it called ``benchmark``.
+    :param record: pytest-benchmark's, and the test's own ``extra_info`` in it; None where there is none.
+    :param code: the files that the project's own modules were imported from, by their names.
+    """
+
+    reports: list[dict[str, Any]]
+    measured: bool
+    record: dict[str, Any] | None = None
+    code: dict[str, str] = field(default_factory=dict)
+
+
+class ItemHost(Subject):
+    """One test. A round is a number of units of the call that it hands to ``benchmark``; its work the calls."""
+
+    def open(  # type: ignore[override]  # what it ends with is no Opened
+        self, nodeid: str, session: dict[str, Any], plan: dict[str, int] | None = None
+    ) -> Ended:
+        """Run the test up to its call; returns :class:`Ended` where it ends before, and once it was told to finish.
+
+        :param session: as :func:`pytest_duet.plugin.items.inner_session.described` gives it.
+        :param plan: how many calls a unit has, and how many units a round; None where that is to be found out.
+        """
+        from pytest_duet.plugin.items import inner_session
+
+        self._began, self._plan, self._seconds = time.perf_counter_ns(), plan, list[float]()
+        self._call: Call | None = None
+        self._session = inner_session.InnerSession(nodeid, self.measure)
+        self._session.run(session)
+        return Ended(
+            self._session.reports,
+            self._call is not None,
+            self._session.record,
+            inner_session.code_of(session),
+        )
+
+    def measure(self, benchmark: Any, call: Call, sync: bool) -> Any:
+        """Take the place of pytest-benchmark's own measuring: returns what the test gets back.
+
+        :param benchmark: its fixture.
+        :param sync: whether the clock waits for the devices.
+        """
+        reached = time.perf_counter_ns()
+        self._call = call
+        first = call.unit(call.fixed_calls)
+        self._seconds.append(first / call.fixed_calls)
+        declared: dict[str, Any] = {"allowed": asdict(Allowed(call.most_units, call.fixed_calls))}
+        if not self._plan:
+            declared["call_seconds"] = call_seconds(call, first)
+            if devices.are_there() and not sync and call.most_units is None:
+                declared["lag"] = devices.lag_of(call.last)
+        told = Opened(
+            device=devices.device_name(),
+            versions=versions(),
+            python=sys.version.split()[0],
+            scheduling=scheduling_policy(),
+            threads={"asked": None, "cores": usable_cores(), "framework": None},
+            import_seconds=(reached - self._began) / 1e9,
+            build_seconds=first,
+            memory=devices.reading(memory.peak_rss_bytes()),
+            declared=declared,
+        )
+        self.serve_meanwhile(told)
+        self._session.keep(benchmark, self._seconds, self._plan["calls"] if self._plan else 1)
+        return call.last()
+
+    def round(self, number: int, first: int = 0, stop: int | None = None) -> Timed:
+        """Time the units of a round; the calls are the test's own, setup and teardown outside of the clock."""
+        assert self._call and self._plan
+        opened = process_usage()
+        memory.reset_peak_rss()
+        calls, units, total = self._plan["calls"], self._plan["units"], 0.0
+        before = process_usage()
+        for _ in range(units):
+            seconds = self._call.unit(calls)
+            self._seconds.append(seconds / calls)
+            total += seconds
+        used = process_usage() - before
+        return Timed(
+            number=number,
+            seconds=total,
+            cpu_seconds=used.cpu_seconds,
+            involuntary_switches=used.involuntary_switches,
+            call_cpu_seconds=(process_usage() - opened).cpu_seconds,
+            memory=devices.reading(memory.peak_rss_bytes()),
+            work=calls * units,
+        )
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what the test has imported, as far as it tells them in the usual way."""
+    found = {}
+    for name, module in list(sys.modules.items()):
+        version = getattr(module, "__version__", None)
+        if "." not in name and isinstance(version, str) and not name.startswith("_"):
+            found[name] = version
+    for ours in ("pytest", "pluggy", "pytest_benchmark", "py", "iniconfig", "packaging"):
+        found.pop(ours, None)
+    return found

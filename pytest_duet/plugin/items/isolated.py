@@ -1,0 +1,194 @@
+"""Takes the place of tests that call ``benchmark``, in a session that repeats or judges them: each runs in workers.
+
+In this process such a test is collected and reported, and never run. Its reports are those of a worker, so that what
+failed has its own traceback, and what was skipped its own reason.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import pytest_duet
+from pytest_duet.errors import DuetError
+from pytest_duet.plugin import compat
+from pytest_duet.plugin.board import Board
+from pytest_duet.plugin.items.inner_session import described, waits
+from pytest_duet.plugin.items.measuring import ItemTraining
+from pytest_duet.plugin.items.runner import ItemRunner, TestEnded
+from pytest_duet.plugin.marker import is_plain_benchmark
+from pytest_duet.plugin.progress import Progress
+from pytest_duet.plugin.session import GATE, SLOT
+from pytest_duet.sensors.sampler import MemorySampler
+from pytest_duet.trials.other_side import Other, open_other
+from pytest_duet.trials.rounds import Rounds
+
+if TYPE_CHECKING:
+    from pytest_duet.record.row import Row
+
+NOT_STEADY = 2  # of what a worker measured: the first call, and the first round
+TRIALS = 5  # of a test in a session that judges it
+# What folders of tests are called: what helps the tests there is part of them.
+TESTS_FOLDER = re.compile(r"^(tests?|testing|bench|benches|benchmarks?|perf|performance)$|_(tests?|bench(marks?)?)$")
+
+
+class IsolatedItems:
+    """The plugin of one session.
+
+    :param trials: of each test, where it takes no turns.
+    """
+
+    def __init__(self, config: pytest.Config, trials: int) -> None:
+        self._config, self._trials = config, trials
+        self._gate = config.stash[GATE]
+        self._items: dict[str, pytest.Item] = {}
+        self._open = ExitStack()
+        self._rounds: Rounds[str, ItemTraining] | None = None
+
+    def pytest_itemcollected(self, item: pytest.Item) -> None:
+        if is_plain_benchmark(item) and runs_in_workers(item):
+            item.add_marker(pytest.mark.duet)
+
+    @pytest.hookimpl(trylast=True)  # when -k and -m have chosen
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        self._items = {item.nodeid: item for item in items if is_plain_benchmark(item) and runs_in_workers(item)}
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
+        if item.nodeid not in self._items:
+            return None
+        hook = item.ihook
+        hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+        for report in self._reports(item):
+            hook.pytest_runtest_logreport(report=report)
+        hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+        return True
+
+    def pytest_sessionfinish(self) -> None:
+        self._open.close()
+
+    def _reports(self, item: pytest.Item) -> list[pytest.TestReport]:
+        """Measure a test, and return what is to be reported of it."""
+        for name in ("duet-lock", "duet-gate"):  # as before any other benchmark
+            plugin: Any = self._config.pluginmanager.get_plugin(name)
+            if plugin:
+                plugin.pytest_runtest_setup(item)
+        try:
+            plain = self._measure(item)
+        except TestEnded as error:
+            plain = error.ended.reports
+        except DuetError as error:
+            return [_failed(item, str(error))]
+        finally:
+            self._progress.clear()
+        revive: Callable[..., Any] = self._config.hook.pytest_report_from_serializable
+        return [revive(config=self._config, data=each) for each in plain]
+
+    def _measure(self, item: pytest.Item) -> list[dict[str, Any]]:
+        """Publish a test's row, and return pytest's reports of it, as plain values."""
+        if self._gate.options.against:
+            its = self._entrant(item)
+            its.prepare()
+            row = its.beside(self._other, partial(self._gate.wants_more, item))
+        else:
+            its = self._in_rounds.of(item.nodeid)
+            row = self._gate.measure_again(item, its.described(), its.beside, self._project)
+        self._publish(item, its, row)
+        return its.ended.reports
+
+    def _publish(self, item: pytest.Item, its: ItemTraining, row: Row) -> None:
+        record = dict((its.runner.told_by.ended or [its.ended])[-1].record or {})
+        extra_info = dict(record.pop("extra_info", {}), duet=row.as_json())
+        stats = [ended.record["stats"] for ended in its.runner.told_by.ended if ended.record]
+        record["stats"] = dict(record["stats"], data=[each for one in stats for each in one["data"][NOT_STEADY:]])
+        if self._gate.options.against:
+            record["group"] = record.get("group") or f"taking turns with {self._gate.options.against}"
+        self._gate.publish(item.nodeid, record["fullname"], row, extra_info)
+        self._gate.records[item.nodeid] = record
+        compat.add_record(self._config, compat.record_from_json(record, extra_info))
+
+    @cached_property
+    def _in_rounds(self) -> Rounds[str, ItemTraining]:
+        """The trials of all tests: a machine has moods of tens of seconds, and none is to have one to itself."""
+        board = Board(self._progress, list(self._items), self._trials)
+        return Rounds(
+            {name: self._entrant(item, partial(board.tell, name)) for name, item in self._items.items()},
+            self._trials,
+            watcher=board,
+            stop_at_failure=self._config.getoption("maxfail") == 1,
+        )
+
+    def _entrant(self, item: pytest.Item, progress: Callable[[str], object] | None = None) -> ItemTraining:
+        say = progress or (lambda text: self._progress(f"{item.name}: {text}"))
+        session = dict(described(self._config, item), tests=self._tests, project=self._project, sync=waits(item))
+        slot = self._config.stash[SLOT]
+        runner = ItemRunner(
+            name=item.name,
+            nodeid=item.nodeid,
+            session=session,
+            exposed=self._exposed,
+            progress=say,
+            slot=slot,
+            timeout_seconds=self._config.getoption("duet_timeout"),
+        )
+        return ItemTraining(runner, self._sampler)
+
+    @cached_property
+    def _progress(self) -> Progress:
+        return Progress(self._config)
+
+    @cached_property
+    def _sampler(self) -> Callable[[], MemorySampler]:
+        from pytest_duet.sensors.energy import idle_watts
+        from pytest_duet.sensors.gpu import find_gpu
+
+        gpu = find_gpu()
+        return partial(MemorySampler, gpu, 0.1, idle_watts(gpu) if gpu else None)
+
+    @cached_property
+    def _other(self) -> Other:
+        against = str(self._gate.options.against)
+        return self._open.enter_context(open_other(against, self._project))
+
+    @cached_property
+    def _project(self) -> str:
+        """The folder of the repository that the tests belong to; pytest's root folder where there is none."""
+        root = self._config.rootpath.resolve()
+        return str(next((each for each in (root, *root.parents) if (each / ".git").exists()), root))
+
+    @cached_property
+    def _tests(self) -> list[str]:
+        """Files and folders of today's tests: the former alone where they lie in a root folder of the project."""
+        roots = {self._config.rootpath.resolve(), self._config.invocation_params.dir.resolve(), Path(self._project)}
+        found = set()
+        for file in {item.path.resolve() for item in self._items.values()}:
+            above = [each for each in file.parents if each not in roots and Path(self._project) in each.parents]
+            named = [each for each in above if TESTS_FOLDER.search(each.name)]
+            found |= {file, *above[:1], *named}
+        return sorted(map(str, found))
+
+    @cached_property
+    def _exposed(self) -> str:
+        """A folder that holds the package alone, to go on the path of any interpreter."""
+        folder = self._open.enter_context(tempfile.TemporaryDirectory(prefix="duet-", ignore_cleanup_errors=True))
+        os.symlink(Path(pytest_duet.__file__).parent, Path(folder) / "pytest_duet")
+        return folder
+
+
+def runs_in_workers(item: pytest.Item) -> bool:
+    """Tell whether a test is to run in workers: it may say not, ``@pytest.mark.duet(isolation="none")``."""
+    marker = item.get_closest_marker("duet")
+    return not (marker and marker.kwargs.get("isolation") == "none")
+
+
+def _failed(item: pytest.Item, text: str) -> pytest.TestReport:
+    """Return the report of a test that could not be measured, in one paragraph."""
+    return pytest.TestReport(item.nodeid, item.location, {item.name: 1}, "failed", text, "call")

@@ -1,0 +1,144 @@
+"""What a session measures of one test: trials for history, paired trials with another side; and the row they make."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+from pytest_duet.errors import DuetError
+from pytest_duet.plugin.items import devices
+from pytest_duet.plugin.items.host import Ended
+from pytest_duet.plugin.items.runner import ItemRunner, TestEnded
+from pytest_duet.record.metrics import DEFAULT, MEMORY, Measured
+from pytest_duet.record.row import Against, Row, memory_source
+from pytest_duet.sensors.sampler import MemorySampler
+from pytest_duet.trials.other_side import Other
+from pytest_duet.trials.pairs import Pair, run_pair
+from pytest_duet.trials.trial import Trial
+from pytest_duet.trials.turns import WHOLE_ROUNDS
+from pytest_duet.workers.protocol import Opened
+
+DOES_NOT_WAIT = (
+    "{name} returns before its device has done the work: a call took {seconds}, and the device worked on for {lag}. What "
+    "is timed is the handing over. Let the function wait, such as `benchmark(lambda: jax.block_until_ready(f(x)))` or, "
+    "with PyTorch on a GPU, a torch.cuda.synchronize() at its end; or have the wait timed for it, by "
+    "`@pytest.mark.duet(sync=True)` on the test or `duet_sync = auto` in the ini file."
+)
+
+
+class ItemTraining:
+    """An entrant of :class:`pytest_duet.trials.rounds.Rounds`: one test.
+
+    :param runner: without a plan yet.
+    :param sampler: gives a fresh sampler for one trial of one side.
+    :ivar ended: how the test ended when it was looked at.
+    """
+
+    def __init__(self, runner: ItemRunner, sampler: Callable[[], MemorySampler]) -> None:
+        self.runner, self._sampler = runner, sampler
+
+    def prepare(self) -> None:
+        self.trials: list[Trial] = []
+        self.opened, self.ended = self.runner.look()
+        if any(report["outcome"] != "passed" for report in self.ended.reports):
+            raise TestEnded(self.ended)
+        check_waits(self.runner.name, self.opened)
+        self.runner = self.runner.planned(self.opened)
+
+    def run(self, number: int) -> None:
+        self.trials.append(self.runner.run(number, self._sampler))
+
+    def heat(self, number: int) -> Iterator[None]:
+        raise NotImplementedError("tests do not race")
+
+    def news(self) -> str:
+        return DEFAULT[0].text(self.described().typical(DEFAULT[0].name))
+
+    def described(self) -> Row:
+        """Return the row of the trials."""
+        return describe(self.runner, self.opened, self.trials)
+
+    def beside(self, other: Other, wants_more: Callable[[Row], bool]) -> Row:
+        """Return the row of paired trials with another side, for as long as more of them are wanted."""
+        new, old = self.runner, other_runner(self.runner, other)
+        assert new.plan
+        new.plan.check_turns(new.name)
+        there, ended = replace(old, plan=None).look()  # what it is; and a failure there is told as one, not as a crash
+        check_sides(other, self.ended, ended, self.opened, there)
+        sides: tuple[list[Trial], list[Trial]] = ([], [])
+        pairs: list[Pair] = []
+        row: Row | None = None
+        while row is None or wants_more(row):
+            pairs.append(run_pair(new, old, len(pairs) + 1, self._sampler, WHOLE_ROUNDS))
+            sides[0].append(pairs[-1].new)
+            sides[1].append(pairs[-1].old)
+            row = describe(new, self.opened, sides[0])
+            row = replace(row, against=Against.of(other.name, describe(old, there, sides[1]), pairs))
+        return row
+
+
+def other_runner(runner: ItemRunner, other: Other) -> ItemRunner:
+    if other.root:
+        return runner.at_revision(other.root)
+    return other.runner(runner)
+
+
+def check_waits(name: str, opened: Opened) -> None:
+    """Raise a DuetError where a test does not wait for the device that it computes on."""
+    lag = opened.declared.get("lag")
+    if lag and devices.does_not_wait(*lag):
+        seconds, after = (DEFAULT[0].text(each) for each in lag)
+        raise DuetError(DOES_NOT_WAIT.format(name=name, seconds=seconds, lag=after))
+
+
+def check_sides(other: Other, new: Ended, old: Ended, new_opened: Opened, old_opened: Opened) -> None:
+    """Raise a DuetError where both sides would run the same code, although they are to differ.
+
+    :param new: what a look at the new side brought, as ``old`` is of the other one.
+    """
+    if any(report["outcome"] != "passed" for report in old.reports):
+        raise TestEnded(old)
+    if other.root and not any(file.startswith(f"{other.root}/") for file in old.code.values()):
+        named = ", ".join(sorted({name.partition(".")[0] for name in new.code})) or "none"
+        raise DuetError(
+            f"--against={other.name}: both sides would run the same code, for the test imports nothing from the working "
+            f"tree of that revision (modules of this repository that it imports: {named}). Install the project with "
+            "`pip install -e .`, or put its folder on the path (`pythonpath = .` or `pythonpath = src` in the ini file)."
+        )
+
+
+def describe(runner: ItemRunner, opened: Opened, trials: Sequence[Trial]) -> Row:
+    """Return the row of a test's trials, their times those of one call."""
+    assert runner.plan
+    calls = runner.plan.calls_a_round
+    own = tuple(_of_one_call(trial, calls) for trial in trials)
+    row = Row(
+        subject=runner.name,
+        device=opened.device,
+        metrics={},
+        trials=own,
+        conditions={
+            "device": opened.device,
+            "scheduling": opened.scheduling,
+            "cores": opened.threads["cores"],
+            "waits for devices": runner.session["sync"],
+        },
+        versions=dict(opened.versions),
+        python=opened.python,
+        disturbed_trials=sum(trial.disturbed for trial in own),
+        repeated_attempts=sum(trial.attempt - 1 for trial in own),
+    )
+    source = memory_source(row)
+    values: dict[str, list[float | None]] = {
+        "seconds": [trial.seconds for trial in own],
+        MEMORY: [getattr(trial.memory, source) for trial in own] if source else [],
+        "first_seconds": [trial.first_seconds for trial in own],
+    }
+    kept = {each.name: Measured.of(each, values[each.name], source if each.name == MEMORY else "") for each in DEFAULT}
+    return replace(row, metrics=kept)
+
+
+def _of_one_call(trial: Trial, calls: int) -> Trial:
+    """Return a trial without its rounds, which pytest-benchmark's own record holds: the time of a call, and its first."""
+    seconds = None if trial.seconds is None else trial.seconds / calls
+    return replace(trial, seconds=seconds, first_seconds=trial.build_seconds, build_seconds=None, rounds=())

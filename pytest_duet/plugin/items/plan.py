@@ -1,0 +1,57 @@
+"""How much of a test's work a trial has: calls a unit, units a round, rounds a trial.
+
+A unit is what one clock stands around, a round what a side does in a turn.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_duet.errors import DuetError
+from pytest_duet.trials.turns import WARM_ROUNDS
+
+if TYPE_CHECKING:
+    from pytest_duet.plugin.items.host import Allowed
+
+ROUND_SECONDS = 0.05  # of work, as a turn of the suite's has
+TRIAL_SECONDS = 1.2  # of a side's timed rounds, where they are not longer by themselves
+MIN_ROUNDS, MAX_ROUNDS = 8, 24  # that are timed in a trial
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What every trial of a test does, on either side.
+
+    :param calls: of a unit; ``units`` is how many a round has.
+    :param rounds: of a trial, those that warm it up included.
+    """
+
+    calls: int
+    units: int
+    rounds: int
+
+    @property
+    def calls_a_round(self) -> int:
+        return self.calls * self.units
+
+    def check_turns(self, name: str) -> None:
+        """Raise a DuetError where these are too few rounds for sides that take turns."""
+        if self.rounds < WARM_ROUNDS + 2:
+            raise DuetError(
+                f"{name}: benchmark.pedantic(rounds={self.rounds * self.units}) allows too few rounds for taking turns: "
+                f"{WARM_ROUNDS} warm it up, and 2 are compared. Give rounds={WARM_ROUNDS + MIN_ROUNDS} or more, or use "
+                "benchmark(...), which decides for itself."
+            )
+
+
+def make_plan(call_seconds: float, allowed: Allowed) -> Plan:
+    """Return the plan of a test whose calls take so long, and whose rounds and calls the test itself may bound."""
+    call_seconds = max(call_seconds, 1e-9)
+    if allowed.units is None:
+        calls = max(1, round(ROUND_SECONDS / call_seconds))
+        timed = min(max(round(TRIAL_SECONDS / (calls * call_seconds)), MIN_ROUNDS), MAX_ROUNDS)
+        return Plan(calls, 1, WARM_ROUNDS + timed - timed % 2)
+    units = min(round(ROUND_SECONDS / (allowed.calls * call_seconds)), allowed.units // (WARM_ROUNDS + MIN_ROUNDS))
+    units = max(1, units)
+    return Plan(allowed.calls, units, min(allowed.units // units, WARM_ROUNDS + MAX_ROUNDS))
