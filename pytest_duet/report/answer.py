@@ -56,13 +56,16 @@ def answers(
 ) -> list[Answer]:
     """Return an answer for every test that measured something, in the order of the rows.
 
+    A subject that is called as its test is has nobody to be compared with.
+
     :param rows: by benchmark, pytest-benchmark's ``fullname``.
     :param machine: its fingerprint.
     :param together: whether one session measured them, whose clock tells what ran beside what.
     """
     by_test: dict[str, dict[str, Entry]] = {}
     for name, entry in rows.items():
-        if reading.times(entry[0]):
+        of_a_test_alone = name.rpartition("::")[2] == entry[0].subject
+        if reading.times(entry[0]) and not of_a_test_alone:
             by_test.setdefault(name.partition("[")[0], {})[name] = entry
     return [_answer(its, words, machine or {}, together) for its in by_test.values()]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import asdict, dataclass, field
+from statistics import median
 from typing import Any
 
 from pytest_duet.plugin.items import devices
@@ -16,6 +17,8 @@ from pytest_duet.plugin.items.timing import Call, call_seconds
 from pytest_duet.sensors import memory
 from pytest_duet.sensors.cpu import process_usage, scheduling_policy, usable_cores
 from pytest_duet.workers.protocol import Opened, Subject, Timed
+
+LAG_CALLS = 5  # after which it is looked whether a device works on
 
 
 @dataclass(frozen=True)
@@ -78,13 +81,15 @@ class ItemHost(Subject):
         """
         reached = time.perf_counter_ns()
         self._call = call
-        first = call.unit(call.fixed_calls)
-        self._seconds.append(first / call.fixed_calls)
+        first = self._unit(call.fixed_calls)
         declared: dict[str, Any] = {"allowed": asdict(Allowed(call.most_units, call.fixed_calls))}
         if not self._plan:
-            declared["call_seconds"] = call_seconds(call, first)
-            if devices.are_there() and not sync and call.most_units is None:
-                declared["lag"] = devices.lag_of(call.last)
+            if devices.are_there() and not sync:
+                left = LAG_CALLS if call.most_units is None else call.most_units - 1
+                declared["lag"] = devices.lag_of(self._unit_and_result, min(left, LAG_CALLS))
+            self._complete(call)
+            seconds = call_seconds(call) if call.most_units is None else median(self._seconds)
+            declared["call_seconds"] = seconds
         told = Opened(
             device=devices.device_name(),
             versions=versions(),
@@ -92,25 +97,39 @@ class ItemHost(Subject):
             scheduling=scheduling_policy(),
             threads={"asked": None, "cores": usable_cores(), "framework": None},
             import_seconds=(reached - self._began) / 1e9,
-            build_seconds=first,
+            build_seconds=first / call.fixed_calls,
             memory=devices.reading(memory.peak_rss_bytes()),
             declared=declared,
         )
         self.serve_meanwhile(told)
+        self._complete(call)
         self._session.keep(benchmark, self._seconds, self._plan["calls"] if self._plan else 1)
         return call.last()
 
+    def _complete(self, call: Call) -> None:
+        """Make what is left of the calls that the test says there are: it may count them."""
+        while call.most_units is not None and len(self._seconds) < call.most_units:
+            self._unit(call.fixed_calls)
+
+    def _unit(self, calls: int) -> float:
+        assert self._call
+        seconds = self._call.unit(calls)
+        self._seconds.append(seconds / calls)
+        return seconds
+
+    def _unit_and_result(self) -> tuple[float, Any]:
+        assert self._call
+        return self._unit(self._call.fixed_calls), self._call.result
+
     def round(self, number: int, first: int = 0, stop: int | None = None) -> Timed:
         """Time the units of a round; the calls are the test's own, setup and teardown outside of the clock."""
-        assert self._call and self._plan
+        assert self._plan
         opened = process_usage()
         memory.reset_peak_rss()
         calls, units, total = self._plan["calls"], self._plan["units"], 0.0
         before = process_usage()
         for _ in range(units):
-            seconds = self._call.unit(calls)
-            self._seconds.append(seconds / calls)
-            total += seconds
+            total += self._unit(calls)
         used = process_usage() - before
         return Timed(
             number=number,

@@ -5,39 +5,17 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_duet.plugin.extensions import hookimpl
+from pytest_duet.plugin.items import kept_options
 from pytest_duet.plugin.items.timing import Call, PedanticCall
 
 if TYPE_CHECKING:
     import pytest
-
-# Options of pytest and of well-known plugins that choose tests, run several at once, write files or show something: a
-# worker has its own. All others are the test's affair, and a user's own first of all.
-KEPT_HERE = frozenset(
-    """
-    against assertmode basetemp benchmark_autosave benchmark_columns benchmark_compare benchmark_compare_fail
-    benchmark_cprofile benchmark_cprofile_dump benchmark_disable benchmark_enable benchmark_histogram benchmark_json
-    benchmark_only benchmark_quiet benchmark_save benchmark_save_data benchmark_skip benchmark_storage
-    benchmark_verbose budget cacheclear cacheshow capture code_highlight collect_in_virtualenv collectonly color
-    confcutdir continue_on_collection_errors cores_per_worker debug deselect disable_plugin_autoload
-    disable_warnings dist distload doctestmodules durations durations_min failedfirst file_or_dir fold_skipped
-    force_short_summary help history_alone htmlpath ignore ignore_glob importmode inifilename json_report
-    json_report_file junitprefix keepduplicates keyword last_failed_no_failures lf loadscopereorder log_file
-    looponfail markers markexpr max_trials max_warnings maxfail maxprocesses maxschedchunk maxworkerrestart newfirst
-    no_cov no_header no_summary noconftest numprocesses override_ini pastebin plugins px pyargs pythonwarnings quiet
-    randomly_seed report report_log reportchars reruns rootdir rsyncdir rsyncignore run_id setuponly setupplan
-    setupshow shard show_fixtures_per_test showcapture showfixtures stepwise stepwise_reset stepwise_skip strict
-    strict_config strict_markers testrunuid timeout trace traceconfig turn_seconds tx usepdb usepdb_cls verbose
-    version wide xmlpath
-    """.split()
-)
-KEPT_PREFIXES = ("cov", "duet_", "gate")
 
 
 def described(config: pytest.Config, item: pytest.Item) -> dict[str, Any]:
@@ -60,7 +38,7 @@ def described(config: pytest.Config, item: pytest.Item) -> dict[str, Any]:
 
 
 def _travels(name: str, value: Any) -> bool:
-    if name in KEPT_HERE or name.startswith(KEPT_PREFIXES):
+    if kept_options.stays(name):
         return False
     plain = (str, int, float, bool, type(None))
     return isinstance(value, plain) or (isinstance(value, list) and all(isinstance(each, plain) for each in value))

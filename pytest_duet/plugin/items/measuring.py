@@ -19,10 +19,11 @@ from pytest_duet.trials.turns import WHOLE_ROUNDS
 from pytest_duet.workers.protocol import Opened
 
 DOES_NOT_WAIT = (
-    "{name} returns before its device has done the work: a call took {seconds}, and the device worked on for {lag}. What "
-    "is timed is the handing over. Let the function wait, such as `benchmark(lambda: jax.block_until_ready(f(x)))` or, "
-    "with PyTorch on a GPU, a torch.cuda.synchronize() at its end; or have the wait timed for it, by "
-    "`@pytest.mark.duet(sync=True)` on the test or `duet_sync = auto` in the ini file."
+    "{name} returns before its device has done the work: a call took {seconds}, and the device worked on for {lag}. "
+    "What is timed is the handing over. Let the function wait, such as "
+    "`benchmark(lambda: jax.block_until_ready(f(x)))` or, with PyTorch on a GPU, by a torch.cuda.synchronize() at its "
+    "end; or have the wait timed for it: `@pytest.mark.duet(sync=True)` on the test, or `duet_sync = auto` in the ini "
+    "file."
 )
 
 
@@ -101,9 +102,9 @@ def check_sides(other: Other, new: Ended, old: Ended, new_opened: Opened, old_op
     if other.root and not any(file.startswith(f"{other.root}/") for file in old.code.values()):
         named = ", ".join(sorted({name.partition(".")[0] for name in new.code})) or "none"
         raise DuetError(
-            f"--against={other.name}: both sides would run the same code, for the test imports nothing from the working "
-            f"tree of that revision (modules of this repository that it imports: {named}). Install the project with "
-            "`pip install -e .`, or put its folder on the path (`pythonpath = .` or `pythonpath = src` in the ini file)."
+            f"--against={other.name}: both sides would run the same code, for the test imports nothing from the "
+            f"working tree of that revision (modules of this repository that it imports: {named}). Install the project "
+            "with `pip install -e .`, or put its folder on the path, such as `pythonpath = src` in the ini file."
         )
 
 
@@ -139,6 +140,6 @@ def describe(runner: ItemRunner, opened: Opened, trials: Sequence[Trial]) -> Row
 
 
 def _of_one_call(trial: Trial, calls: int) -> Trial:
-    """Return a trial without its rounds, which pytest-benchmark's own record holds: the time of a call, and its first."""
+    """Return a trial whose times are those of a call; its rounds, pytest-benchmark's own record holds."""
     seconds = None if trial.seconds is None else trial.seconds / calls
     return replace(trial, seconds=seconds, first_seconds=trial.build_seconds, build_seconds=None, rounds=())

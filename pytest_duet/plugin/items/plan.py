@@ -14,8 +14,8 @@ from pytest_duet.trials.turns import WARM_ROUNDS
 if TYPE_CHECKING:
     from pytest_duet.plugin.items.host import Allowed
 
-ROUND_SECONDS = 0.05  # of work, as a turn of the suite's has
-TRIAL_SECONDS = 1.2  # of a side's timed rounds, where they are not longer by themselves
+ROUND_SECONDS = 0.025  # of work: both sides take some forty turns a second
+TRIAL_SECONDS = 0.6  # of a side's timed rounds, where they are not longer by themselves
 MIN_ROUNDS, MAX_ROUNDS = 8, 24  # that are timed in a trial
 
 
@@ -39,9 +39,9 @@ class Plan:
         """Raise a DuetError where these are too few rounds for sides that take turns."""
         if self.rounds < WARM_ROUNDS + 2:
             raise DuetError(
-                f"{name}: benchmark.pedantic(rounds={self.rounds * self.units}) allows too few rounds for taking turns: "
-                f"{WARM_ROUNDS} warm it up, and 2 are compared. Give rounds={WARM_ROUNDS + MIN_ROUNDS} or more, or use "
-                "benchmark(...), which decides for itself."
+                f"{name}: benchmark.pedantic(rounds={self.rounds * self.units}) allows too few rounds for taking "
+                f"turns: {WARM_ROUNDS} warm it up, and 2 are compared. Give rounds={WARM_ROUNDS + MIN_ROUNDS} or more, "
+                "or use benchmark(...), which decides for itself."
             )
 
 

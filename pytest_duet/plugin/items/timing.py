@@ -32,7 +32,7 @@ class Call:
     ) -> None:
         self._function, self._args, self._kwargs = function, args, kwargs
         self._timer, self._disable_gc, self._wait = timer, disable_gc, wait
-        self.result: Any = None  # of the only call of a unit; none is kept where it has several
+        self.result: Any = None  # of the last unit, where it was one call
 
     def unit(self, calls: int) -> float:
         """Make so many calls, and return the seconds that they took altogether."""
@@ -86,26 +86,24 @@ class Call:
 class PedanticCall(Call):
     """``benchmark.pedantic(...)``: rounds of as many calls as the test says, never more of them than it says.
 
-    Before each round ``setup`` runs, after it ``teardown``, both outside of the clock. So a unit is a round of the test.
+    Before each round ``setup`` runs, after it ``teardown``, both outside of the clock. A unit is such a round.
     """
 
     def __init__(self, call: dict[str, Any], **how: Any) -> None:
         super().__init__(call["target"], call["args"], call["kwargs"], **how)
         self._setup, self._teardown = call["setup"], call["teardown"]
         self.most_units, self.fixed_calls = call["rounds"], call["iterations"]
-        self._kept: Any = None
 
     def unit(self, calls: int) -> float:
         args, kwargs = self._arguments()
         seconds = self.timed(self._function, args, kwargs, calls)
-        self._kept = self.result
         if self._teardown is not None:
             self._teardown(*args, **kwargs)
         return seconds
 
     def last(self) -> Any:
         if self.fixed_calls == 1:
-            return self._kept
+            return self.result
         args, kwargs = self._arguments()  # looped results are not kept: one more call gives one
         result = self._function(*args, **kwargs)
         if self._teardown is not None:
@@ -122,15 +120,9 @@ class PedanticCall(Call):
         return args, kwargs
 
 
-def call_seconds(call: Call, first: float) -> float:
-    """Return what one call takes, from as many as it needs to be seen, in seconds.
-
-    :param first: what the first one took, which may be far too much.
-    """
-    calls, seconds = 1, first
-    if call.most_units is not None:
-        return first / call.fixed_calls
-    seconds = call.unit(1)
+def call_seconds(call: Call) -> float:
+    """Return what one call takes, from as many as it needs to be seen, in seconds."""
+    calls, seconds = 1, call.unit(1)
     while seconds < MIN_SECONDS:
         calls *= 2 if seconds <= 0 else max(2, min(10, int(MIN_SECONDS / seconds)))
         seconds = call.unit(calls)
