@@ -123,9 +123,10 @@ class Gate:
         return benchmarks
 
     def _comparisons(self, benchmarks: list[pytest.Item]) -> list[pytest.Item]:
-        if not benchmarks and not self.narrowed:
+        if not benchmarks and not self.narrowed and not self.failed:
             raise pytest.UsageError(
-                "the gate has nothing to judge: no benchmark was collected. It judges tests that carry the marker duet."
+                "the gate has nothing to judge: no test was collected that calls `benchmark`, or carries the marker "
+                "duet."
             )
         self.caution_about_few_trials()
         baseline = self.baseline_outcome if self.options.history else None
@@ -152,8 +153,7 @@ class Gate:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.failed += report.failed and report.nodeid not in self.own  # what those say is in the verdicts
         if report.failed or report.skipped:
-            text = str(report.longrepr[-1] if isinstance(report.longrepr, tuple) else report.longrepr)
-            self.outcomes.setdefault(report.nodeid, (report.outcome, text.strip().partition("\n")[0]))
+            self.outcomes.setdefault(report.nodeid, (report.outcome, gate_output.reason(report)))
 
     def pytest_keyboard_interrupt(self) -> None:  # also what pytest.exit() does
         self.interrupted = True
@@ -299,6 +299,6 @@ class Gate:
         """Write what the gate says, also where the session was stopped."""
         if not self._has_judged:
             return
-        if self.interrupted and self.comparisons is None:
+        if self.interrupted and self.comparisons is None and self.rows:
             self._judge_what_there_is()
         gate_output.write(self)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -26,6 +26,15 @@ def set_exit_code(session: pytest.Session, gates: Iterable[Gate]) -> None:
     undecided = sum(gate.undecided for gate in gates)
     if session.exitstatus == pytest.ExitCode.TESTS_FAILED and session.testsfailed == undecided:
         session.exitstatus = UNDECIDED
+
+
+def reason(report: pytest.TestReport) -> str:
+    """Return why a test failed or was skipped, in a line."""
+    said: Any = report.longrepr
+    if isinstance(said, tuple):
+        said = said[-1]
+    crash = getattr(said, "reprcrash", None)
+    return str(crash.message if crash else said).strip().partition("\n")[0]
 
 
 def show(gate: Gate, terminalreporter: pytest.TerminalReporter, nodes: Iterable[str], with_verdicts: bool) -> None:

@@ -29,6 +29,8 @@ def add_options(parser: pytest.Parser) -> None:
         metavar="SECONDS",
         help="for one reply of such a process (default: 600)",
     )
+    foreign = "a trial of a test beside which others used more than so many cores is repeated (default: 0.1)"
+    add("--duet-max-foreign-cores", type=float, default=0.1, metavar="CORES", help=foreign)
     add("--shard", metavar="K/N", help="run every N-th benchmark, from the K-th, K from 1; saves them")
     add("--run-id", metavar="ID", help="of the run that the shard is part of: the same on every host")
     add("--wide", action="store_true", help="tables with all that they have, however wide that is")

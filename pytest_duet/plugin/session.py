@@ -19,15 +19,8 @@ GATE: pytest.StashKey[Gate] = pytest.StashKey()  # in every session that runs be
 SLOT: pytest.StashKey[Slot | None] = pytest.StashKey()  # this pytest's share of the machine, where others have the rest
 
 WORKER_INPUT = "duet"  # what a worker of ours is given, in xdist's ``workerinput``
-OPTIONS = (
-    "gate",
-    "against",
-    "shard",
-    "run_id",
-    "report",
-    "cores_per_worker",
-    "duet_trials",
-)  # each asks for this plugin
+# Each of these options asks for this plugin.
+OPTIONS = ("gate", "against", "shard", "run_id", "report", "cores_per_worker", "duet_trials")
 
 
 def is_wanted(config: pytest.Config) -> bool:
@@ -108,7 +101,8 @@ def _start_worker(config: pytest.Config) -> None:
 def _isolate(config: pytest.Config) -> None:
     """Have tests that call ``benchmark`` run in workers, where the session judges or repeats them."""
     trials, judged = config.getoption("duet_trials"), config.getoption("gate") or config.getoption("against")
-    if not (judged or trials) or config.getoption("benchmark_disable") or config.getoption("usepdb"):
+    as_ever = any(map(config.getoption, ("benchmark_disable", "benchmark_skip", "usepdb")))
+    if as_ever or not (judged or trials):
         return
     from pytest_duet.plugin.items.isolated import TRIALS, IsolatedItems
 

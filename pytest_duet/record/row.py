@@ -81,6 +81,8 @@ class Row:
     :param work: what it did, in words: likewise.
     :param conditions: what must be equal, beside the machine and the name, before two rows may be compared.
     :param workload: what tells that a benchmark of another name did the same, after it was renamed.
+    :param code: which files the project's own modules were imported from, by the modules' names, where somebody looked;
+        another revision's stand after its name.
     :param disturbed_trials: trials that stayed disturbed after every repetition.
     :param repeated_attempts: attempts that were thrown away.
     :param against: with ``--against``, the other side.
@@ -97,6 +99,7 @@ class Row:
     workload: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     python: str = ""
+    code: dict[str, str] = field(default_factory=dict)
     disturbed_trials: int = 0
     repeated_attempts: int = 0
     against: Against | None = None

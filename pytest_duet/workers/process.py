@@ -36,6 +36,8 @@ class Worker(Hosted):
     :param variables: further environment variables, which have the last word.
     """
 
+    timeout_option = "--worker-timeout"
+
     def __init__(
         self,
         name: str,
@@ -48,7 +50,7 @@ class Worker(Hosted):
     ) -> None:
         self.name = name
         self.timeout_seconds = timeout_seconds
-        self._timeout_advice = " (--worker-timeout sets the limit)"
+        self._timeout_advice = f" ({self.timeout_option} sets the limit)"
         self._answered = b""
         self._started_kills = memory.out_of_memory_kills()
         self._scratch = tempfile.TemporaryDirectory(prefix="benchmark-worker-", ignore_cleanup_errors=True)

@@ -1,14 +1,16 @@
 """The plugin in other people's sessions: it changes nothing, unless it is asked, or a test carries its marker."""
 
-import json
 import os
 import re
 import subprocess
 import sys
 import tomllib
+from functools import partial
 
 import pluggy
 import pytest
+import sessions
+from sessions import saved
 from support import ROOT
 
 from pytest_duet.plugin import extensions, hookspecs, options
@@ -26,36 +28,12 @@ def test_mine(duet):
     row = Row(subject="mine", device="cpu", metrics={}, trials=())
     duet.publish("a group", row, [0.25, 0.5], answer=42)
 """
-FAST = ("--benchmark-min-rounds=1", "--benchmark-max-time=0.001", "--benchmark-warmup=off")
 
 
 @pytest.fixture
 def session(tmp_path):
     """Run pytest on files of somebody else's, in a folder of its own; returns the process, which has ended."""
-
-    def run(files, *arguments, plugin=True, code=0):
-        for name, text in files.items():
-            (tmp_path / name).write_text(text)
-        loaded = ("-p", "pytest_duet.plugin") if plugin else ()
-        line = [sys.executable, "-m", "pytest", *loaded, "-p", "no:hypothesispytest", "-p", "no:jaxtyping", *FAST]
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-        environment["PYTHONPATH"] = str(ROOT)
-        done = subprocess.run(
-            [*line, f"--benchmark-json={tmp_path}/run.json", *arguments],
-            cwd=tmp_path,
-            env=dict(environment, COLUMNS="120"),
-            text=True,
-            capture_output=True,
-            timeout=60,
-        )
-        assert done.returncode == code, done.stdout + done.stderr
-        return done
-
-    return run
-
-
-def saved(directory):
-    return json.loads((directory / "run.json").read_text())
+    return partial(sessions.run, tmp_path)
 
 
 def shape(value):
@@ -128,9 +106,9 @@ def test_without_pytest_benchmark_it_refuses_what_it_cannot_do(session, tmp_path
     assert "ERROR: pytest-benchmark is switched off" in done.stderr
 
 
-def test_the_gate_of_an_ordinary_session_has_nothing_to_judge(session):
-    done = session({"test_ordinary.py": ORDINARY}, "--gate", code=4)
-    assert "no benchmark was collected. It judges tests that carry the marker duet." in done.stderr + done.stdout
+def test_the_gate_of_a_session_without_benchmarks_has_nothing_to_judge(session):
+    done = session({"test_none.py": "def test_none():\n    pass\n"}, "--gate", code=4)
+    assert "no test was collected that calls `benchmark`, or carries the marker duet" in done.stderr + done.stdout
 
 
 def test_the_help_names_the_real_defaults(session):

@@ -6,6 +6,7 @@ to its own assertions, and what became of it is told. pytest is imported once th
 
 from __future__ import annotations
 
+import inspect
 import sys
 import time
 from dataclasses import asdict, dataclass, field
@@ -18,6 +19,7 @@ from pytest_duet.sensors import memory
 from pytest_duet.sensors.cpu import process_usage, scheduling_policy, usable_cores
 from pytest_duet.workers.protocol import Opened, Subject, Timed
 
+QUICK_SECONDS = 0.1  # a call that takes less may be made a few times more than it needs to be
 LAG_CALLS = 5  # after which it is looked whether a device works on
 
 
@@ -82,6 +84,7 @@ class ItemHost(Subject):
         reached = time.perf_counter_ns()
         self._call = call
         first = self._unit(call.fixed_calls)
+        refuse_awaitable(call.result)
         declared: dict[str, Any] = {"allowed": asdict(Allowed(call.most_units, call.fixed_calls))}
         if not self._plan:
             if devices.are_there() and not sync:
@@ -90,6 +93,9 @@ class ItemHost(Subject):
             self._complete(call)
             seconds = call_seconds(call) if call.most_units is None else median(self._seconds)
             declared["call_seconds"] = seconds
+            if call.most_units is None and seconds < QUICK_SECONDS:  # the test may want to see how calls scatter
+                for _ in range(LAG_CALLS):
+                    self._unit(1)
         told = Opened(
             device=devices.device_name(),
             versions=versions(),
@@ -139,6 +145,19 @@ class ItemHost(Subject):
             call_cpu_seconds=(process_usage() - opened).cpu_seconds,
             memory=devices.reading(memory.peak_rss_bytes()),
             work=calls * units,
+        )
+
+
+def refuse_awaitable(result: Any) -> None:
+    """Fail the test where a call does no more than to make something that nobody awaits."""
+    if inspect.isawaitable(result) and type(result).__module__ in ("builtins", "types"):
+        import pytest
+
+        getattr(result, "close", lambda: None)()
+        pytest.fail(
+            "the function is a coroutine function: calling it does none of its work. Benchmark one that runs it to its "
+            "end, such as `benchmark(lambda: asyncio.run(work()))`.",
+            pytrace=False,
         )
 
 

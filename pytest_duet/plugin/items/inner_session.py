@@ -17,18 +17,19 @@ from pytest_duet.plugin.items.timing import Call, PedanticCall
 if TYPE_CHECKING:
     import pytest
 
+MOST_OUTPUT = 20_000  # characters of what a test printed, the last ones
+
 
 def described(config: pytest.Config, item: pytest.Item) -> dict[str, Any]:
     """Return the settings of a session as plain values, for :meth:`InnerSession.run`."""
     options = {name: value for name, value in vars(config.option).items() if _travels(name, value)}
-    plugins = [name for name in config.getoption("plugins") if not name.startswith("no:")]
     return {
         "path": str(item.path),
         "rootdir": str(config.rootpath),
         "inifile": str(config.inipath) if config.inipath else None,
         "folder": str(config.invocation_params.dir),
         "options": options,
-        "plugins": plugins,
+        "plugins": list(config.getoption("plugins")),
         "settings": list(config.getoption("override_ini") or ()),
         "import_mode": config.getoption("importmode"),
         "warnings": list(config.getoption("pythonwarnings") or ()),
@@ -57,6 +58,7 @@ class InnerSession:
         self._options: dict[str, Any] = {}
         self._benchmark: Any = None
         self._found = self._waits = False
+        self._uncollected = ""
 
     def run(self, session: dict[str, Any]) -> None:
         """Run the test; what there is to tell of it is in ``reports`` then.
@@ -65,6 +67,7 @@ class InnerSession:
         """
         import pytest
 
+        from pytest_duet import plugin
         from pytest_duet.plugin import compat
         from pytest_duet.plugin.items.revision import use_revision
         from pytest_duet.workers.protocol import SubjectError
@@ -76,15 +79,18 @@ class InnerSession:
             os.environ.pop(name, None)
         self._options = session["options"]
         compat.replace_measuring(self._at_call, self._at_pedantic)
-        code = pytest.main(self._arguments(session), plugins=[self])
+        code = pytest.main(self._arguments(session), plugins=[self, plugin])
+        if self._uncollected:
+            raise SubjectError(f"it cannot be collected:\n{self._uncollected}")
         if not self._found:
-            raise SubjectError(f"there is no such test (pytest's exit code {int(code)})")
+            raise SubjectError(f"a session of this test alone has no such test (pytest's exit code {int(code)})")
 
     def _arguments(self, session: dict[str, Any]) -> list[str]:
-        words = [session["path"], f"--rootdir={session['rootdir']}", "-o", "addopts=", "-q", "--benchmark-quiet"]
+        words = [session["path"], f"--rootdir={session['rootdir']}", "-o", "addopts=", "-q", "--no-summary"]
         words += ["-c", session["inifile"]] if session["inifile"] else []
-        words += ["-p", "no:cacheprovider", "-p", "pytest_duet.plugin"]
-        words += [f"--basetemp={Path(tempfile.gettempdir()) / 'pytest'}", f"--import-mode={session['import_mode']}"]
+        scratch = tempfile.gettempdir()  # the worker's own
+        words += [f"--basetemp={scratch}/pytest", "-o", f"cache_dir={scratch}/cache"]
+        words += [f"--import-mode={session['import_mode']}"]
         for option, values in (("-p", session["plugins"]), ("-o", session["settings"]), ("-W", session["warnings"])):
             for value in values:
                 words += [option, value]
@@ -144,8 +150,7 @@ class InnerSession:
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
-            self._found = True
-            self.reports.append(plain_report(self._config, report))
+            self._uncollected = str(report.longrepr)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.reports.append(plain_report(self._config, report))
@@ -153,13 +158,14 @@ class InnerSession:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         from pytest_duet.plugin import compat
 
-        if self._benchmark is not None:
+        if self._benchmark is not None and self._benchmark.stats:
             self.record = compat.as_plain_record(self._benchmark)
 
 
 def plain_report(config: pytest.Config, report: Any) -> dict[str, Any]:
     """Return a report as plain values, as workers of pytest-xdist send it."""
     plain: dict[str, Any] = config.hook.pytest_report_to_serializable(config=config, report=report)
+    plain["sections"] = [(name, text[-MOST_OUTPUT:]) for name, text in plain.get("sections", ())]
     return plain
 
 

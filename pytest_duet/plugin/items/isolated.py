@@ -23,6 +23,7 @@ from pytest_duet.plugin import compat
 from pytest_duet.plugin.board import Board
 from pytest_duet.plugin.items.inner_session import described, waits
 from pytest_duet.plugin.items.measuring import ItemTraining
+from pytest_duet.plugin.items.plan import ROUND_SECONDS
 from pytest_duet.plugin.items.runner import ItemRunner, TestEnded
 from pytest_duet.plugin.marker import is_plain_benchmark
 from pytest_duet.plugin.progress import Progress
@@ -34,7 +35,6 @@ from pytest_duet.trials.rounds import Rounds
 if TYPE_CHECKING:
     from pytest_duet.record.row import Row
 
-NOT_STEADY = 2  # of what a worker measured: the first call, and the first round
 TRIALS = 5  # of a test in a session that judges it
 # What folders of tests are called: what helps the tests there is part of them.
 TESTS_FOLDER = re.compile(r"^(tests?|testing|bench|benches|benchmarks?|perf|performance)$|_(tests?|bench(marks?)?)$")
@@ -85,12 +85,22 @@ class IsolatedItems:
             plain = self._measure(item)
         except TestEnded as error:
             plain = error.ended.reports
+            if not error.ended.measured and all(each["outcome"] == "passed" for each in plain):
+                self._gate.outcomes[item.nodeid] = ("passed", "it never called `benchmark`")
         except DuetError as error:
             return [_failed(item, str(error))]
         finally:
             self._progress.clear()
-        revive: Callable[..., Any] = self._config.hook.pytest_report_from_serializable
-        return [revive(config=self._config, data=each) for each in plain]
+        return [self._revived(each) for each in plain]
+
+    def _revived(self, plain: dict[str, Any]) -> pytest.TestReport:
+        """Return the report of which a worker told; JSON has no tuples, and pytest insists on some."""
+        its = dict(plain, location=tuple(plain["location"]), sections=list(map(tuple, plain["sections"])))
+        its["user_properties"] = list(map(tuple, plain["user_properties"]))
+        if isinstance(plain["longrepr"], list):
+            its["longrepr"] = tuple(plain["longrepr"])
+        report: pytest.TestReport = self._config.hook.pytest_report_from_serializable(config=self._config, data=its)
+        return report
 
     def _measure(self, item: pytest.Item) -> list[dict[str, Any]]:
         """Publish a test's row, and return pytest's reports of it, as plain values."""
@@ -107,8 +117,7 @@ class IsolatedItems:
     def _publish(self, item: pytest.Item, its: ItemTraining, row: Row) -> None:
         record = dict((its.runner.told_by.ended or [its.ended])[-1].record or {})
         extra_info = dict(record.pop("extra_info", {}), duet=row.as_json())
-        stats = [ended.record["stats"] for ended in its.runner.told_by.ended if ended.record]
-        record["stats"] = dict(record["stats"], data=[each for one in stats for each in one["data"][NOT_STEADY:]])
+        record["stats"] = dict(record["stats"], data=its.seconds())
         if self._gate.options.against:
             record["group"] = record.get("group") or f"taking turns with {self._gate.options.against}"
         self._gate.publish(item.nodeid, record["fullname"], row, extra_info)
@@ -129,15 +138,16 @@ class IsolatedItems:
     def _entrant(self, item: pytest.Item, progress: Callable[[str], object] | None = None) -> ItemTraining:
         say = progress or (lambda text: self._progress(f"{item.name}: {text}"))
         session = dict(described(self._config, item), tests=self._tests, project=self._project, sync=waits(item))
-        slot = self._config.stash[SLOT]
         runner = ItemRunner(
             name=item.name,
             nodeid=item.nodeid,
             session=session,
             exposed=self._exposed,
             progress=say,
-            slot=slot,
+            slot=self._config.stash[SLOT],
+            max_foreign_cores=self._config.getoption("duet_max_foreign_cores"),
             timeout_seconds=self._config.getoption("duet_timeout"),
+            round_seconds=self._config.getoption("turn_seconds") or ROUND_SECONDS,
         )
         return ItemTraining(runner, self._sampler)
 

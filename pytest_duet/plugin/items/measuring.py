@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 from pytest_duet.errors import DuetError
 from pytest_duet.plugin.items import devices
@@ -52,12 +54,18 @@ class ItemTraining:
     def heat(self, number: int) -> Iterator[None]:
         raise NotImplementedError("tests do not race")
 
+    def seconds(self) -> list[float]:
+        """Return what a call took in each steady round of all trials."""
+        assert self.runner.plan
+        calls = self.runner.plan.calls_a_round
+        return [each.seconds / calls for trial in self.trials for each in trial.steady or trial.rounds]
+
     def news(self) -> str:
         return DEFAULT[0].text(self.described().typical(DEFAULT[0].name))
 
     def described(self) -> Row:
         """Return the row of the trials."""
-        return describe(self.runner, self.opened, self.trials)
+        return describe(self.runner, self.opened, self.ended, self.trials)
 
     def beside(self, other: Other, wants_more: Callable[[Row], bool]) -> Row:
         """Return the row of paired trials with another side, for as long as more of them are wanted."""
@@ -67,20 +75,21 @@ class ItemTraining:
         there, ended = replace(old, plan=None).look()  # what it is; and a failure there is told as one, not as a crash
         check_sides(other, self.ended, ended, self.opened, there)
         sides: tuple[list[Trial], list[Trial]] = ([], [])
+        self.trials = sides[0]
         pairs: list[Pair] = []
         row: Row | None = None
         while row is None or wants_more(row):
             pairs.append(run_pair(new, old, len(pairs) + 1, self._sampler, WHOLE_ROUNDS))
             sides[0].append(pairs[-1].new)
             sides[1].append(pairs[-1].old)
-            row = describe(new, self.opened, sides[0])
-            row = replace(row, against=Against.of(other.name, describe(old, there, sides[1]), pairs))
+            row = describe(new, self.opened, self.ended, sides[0])
+            row = replace(row, against=Against.of(other.name, describe(old, there, ended, sides[1]), pairs))
         return row
 
 
 def other_runner(runner: ItemRunner, other: Other) -> ItemRunner:
     if other.root:
-        return runner.at_revision(other.root)
+        return runner.at_revision(other.root, other.name)
     return other.runner(runner)
 
 
@@ -108,8 +117,11 @@ def check_sides(other: Other, new: Ended, old: Ended, new_opened: Opened, old_op
         )
 
 
-def describe(runner: ItemRunner, opened: Opened, trials: Sequence[Trial]) -> Row:
-    """Return the row of a test's trials, their times those of one call."""
+def describe(runner: ItemRunner, opened: Opened, ended: Ended, trials: Sequence[Trial]) -> Row:
+    """Return the row of a test's trials, their times those of one call.
+
+    :param opened: what a look at the test brought, as ``ended`` is.
+    """
     assert runner.plan
     calls = runner.plan.calls_a_round
     own = tuple(_of_one_call(trial, calls) for trial in trials)
@@ -126,6 +138,7 @@ def describe(runner: ItemRunner, opened: Opened, trials: Sequence[Trial]) -> Row
         },
         versions=dict(opened.versions),
         python=opened.python,
+        code=imported(ended.code, runner.session),
         disturbed_trials=sum(trial.disturbed for trial in own),
         repeated_attempts=sum(trial.attempt - 1 for trial in own),
     )
@@ -137,6 +150,19 @@ def describe(runner: ItemRunner, opened: Opened, trials: Sequence[Trial]) -> Row
     }
     kept = {each.name: Measured.of(each, values[each.name], source if each.name == MEMORY else "") for each in DEFAULT}
     return replace(row, metrics=kept)
+
+
+def imported(files: dict[str, str], session: dict[str, Any]) -> dict[str, str]:
+    """Return where a project's outermost modules came from, as :class:`pytest_duet.record.row.Row` has it."""
+    roots = {session["project"]: ""}
+    if session["revision"]:
+        roots = {session["revision"]["tree"]: f"{session['revision']['name']}:", **roots}
+    found = {}
+    for name, file in sorted(files.items()):
+        root = next((root for root in roots if Path(file).is_relative_to(root)), "")
+        if root and "." not in name:
+            found[name] = f"{roots[root]}{Path(file).relative_to(root).as_posix()}"
+    return found
 
 
 def _of_one_call(trial: Trial, calls: int) -> Trial:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from pytest_duet.plugin.items.host import Allowed
 
 ROUND_SECONDS = 0.025  # of work: both sides take some forty turns a second
-TRIAL_SECONDS = 0.6  # of a side's timed rounds, where they are not longer by themselves
 MIN_ROUNDS, MAX_ROUNDS = 8, 24  # that are timed in a trial
 
 
@@ -39,19 +38,23 @@ class Plan:
         """Raise a DuetError where these are too few rounds for sides that take turns."""
         if self.rounds < WARM_ROUNDS + 2:
             raise DuetError(
-                f"{name}: benchmark.pedantic(rounds={self.rounds * self.units}) allows too few rounds for taking "
-                f"turns: {WARM_ROUNDS} warm it up, and 2 are compared. Give rounds={WARM_ROUNDS + MIN_ROUNDS} or more, "
-                "or use benchmark(...), which decides for itself."
+                f"{name}: benchmark.pedantic(rounds={1 + self.rounds * self.units}) allows too few rounds for taking "
+                f"turns: {1 + WARM_ROUNDS} warm it up, and 2 are compared. Give rounds={1 + WARM_ROUNDS + MIN_ROUNDS} "
+                "or more, or use benchmark(...), which decides for itself."
             )
 
 
-def make_plan(call_seconds: float, allowed: Allowed) -> Plan:
-    """Return the plan of a test whose calls take so long, and whose rounds and calls the test itself may bound."""
+def make_plan(call_seconds: float, allowed: Allowed, round_seconds: float = ROUND_SECONDS) -> Plan:
+    """Return the plan of a test whose calls take so long, and whose rounds and calls the test itself may bound.
+
+    :param round_seconds: what a round is to take; longer calls make longer rounds, and fewer.
+    """
     call_seconds = max(call_seconds, 1e-9)
     if allowed.units is None:
-        calls = max(1, round(ROUND_SECONDS / call_seconds))
-        timed = min(max(round(TRIAL_SECONDS / (calls * call_seconds)), MIN_ROUNDS), MAX_ROUNDS)
+        calls = max(1, round(round_seconds / call_seconds))
+        timed = min(max(round(MAX_ROUNDS * round_seconds / (calls * call_seconds)), MIN_ROUNDS), MAX_ROUNDS)
         return Plan(calls, 1, WARM_ROUNDS + timed - timed % 2)
-    units = min(round(ROUND_SECONDS / (allowed.calls * call_seconds)), allowed.units // (WARM_ROUNDS + MIN_ROUNDS))
-    units = max(1, units)
-    return Plan(allowed.calls, units, min(allowed.units // units, WARM_ROUNDS + MAX_ROUNDS))
+    left = allowed.units - 1  # the first call is made before any round
+    fit = round(round_seconds / (allowed.calls * call_seconds))
+    units = max(1, min(fit, left // (WARM_ROUNDS + MIN_ROUNDS)))
+    return Plan(allowed.calls, units, min(left // units, WARM_ROUNDS + MAX_ROUNDS))

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from pytest_duet.errors import DuetError
 from pytest_duet.plugin.items.host import Allowed, Ended
-from pytest_duet.plugin.items.plan import Plan, make_plan
+from pytest_duet.plugin.items.plan import ROUND_SECONDS, Plan, make_plan
 from pytest_duet.trials.runner import Runner
 from pytest_duet.workers.process import Worker
-from pytest_duet.workers.protocol import Opened
+from pytest_duet.workers.protocol import Opened, SubjectError, WorkerError
 
 SUBJECT = "pytest_duet.plugin.items.host:ItemHost"
 
@@ -40,11 +40,17 @@ class Told:
 class ItemWorker(Worker):
     """A worker whose subject is a test; closed in peace, it lets the test go on to its end."""
 
+    timeout_option = "--duet-timeout"
     told: Told | None = None
+    _measuring = False
 
     def open(self, **arguments: Any) -> Opened:
-        self._measuring = False
-        plain = self.call("open", **arguments)
+        try:
+            plain = self.call("open", **arguments)
+        except SubjectError as error:
+            if "exit code" not in str(error):
+                raise
+            raise WorkerError(f"{error} The end of its log:\n{self._log_tail()}") from None  # pytest itself said why
         if isinstance(plain, dict) and set(plain) == set(Ended.__dataclass_fields__):
             raise TestEnded(Ended(**plain))
         self._measuring = True
@@ -70,6 +76,7 @@ class ItemRunner(Runner):
 
     :param nodeid: the test's, which its worker finds it by.
     :param session: :func:`pytest_duet.plugin.items.inner_session.described`.
+    :param round_seconds: what a round is to take.
     :param plan: how much of its work a trial has; None where that is to be found out.
     :param exposed: a folder that holds this package alone, for another interpreter must not find ours beside it.
     """
@@ -77,6 +84,7 @@ class ItemRunner(Runner):
     nodeid: str
     session: dict[str, Any]
     exposed: str
+    round_seconds: float = ROUND_SECONDS
     plan: Plan | None = None
     told_by: Told = field(default_factory=Told)
     subject: str = SUBJECT
@@ -100,14 +108,15 @@ class ItemRunner(Runner):
         made.told = self.told_by
         return made
 
-    def at_revision(self, tree: str) -> Self:
-        """Return this runner with its workers importing the project from another working tree."""
-        revision = {"project": self.session["project"], "tree": tree, "tests": self.session["tests"]}
-        return replace(self, session=dict(self.session, revision=dict(revision, name="that revision")))
+    def at_revision(self, tree: str, name: str) -> Self:
+        """Return this runner with its workers importing the project from another working tree, of that name."""
+        revision = {"project": self.session["project"], "tree": tree, "tests": self.session["tests"], "name": name}
+        return replace(self, session=dict(self.session, revision=revision))
 
     def planned(self, opened: Opened) -> Self:
         """Return the runner of a test of which a worker has found out how long its calls take."""
-        plan = make_plan(opened.declared["call_seconds"], Allowed(**opened.declared["allowed"]))
+        allowed = Allowed(**opened.declared["allowed"])
+        plan = make_plan(opened.declared["call_seconds"], allowed, self.round_seconds)
         return replace(self, plan=plan, rounds=plan.rounds)
 
     def look(self) -> tuple[Opened, Ended]:
@@ -119,6 +128,3 @@ class ItemRunner(Runner):
             self.progress("a look at it")
             opened = worker.open(**self.open_arguments())
         return opened, self.told_by.ended.pop()
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self.plan) if self.plan else {}

@@ -1,0 +1,206 @@
+"""Tests that take turns with another revision, or another environment: which code did each side really import?"""
+
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+import sessions
+
+from pytest_duet.plugin.items.revision import RevisionFinder
+
+TURNS = ("--turn-seconds=0.001", "--max-trials=1", "--duet-max-foreign-cores=99")
+TOLD = """
+import os, sys
+from pathlib import Path
+
+def tell(**what):
+    with open(os.environ["TOLD"], "a") as file:
+        print(what, file=file)
+"""
+TEST = """
+import os
+
+import pytest
+from helper import N
+from mine import work
+from mine.deep import SPEED
+
+@pytest.mark.parametrize("word", ["a::b", "plain"])
+def test_work(benchmark, word, tmp_path):
+    import mine
+    with open(os.environ["TOLD"], "a") as file:
+        print(os.path.dirname(mine.__file__), SPEED, N, file=file)
+    benchmark(work)
+"""
+FILES = {
+    "mine/__init__.py": "from mine.deep import work\n",
+    "mine/deep.py": "SPEED = 'then'\ndef work():\n    return sum(range(100))\n",
+    "tests/helper.py": "N = 'then'\n",
+    "tests/test_work.py": TEST,
+}
+LAYOUTS = {
+    "flat": {"pytest.ini": "[pytest]\npythonpath = .\n"},
+    "src": {"pytest.ini": "[pytest]\npythonpath = src\n"},
+    "conftest": {"pytest.ini": "[pytest]\n", "conftest.py": ""},  # whose folder pytest puts on the path
+}
+
+
+def git(folder, *arguments):
+    subprocess.run(
+        ["git", "-c", "user.email=a@b", "-c", "user.name=x", *arguments], cwd=folder, check=True, capture_output=True
+    )
+
+
+def project(folder, layout):
+    """Make a repository with one commit, and then change its code and what its tests stand on."""
+    prefix = "src/" if layout == "src" else ""
+    files = {(prefix + name if name.startswith("mine") else name): text for name, text in FILES.items()}
+    for name, text in {**files, **LAYOUTS[layout]}.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    git(folder, "init", "-q")
+    git(folder, "add", "-A")
+    git(folder, "commit", "-qm", "then")
+    for name in (f"{prefix}mine/deep.py", "tests/helper.py"):
+        path = folder / name
+        path.write_text(path.read_text().replace("then", "now"))
+    return prefix
+
+
+@pytest.fixture
+def told(tmp_path):
+    """Return the lines that the tests of a session wrote, as tuples of words."""
+    path = tmp_path / "told"
+
+    def read():
+        return [tuple(line.split()) for line in path.read_text().splitlines()]
+
+    read.environment = {"TOLD": str(path)}
+    return read
+
+
+@pytest.fixture
+def folder(tmp_path):
+    made = tmp_path / "project"
+    made.mkdir()
+    return made
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_revision_s_code_and_today_s_tests_run(folder, told, layout):
+    prefix = project(folder, layout)
+    done = sessions.run(folder, {}, "--against=git:HEAD", *TURNS, environment=told.environment, code=None)
+    assert " failed" not in done.stdout, done.stdout
+    lines = told()
+    today = {line for line in lines if line[1] == "now"}
+    then = {line for line in lines if line[1] == "then"}
+    assert {Path(line[0]) for line in today} == {folder / prefix / "mine"}
+    assert then and all(line[0].endswith(f"/tree/{prefix}mine") for line in then)
+    assert {line[2] for line in lines} == {"now"}, "what stands beside the tests is today's"
+    records = sessions.records(folder)
+    assert set(records) == {"test_work[a::b]", "test_work[plain]"}
+    against = records["test_work[plain]"]["extra_info"]["duet"]["against"]
+    assert against["name"] == "git:HEAD" and len(against["blocks"][0]) >= 4
+    code = {
+        side: row["code"]["mine"]
+        for side, row in (("new", records["test_work[plain]"]["extra_info"]["duet"]), ("old", against["row"]))
+    }
+    assert code["new"] == f"{prefix}mine/__init__.py" and code["old"] == f"git:HEAD:{prefix}mine/__init__.py"
+    assert not list((folder / ".git").glob("worktrees/*")), "its working tree is gone"
+
+
+def test_the_same_code_on_both_sides_is_an_error(folder, told, tmp_path):
+    """The project is installed beside itself, as `pip install .` does it: the working tree is never imported."""
+    project(folder, "flat")
+    shutil.copytree(folder / "mine", tmp_path / "site-packages" / "mine")
+    (folder / "pytest.ini").write_text(f"[pytest]\npythonpath = {tmp_path}/site-packages\n")
+    sessions.run(folder, {}, "--against=git:HEAD", *TURNS, environment=told.environment, code=1)
+    kind, text = sessions.cases(folder)["test_work[plain]"]
+    assert kind == "failure" and "both sides would run the same code" in text and "pip install -e ." in text
+
+
+BROKEN = {
+    "a module that is new": (
+        {"mine/fresh.py": "X = 1\n", "tests/test_work.py": "import mine.fresh\n" + TEST},
+        "mine.fresh",
+    ),
+    "a package that is new": (
+        {"fresh/__init__.py": "", "tests/test_work.py": "import fresh\n" + TEST},
+        "fresh is not in git:HEAD",
+    ),
+    "a revision that cannot be imported": (None, "SyntaxError"),
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_what_a_revision_lacks_costs_its_row_with_a_reason(folder, told, what):
+    project(folder, "flat")
+    files, said = BROKEN[what]
+    if files is None:
+        (folder / "mine" / "deep.py").write_text("SPEED = (\n")
+        git(folder, "commit", "-qam", "broken")
+        files = {"mine/deep.py": FILES["mine/deep.py"]}
+    sessions.run(folder, files, "--against=git:HEAD", *TURNS, environment=told.environment, code=1)
+    kind, text = sessions.cases(folder)["test_work[plain]"]
+    assert kind == "failure" and said in text, text
+
+
+def test_a_revision_that_is_none_is_told(folder, told):
+    project(folder, "flat")
+    sessions.run(folder, {}, "--against=git:nowhere", *TURNS, environment=told.environment, code=1)
+    kind, text = sessions.cases(folder)["test_work[plain]"]
+    assert kind == "failure" and "invalid reference: nowhere" in text and "Traceback" not in text
+
+
+def test_against_itself_is_clean_whatever_it_is(tmp_path):
+    """Few calls are allowed, and all of them are made; fewer are told."""
+    tests = (
+        "def test_enough(benchmark):\n    calls = []\n"
+        "    benchmark.pedantic(calls.append, args=(1,), rounds=12)\n    assert len(calls) == 12\n"
+        "def test_few(benchmark):\n    benchmark.pedantic(sum, args=([1],), rounds=4)\n"
+    )
+    sessions.run(tmp_path, {"test_mine.py": tests}, "--against=self", *TURNS, code=1)
+    cases = sessions.cases(tmp_path)
+    assert cases["test_enough"][0] == "passed"
+    assert cases["test_few"][0] == "failure" and "allows too few rounds for taking turns" in cases["test_few"][1]
+    assert sessions.records(tmp_path)["test_enough"]["group"] == "taking turns with self"
+
+
+def test_another_environment_runs_today_s_tests_with_its_own_packages(tmp_path, told):
+    """Of our own packages it is shown this one alone: what it imports is its own."""
+    environment = tmp_path / "other"
+    venv.create(environment, with_pip=False, symlinks=True)
+    (packages,) = environment.glob("lib/python*/site-packages")
+    mine = Path(pytest.__file__).parents[1]
+    (packages / "borrowed.pth").write_text(f"{mine}\n")  # it has pytest and pytest-benchmark
+    (packages / "borrowed.py").write_text("NAME = 'theirs'\n")
+    test = (
+        "import os, sys\n"
+        "def test_mine(benchmark):\n"
+        "    try:\n        import borrowed\n    except ImportError:\n        borrowed = None\n"
+        "    with open(os.environ['TOLD'], 'a') as file:\n        print(sys.prefix, bool(borrowed), file=file)\n"
+        "    benchmark(sum, [1])\n"
+    )
+    line = [f"--against={environment}", *TURNS]
+    sessions.run(tmp_path, {"test_mine.py": test}, *line, environment=told.environment, code=None)
+    assert set(told()) == {(sys.prefix, "False"), (str(environment), "True")}
+
+
+def test_the_finder_maps_code_and_leaves_tests(tmp_path):
+    for place in ("project/pkg/tests", "tree/pkg/tests"):
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "__init__.py").touch()
+        (tmp_path / place).parent.joinpath("__init__.py").touch()
+    finder = RevisionFinder(tmp_path / "project", tmp_path / "tree", [tmp_path / "project/pkg/tests"], "git:x")
+    sys.path.insert(0, str(tmp_path / "project"))
+    try:
+        code = finder.find_spec("pkg")
+        assert code.origin == str(tmp_path / "tree/pkg/__init__.py")
+        inside = finder.find_spec("pkg.tests", code.submodule_search_locations)
+        assert inside.origin == str(tmp_path / "project/pkg/tests/__init__.py"), "the tests inside of it are today's"
+        assert finder.find_spec("json") is None
+    finally:
+        sys.path.remove(str(tmp_path / "project"))
