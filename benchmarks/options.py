@@ -144,7 +144,7 @@ def read_options(config, slot=None):
     if get("limit_again") and get("no_limit"):
         raise DuetError("--limit-again and --no-limit: choose one.")
     limits = {name: _at_least(least, name, get(name)) for name, least in LEAST.items()}
-    if get("against") and get("steps") is None and limits["epoch_budget"] is None:
+    if get("duet_against") and get("steps") is None and limits["epoch_budget"] is None:
         limits["epoch_budget"] = AGAINST_EPOCH_SECONDS
     options = Options(
         entries={entry.name: entry for entry in entries},
@@ -158,9 +158,9 @@ def read_options(config, slot=None):
         results_csv=None if hasattr(config, "workerinput") else _writable(get("results_csv")),
         slot=slot,
     )
-    if get("against"):
+    if get("duet_against"):
         options.check_turns()
-    if options.race and (get("against") or options.isolation == "none"):
+    if options.race and (get("duet_against") or options.isolation == "none"):
         raise DuetError("--race is for frameworks in processes of their own: not with --isolation=none, nor --against.")
     return options
 

@@ -55,7 +55,7 @@ def pytest_generate_tests(metafunc):
 def pytest_ignore_collect(collection_path, config):
     """With ``--against``, both sides take turns in test_against.py; every other benchmark has the machine to itself."""
     if collection_path.parent == BENCHMARKS and collection_path.name.startswith("test_"):
-        return True if (collection_path.name == TAKES_TURNS) != bool(config.getoption("against")) else None
+        return True if (collection_path.name == TAKES_TURNS) != bool(config.getoption("duet_against")) else None
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)  # inside of pytest-duet's own, which words what is left
@@ -131,7 +131,7 @@ def pytest_duet_tables(config, terminalreporter, rows, machine):
     rows = [(row, TrainingRow.trusted(extra_info)) for row, extra_info in rows]
     if machine:
         terminalreporter.section(machine)
-    framework_table.show(terminalreporter, rows, config.getoption("wide"))
+    framework_table.show(terminalreporter, rows, config.getoption("duet_wide"))
     gpu_table.show(terminalreporter, rows)
     directory = config.stash[OPTIONS].results_csv
     for path in csv_files.write(rows, Path(directory) / machine) if directory else ():

@@ -32,7 +32,7 @@ class Controller:
     def __init__(self, config: pytest.Config, gate_options: GateOptions) -> None:
         self.config, self.needs = config, needs_of(config)
         self.session: pytest.Session
-        if config.getoption("shard"):
+        if config.getoption("duet_shard"):
             raise DuetError("--shard and xdist's workers: choose one. A GPU each for several shards does the same.")
         self.plan = make_plan(config, self.needs)
         self.machines = {name: self._machine(name, gate_options) for name in self.plan.machines}
@@ -55,7 +55,7 @@ class Controller:
     def _machine(self, name: str, options: GateOptions) -> Machine:
         gate = Gate(replace(options, json=beside(options.json, name)), self.config)
         gate.machine = name
-        path = beside(self.config.getoption("report"), name)
+        path = beside(self.config.getoption("duet_report"), name)
         return Machine(name, gate, SessionReport(self.config, path) if path else None)
 
     # Before the workers start

@@ -37,7 +37,7 @@ def is_distributed(config: pytest.Config) -> bool:
     :raises DuetError: where cores are to be shared out, and there are no workers to have them.
     """
     asked = bool(config.getoption("dist", "no") != "no")
-    each = config.getoption("cores_per_worker")
+    each = config.getoption("duet_cores_per_worker")
     if each is not None and (each < 1 or not (asked or hasattr(config, "workerinput"))):
         raise DuetError(f"--cores-per-worker={each}: give 1 or more, and -n, how many workers.")
     return asked
@@ -53,7 +53,7 @@ def own_slot(config: pytest.Config) -> tuple[bool, Slot | None]:
 
 def make_plan(config: pytest.Config, needs: Needs) -> Plan:
     """Return the plan of a session; a DuetError says why what it asks for could not be believed."""
-    specs, each = compat.worker_specs(config), config.getoption("cores_per_worker")
+    specs, each = compat.worker_specs(config), config.getoption("duet_cores_per_worker")
     if config.getoption("dist") == "each":
         return Plan((), _machines(specs))
     if not all(spec.popen for spec in specs):
@@ -72,7 +72,7 @@ def make_plan(config: pytest.Config, needs: Needs) -> Plan:
 def auto_workers(config: pytest.Config, needs: Needs) -> int:
     """Return how many workers ``-n auto`` means: one for each GPU, else for each ``--cores-per-worker`` cores."""
     gpus = [] if needs.device == "cpu" else visible_gpus()
-    cores, each = _cores(), config.getoption("cores_per_worker")
+    cores, each = _cores(), config.getoption("duet_cores_per_worker")
     return len(gpus) or next((n for n in range(len(cores), 0, -1) if each and can_cut(n, cores, each)), 1)
 
 

@@ -138,5 +138,5 @@ def duet_other(pytestconfig: pytest.Config) -> Generator[Other]:
     """The other side of ``--against``, :class:`pytest_duet.trials.other_side.Other`."""
     from pytest_duet.trials.other_side import open_other
 
-    with open_other(pytestconfig.getoption("against")) as other:
+    with open_other(pytestconfig.getoption("duet_against")) as other:
         yield other

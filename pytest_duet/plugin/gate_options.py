@@ -74,12 +74,12 @@ def read_options(config: pytest.Config) -> GateOptions:
     :raises DuetError: for a value that makes no sense, naming the option.
     """
     get, ini = config.getoption, config.getini
-    against = get("against")
-    if get("gate") and against:
+    against = get("duet_against")
+    if get("duet_gate") and against:
         raise DuetError("--gate and --against: choose one; the first judges by history, the second in this session.")
-    window = WINDOW if get("gate_window") is None else get("gate_window")
-    turn_seconds = TURN_SECONDS if get("turn_seconds") is None else get("turn_seconds")
-    for option, value, least in (("--max-trials", get("max_trials"), 1), ("--gate-window", window, MIN_RUNS)):
+    window = WINDOW if get("duet_gate_window") is None else get("duet_gate_window")
+    turn_seconds = TURN_SECONDS if get("duet_turn_seconds") is None else get("duet_turn_seconds")
+    for option, value, least in (("--max-trials", get("duet_max_trials"), 1), ("--gate-window", window, MIN_RUNS)):
         if value < least:
             raise DuetError(f"{option}={value}: give {least} or more.")
     if not turn_seconds > 0:
@@ -88,24 +88,26 @@ def read_options(config: pytest.Config) -> GateOptions:
     defaults = {name: each.against if against else each.history for name, each in metrics.items() if not each.exact}
     lines = f"{'against' if against else 'gate'}_margins"
     margins = read_margins(ini(lines), defaults, metrics, f"pytest.ini, {lines}:")
-    read_margins(get("gate_margin"), margins, metrics, "--gate-margin")  # a wrong one is refused before all measuring
+    read_margins(
+        get("duet_gate_margin"), margins, metrics, "--gate-margin"
+    )  # a wrong one is refused before all measuring
     return GateOptions(
-        history=get("gate"),
-        settle=not get("history_alone"),
+        history=get("duet_gate"),
+        settle=not get("duet_history_alone"),
         against=against,
         metrics=metrics,
         margins=margins,
-        margin_texts=tuple(get("gate_margin")),
+        margin_texts=tuple(get("duet_gate_margin")),
         window=window,
-        max_trials=get("max_trials"),
+        max_trials=get("duet_max_trials"),
         turn_seconds=turn_seconds,
-        budget_seconds=_seconds(get("budget")),
+        budget_seconds=_seconds(get("duet_budget")),
         aliases=dict(_alias(line) for line in ini("gate_aliases")),
         error=_choice(config, "error", tuple(ERRORS)),
         fail_on=frozenset(
             name for name in ("missing", "inconclusive") if _choice(config, name, WARN_OR_FAIL) == "fail"
         ),
-        json=_writable(get("gate_json")),
+        json=_writable(get("duet_gate_json")),
     )
 
 
@@ -117,7 +119,7 @@ def _seconds(text: str | None) -> float | None:
 
 
 def _choice(config: pytest.Config, name: str, choices: tuple[str, ...]) -> str:
-    chosen = str(config.getoption(f"gate_{name}") or config.getini(f"gate_{name}"))
+    chosen = str(config.getoption(f"duet_gate_{name}") or config.getini(f"gate_{name}"))
     if chosen not in choices:
         raise DuetError(f"pytest.ini, gate_{name}: {chosen!r} is neither {' nor '.join(choices)}.")
     return chosen

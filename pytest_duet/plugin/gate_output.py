@@ -34,7 +34,7 @@ def reason(report: pytest.TestReport) -> str:
     if isinstance(said, tuple):
         said = said[-1]
     crash = getattr(said, "reprcrash", None)
-    return str(crash.message if crash else said).strip().partition("\n")[0]
+    return str(crash.message if crash else said).strip().partition("\n")[0].removeprefix("Failed: ")
 
 
 def show(gate: Gate, terminalreporter: pytest.TerminalReporter, nodes: Iterable[str], with_verdicts: bool) -> None:
@@ -44,7 +44,7 @@ def show(gate: Gate, terminalreporter: pytest.TerminalReporter, nodes: Iterable[
     if rows:
         hook.pytest_duet_tables(config=gate.config, terminalreporter=terminalreporter, rows=rows, machine=gate.machine)
     if with_verdicts:
-        verdicts.show(terminalreporter, gate.record(), words(hook).subject, gate.config.getoption("wide"))
+        verdicts.show(terminalreporter, gate.record(), words(hook).subject, gate.config.getoption("duet_wide"))
     _show_answers(gate, terminalreporter)
 
 

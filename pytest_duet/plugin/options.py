@@ -6,58 +6,78 @@ defaults that the texts name against the real ones.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import argparse
+import os
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pytest
 
 MAX_TRIALS = 16
+SHORT = "DUET_SHORT_OPTIONS"  # in the environment: "off" leaves the short names to others
 
 
 def add_options(parser: pytest.Parser) -> None:
-    """Declare everything to pytest."""
-    _add_gate(parser)
-    add = parser.getgroup("duet", "workers, shards and the report").addoption
+    """Declare everything to pytest: ``--duet-NAME``, and ``--NAME`` as well, unless that is switched off or taken."""
+    _add_gate(_Group(parser, "gate", "the gate"))
+    add = _Group(parser, "duet", "workers, shards and the report")
     cores = "with -n: the cores that each worker owns (default: an equal share, for workers that own a GPU)"
-    add("--cores-per-worker", type=int, metavar="N", help=cores)
+    add("cores-per-worker", type=int, metavar="N", help=cores)
     trials = "fresh processes for each test that calls `benchmark` (default: 5 with --gate, else none of its own)"
-    add("--duet-trials", type=int, metavar="N", help=trials)
-    add(
-        "--duet-timeout",
-        type=float,
-        default=600,
-        metavar="SECONDS",
-        help="for one reply of such a process (default: 600)",
-    )
+    add("trials", type=int, metavar="N", help=trials, short=False)
+    reply = "for one reply of such a process (default: 600)"
+    add("timeout", type=float, default=600, metavar="SECONDS", help=reply, short=False)
     foreign = "a trial of a test beside which others used more than so many cores is repeated (default: 0.1)"
-    add("--duet-max-foreign-cores", type=float, default=0.1, metavar="CORES", help=foreign)
-    add("--shard", metavar="K/N", help="run every N-th benchmark, from the K-th, K from 1; saves them")
-    add("--run-id", metavar="ID", help="of the run that the shard is part of: the same on every host")
-    add("--wide", action="store_true", help="tables with all that they have, however wide that is")
+    add("max-foreign-cores", type=float, default=0.1, metavar="CORES", help=foreign, short=False)
+    add("shard", metavar="K/N", help="run every N-th benchmark, from the K-th, K from 1; saves them")
+    add("run-id", metavar="ID", help="of the run that the shard is part of: the same on every host")
+    add("wide", action="store_true", help="tables with all that they have, however wide that is")
     page = "write an HTML page that works offline: this session, and the trends of the runs saved before it"
-    add("--report", metavar="FILE", help=page)
+    add("report", metavar="FILE", help=page)
+    _add_settings(parser)
 
 
-def _add_gate(parser: pytest.Parser) -> None:
-    add = parser.getgroup("gate", "the gate").addoption
-    add("--gate", action="store_true", help="judge this run by the accepted runs before it; saves it, too")
+class _Group:
+    """Options that are shown together."""
+
+    def __init__(self, parser: pytest.Parser, name: str, title: str) -> None:
+        self._group = parser.getgroup(name, title)
+        self._short = os.environ.get(SHORT) != "off"
+
+    def __call__(self, name: str, short: bool = True, **how: Any) -> None:
+        """Declare an option, whose value is kept as ``duet_NAME``; a suite's own ``--trials`` is no short name."""
+        how["dest"] = f"duet_{name.replace('-', '_')}"
+        if short and self._short:
+            try:
+                self._group.addoption(f"--{name}", f"--duet-{name}", **how)
+                return
+            except (ValueError, argparse.ArgumentError):
+                pass  # another plugin, which was there before, has the short one
+        self._group.addoption(f"--duet-{name}", **how)
+
+
+def _add_gate(add: _Group) -> None:
+    add("gate", action="store_true", help="judge this run by the accepted runs before it; saves it, too")
     alone = "with --gate: measure nothing again that history leaves open"
-    add("--history-alone", action="store_true", help=alone)
-    other = "take turns with a virtual environment, an interpreter, git:REVISION of this suite, or self"
-    add("--against", metavar="OTHER", help=other)
-    add("--max-trials", type=int, default=MAX_TRIALS, metavar="N", help=f"that take turns (default: {MAX_TRIALS})")
+    add("history-alone", action="store_true", help=alone)
+    other = "take turns with a virtual environment, an interpreter, git:REVISION of the project, or self"
+    add("against", metavar="OTHER", help=other)
+    add("max-trials", type=int, default=MAX_TRIALS, metavar="N", help=f"that take turns (default: {MAX_TRIALS})")
     budget = "for taking turns, the whole session's: 90s, 5m or 1h (default: what it takes; with --gate, 150s each)"
-    add("--budget", metavar="TIME", help=budget)
-    turn = "of one turn of --against; inf takes turns by whole rounds (default: 0.05)"
-    add("--turn-seconds", type=float, metavar="SECONDS", help=turn)
+    add("budget", metavar="TIME", help=budget)
+    turn = "of one turn of --against; inf takes turns by whole rounds (default: 0.05; a test's round, 0.025)"
+    add("turn-seconds", type=float, metavar="SECONDS", help=turn)
     margin = "what does not matter, such as peak_memory_bytes=5%%,2MiB"
-    add("--gate-margin", action="append", default=[], metavar="METRIC=MARGIN", help=margin)
-    add("--gate-window", type=int, metavar="N", help="accepted runs to judge by (default: 20)")
+    add("gate-margin", action="append", default=[], metavar="METRIC=MARGIN", help=margin)
+    add("gate-window", type=int, metavar="N", help="accepted runs to judge by (default: 20)")
     for name, what in (("missing", "without a baseline"), ("inconclusive", "that stay open")):
-        add(f"--gate-{name}", choices=("fail", "warn"), help=f"what comparisons {what} do to the run (default: warn)")
+        add(f"gate-{name}", choices=("fail", "warn"), help=f"what comparisons {what} do to the run (default: warn)")
     error = "of 5 %%: any false alarm in a run (default), or the share of them among what is found, for large suites"
-    add("--gate-error", choices=("any", "share"), help=error)
-    add("--gate-json", metavar="FILE", help="write the verdicts there; RESULTS.md documents it")
+    add("gate-error", choices=("any", "share"), help=error)
+    add("gate-json", metavar="FILE", help="write the verdicts there; RESULTS.md documents it")
+
+
+def _add_settings(parser: pytest.Parser) -> None:
     for name, what in (
         ("gate_margins", "margins against history, a line each: peak_memory_bytes = 5%, 2MiB"),
         ("against_margins", "margins of --against, likewise"),

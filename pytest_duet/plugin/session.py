@@ -20,14 +20,14 @@ SLOT: pytest.StashKey[Slot | None] = pytest.StashKey()  # this pytest's share of
 
 WORKER_INPUT = "duet"  # what a worker of ours is given, in xdist's ``workerinput``
 # Each of these options asks for this plugin.
-OPTIONS = ("gate", "against", "shard", "run_id", "report", "cores_per_worker", "duet_trials")
+OPTIONS = ("gate", "against", "shard", "run_id", "report", "cores_per_worker", "trials")
 
 
 def is_wanted(config: pytest.Config) -> bool:
     """Tell whether a session asks for this plugin: by an option, by a suite's word, or as a worker of one that does."""
     if WORKER_INPUT in getattr(config, "workerinput", ()):
         return True
-    given = [config.getoption(name) for name in OPTIONS]
+    given = [config.getoption(f"duet_{name}") for name in OPTIONS]
     return any(value not in (None, False) for value in given) or any(config.hook.pytest_duet_wanted(config=config))
 
 
@@ -41,6 +41,7 @@ def start(config: pytest.Config) -> None:
 
     :raises DuetError: where what it asks for cannot be.
     """
+    check_path(config)
     from pytest_duet.distributed.plan import is_distributed, own_slot
     from pytest_duet.plugin.machine_lock import WaitsForTheMachine
 
@@ -61,6 +62,20 @@ def start(config: pytest.Config) -> None:
         config.pluginmanager.register(SessionCheckup(needs_of(config).device), "duet-checkup")
 
 
+def check_path(config: pytest.Config) -> None:
+    """Raise a DuetError where pytest has taken the other side's folder for one of tests, and its settings from there.
+
+    It looks for its settings before it knows which options there are: what follows one is a path of tests to it.
+    """
+    words, against = config.invocation_params.args, config.getoption("duet_against")
+    apart = {"--against", "--duet-against"} & set(map(str, words))
+    if apart and not config.getoption("file_or_dir") and (config.invocation_params.dir / against).exists():
+        raise DuetError(
+            f"{apart.pop()} {against}: pytest takes this path for a folder of tests when it looks for its settings, "
+            f"and misses yours. Write --against={against}, or name the folder of your tests before it."
+        )
+
+
 def start_late(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Do so for a session of which only its collected tests tell that it measures something."""
     from pytest_duet.plugin.recording import use_safe_storage
@@ -76,31 +91,31 @@ def _start_alone(config: pytest.Config) -> None:
     from pytest_duet.record.shard import read_shard
 
     gate = _make_gate(config)
-    shard = read_shard(config.getoption("shard"), config.getoption("run_id"))
+    shard = read_shard(config.getoption("duet_shard"), config.getoption("duet_run_id"))
     if shard:  # before the gate, which judges what the cut leaves
         from pytest_duet.plugin.shard_session import ShardSession
 
         config.pluginmanager.register(ShardSession(config, shard), "duet-shard")
     config.pluginmanager.register(gate, "duet-gate")
     _isolate(config)
-    if config.getoption("report"):
+    if config.getoption("duet_report"):
         from pytest_duet.plugin.session_report import SessionReport
 
-        config.pluginmanager.register(SessionReport(config, config.getoption("report")), "duet-report")
+        config.pluginmanager.register(SessionReport(config, config.getoption("duet_report")), "duet-report")
 
 
 def _start_worker(config: pytest.Config) -> None:
     from pytest_duet.distributed.worker_side import WorkerSide
 
     compat.write_no_files(config)  # nor print tables: the controller alone has all the rows
-    config.option.gate_json = config.option.report = None
+    config.option.duet_gate_json = config.option.duet_report = None
     config.pluginmanager.register(WorkerSide(config, _make_gate(config)), "duet-worker")
     _isolate(config)
 
 
 def _isolate(config: pytest.Config) -> None:
     """Have tests that call ``benchmark`` run in workers, where the session judges or repeats them."""
-    trials, judged = config.getoption("duet_trials"), config.getoption("gate") or config.getoption("against")
+    trials, judged = config.getoption("duet_trials"), config.getoption("duet_gate") or config.getoption("duet_against")
     as_ever = any(map(config.getoption, ("benchmark_disable", "benchmark_skip", "usepdb")))
     if as_ever or not (judged or trials):
         return

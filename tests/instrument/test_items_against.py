@@ -12,14 +12,6 @@ import sessions
 from pytest_duet.plugin.items.revision import RevisionFinder
 
 TURNS = ("--turn-seconds=0.001", "--max-trials=1", "--duet-max-foreign-cores=99")
-TOLD = """
-import os, sys
-from pathlib import Path
-
-def tell(**what):
-    with open(os.environ["TOLD"], "a") as file:
-        print(what, file=file)
-"""
 TEST = """
 import os
 
@@ -104,11 +96,9 @@ def test_a_revision_s_code_and_today_s_tests_run(folder, told, layout):
     assert set(records) == {"test_work[a::b]", "test_work[plain]"}
     against = records["test_work[plain]"]["extra_info"]["duet"]["against"]
     assert against["name"] == "git:HEAD" and len(against["blocks"][0]) >= 4
-    code = {
-        side: row["code"]["mine"]
-        for side, row in (("new", records["test_work[plain]"]["extra_info"]["duet"]), ("old", against["row"]))
-    }
-    assert code["new"] == f"{prefix}mine/__init__.py" and code["old"] == f"git:HEAD:{prefix}mine/__init__.py"
+    duet = records["test_work[plain]"]["extra_info"]["duet"]
+    assert duet["code"] == {"mine": f"{prefix}mine/__init__.py"}
+    assert against["row"]["code"] == {"mine": f"git:HEAD:{prefix}mine/__init__.py"}
     assert not list((folder / ".git").glob("worktrees/*")), "its working tree is gone"
 
 
@@ -122,16 +112,12 @@ def test_the_same_code_on_both_sides_is_an_error(folder, told, tmp_path):
     assert kind == "failure" and "both sides would run the same code" in text and "pip install -e ." in text
 
 
+NEW_MODULE = {"mine/fresh.py": "", "tests/test_work.py": f"import mine.fresh\n{TEST}"}
+NEW_PACKAGE = {"fresh/__init__.py": "", "tests/test_work.py": f"import fresh\n{TEST}"}
 BROKEN = {
-    "a module that is new": (
-        {"mine/fresh.py": "X = 1\n", "tests/test_work.py": "import mine.fresh\n" + TEST},
-        "mine.fresh",
-    ),
-    "a package that is new": (
-        {"fresh/__init__.py": "", "tests/test_work.py": "import fresh\n" + TEST},
-        "fresh is not in git:HEAD",
-    ),
-    "a revision that cannot be imported": (None, "SyntaxError"),
+    "a new module": (NEW_MODULE, "No module named 'mine.fresh'"),
+    "a new package": (NEW_PACKAGE, "fresh is not in git:HEAD"),
+    "what cannot be imported": ({}, "SyntaxError"),
 }
 
 
@@ -139,7 +125,7 @@ BROKEN = {
 def test_what_a_revision_lacks_costs_its_row_with_a_reason(folder, told, what):
     project(folder, "flat")
     files, said = BROKEN[what]
-    if files is None:
+    if not files:
         (folder / "mine" / "deep.py").write_text("SPEED = (\n")
         git(folder, "commit", "-qam", "broken")
         files = {"mine/deep.py": FILES["mine/deep.py"]}
@@ -204,3 +190,24 @@ def test_the_finder_maps_code_and_leaves_tests(tmp_path):
         assert finder.find_spec("json") is None
     finally:
         sys.path.remove(str(tmp_path / "project"))
+
+
+def test_a_path_that_pytest_takes_for_tests_is_told(tmp_path):
+    """Else its settings would be looked for there, and not found here."""
+    (tmp_path / "other").mkdir()
+    done = sessions.run(tmp_path, {"test_mine.py": "", "pytest.ini": "[pytest]\n"}, "--against", "other", code=4)
+    assert "Write --against=other, or name the folder of your tests before it." in done.stderr
+
+
+def test_short_names_are_left_to_others(tmp_path):
+    theirs = "def pytest_addoption(parser):\n    parser.addoption('--report')\n    parser.addoption('--gate')\n"
+    test = (
+        "def test_mine(benchmark, request):\n"
+        "    assert request.config.getoption('report') == 'mine'\n"
+        "    benchmark(sum, [1])\n"
+    )
+    off = {"DUET_SHORT_OPTIONS": "off"}
+    small = ("--duet-turn-seconds=0.001", "--duet-trials=1", "--duet-max-foreign-cores=99")
+    files = {"conftest.py": theirs, "test_mine.py": test}
+    sessions.run(tmp_path, files, "--report=mine", "--duet-gate", *small, environment=off)
+    assert "duet" in sessions.records(tmp_path)["test_mine"]["extra_info"]

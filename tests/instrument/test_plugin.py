@@ -14,6 +14,7 @@ from sessions import saved
 from support import ROOT
 
 from pytest_duet.plugin import extensions, hookspecs, options
+from pytest_duet.plugin.items.plan import ROUND_SECONDS
 from pytest_duet.record.history import WINDOW
 from pytest_duet.trials.turns import TURN_SECONDS
 
@@ -114,8 +115,8 @@ def test_the_gate_of_a_session_without_benchmarks_has_nothing_to_judge(session):
 def test_the_help_names_the_real_defaults(session):
     done = session({}, "--help")
     text = " ".join(done.stdout.split())
-    assert re.search(rf"--gate-window=?\s?N accepted runs to judge by \(default: {WINDOW}\)", text)
-    assert f"inf takes turns by whole rounds (default: {TURN_SECONDS})" in text
+    assert re.search(rf"--duet-gate-window=?\s?N accepted runs to judge by \(default: {WINDOW}\)", text)
+    assert f"inf takes turns by whole rounds (default: {TURN_SECONDS}; a test's round, {ROUND_SECONDS})" in text
     assert f"that take turns (default: {options.MAX_TRIALS})" in text
     assert "--shard" in text and "--report" in text and "--cores-per-worker" in text
 

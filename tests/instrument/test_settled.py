@@ -170,7 +170,8 @@ def settling(tmp_path, monkeypatch):
     opened = []
 
     @contextmanager
-    def open_other(text):
+    def open_other(text, repository):
+        assert repository is None, "this package's own"
         opened.append(text)
         if text.endswith("dead"):
             raise DuetError("that commit is not here.\nfatal: invalid reference")

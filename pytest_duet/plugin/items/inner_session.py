@@ -196,7 +196,11 @@ def code_of(session: dict[str, Any]) -> dict[str, str]:
     found = {}
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
-        if not isinstance(file, str) or name == "__main__" or "site-packages" in Path(file).parts:
+        if (
+            not isinstance(file, str)
+            or name.rpartition(".")[2] in ("__main__", "conftest")
+            or "site-packages" in Path(file).parts
+        ):
             continue
         path = os.path.realpath(file)
         if is_in(path, roots) and not is_in(path, session["tests"]):

@@ -147,7 +147,7 @@ class IsolatedItems:
             slot=self._config.stash[SLOT],
             max_foreign_cores=self._config.getoption("duet_max_foreign_cores"),
             timeout_seconds=self._config.getoption("duet_timeout"),
-            round_seconds=self._config.getoption("turn_seconds") or ROUND_SECONDS,
+            round_seconds=self._config.getoption("duet_turn_seconds") or ROUND_SECONDS,
         )
         return ItemTraining(runner, self._sampler)
 

@@ -1,0 +1,59 @@
+"""The examples, as their readers use them: somebody's repository, whose tests take turns with its last commit."""
+
+import re
+import shutil
+
+import pytest
+import sessions
+from support import ROOT
+from test_items_against import TURNS, git
+
+EXAMPLES = {
+    "pure-python": ("src/wordcount/__init__.py", {"wordcount": "src/wordcount/__init__.py"}),
+    "training-step": ("step.py", {"step": "step.py"}),
+}
+NAMES = {
+    "pure-python": {
+        "test_count[short]",
+        "test_count[long]",
+        "test_longest[short]",
+        "test_longest[long]",
+        "test_count_of_fresh_text",
+    },
+    "training-step": {"test_step", "test_epoch_of_steps"},
+}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_it_takes_turns_with_its_last_commit(tmp_path, name):
+    if name == "training-step":
+        pytest.importorskip("jax")
+    changed, code = EXAMPLES[name]
+    folder = tmp_path / name
+    shutil.copytree(ROOT / "examples" / name, folder, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+    git(folder, "init", "-q")
+    git(folder, "add", "-A")
+    git(folder, "commit", "-qm", "then")
+    (folder / changed).write_text((folder / changed).read_text() + "\nNEW = True\n")
+    done = sessions.run(folder, {}, "--against=git:HEAD", *TURNS, code=None)
+    assert " failed" not in done.stdout, done.stdout
+    records = sessions.records(folder)
+    assert set(records) == NAMES[name]
+    for record in records.values():
+        row = record["extra_info"]["duet"]
+        assert row["code"] == code
+        assert row["against"]["row"]["code"] == {module: f"git:HEAD:{file}" for module, file in code.items()}
+
+
+def test_the_workflow_is_short_and_its_actions_are_pinned():
+    text = (ROOT / "examples" / "gate.yml").read_text()
+    assert len(text.splitlines()) < 30
+    used = re.findall(r"uses: (\S+)", text)
+    assert used and all(re.search(r"@[0-9a-f]{40}$", action) for action in used)
+    assert "--against=git:origin/main" in text and "--gate" in text
+
+
+def test_the_page_shows_the_test_that_the_example_has():
+    page = (ROOT / "docs" / "your-tests.md").read_text()
+    assert "from wordcount import count" in page
+    assert "from wordcount import count" in (ROOT / "examples/pure-python/benchmarks/test_wordcount.py").read_text()
