@@ -7,8 +7,7 @@ import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
-from support import ROOT
-
+ROOT = Path(__file__).parents[1]
 FAST = ("--benchmark-min-rounds=1", "--benchmark-max-time=0.001", "--benchmark-warmup=off")
 
 
@@ -36,6 +35,12 @@ def run(folder, files, *arguments, plugin=True, code=0, timeout=60, environment=
     )
     assert code is None or done.returncode == code, done.stdout + done.stderr
     return done
+
+
+def git(folder, *arguments):
+    subprocess.run(
+        ["git", "-c", "user.email=a@b", "-c", "user.name=x", *arguments], cwd=folder, check=True, capture_output=True
+    )
 
 
 def saved(folder):

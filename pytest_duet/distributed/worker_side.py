@@ -48,8 +48,12 @@ class WorkerSide:
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
         if is_benchmark(item):
-            setattr(report, ATTRIBUTE, json.dumps(self._known_of(item, report.when)))
+            self.tell(item, report)
         return report
+
+    def tell(self, item: pytest.Item, report: pytest.TestReport) -> None:
+        """Have a report of a benchmark tell what is known of it by then."""
+        setattr(report, ATTRIBUTE, json.dumps(self._known_of(item, report.when)))
 
     def _known_of(self, item: pytest.Item, when: str) -> dict[str, Any]:
         """Return what is known of a benchmark after one of its phases."""

@@ -36,6 +36,8 @@ def judge_session(
     for metric in family.judged:
         alone, again = [], []
         for name, row in rows.items():
+            if metric.name not in family.margins[name]:
+                continue  # a metric of other benchmarks' own
             margin, window = family.margins[name][metric.name], back.window(name, metric.name)
             by_history = partial(judge, name, row, metric, margin, window, min_runs)
             if settled.was_measured(row, metric):

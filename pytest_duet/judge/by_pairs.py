@@ -61,9 +61,20 @@ def evidence(row: Row, metric: Metric) -> Evidence | None:
     return found.of(list(map(typical, row.against.blocks))) if metric.turns and row.against.blocks else found
 
 
-def can_answer(family: Family, max_trials: int) -> bool:
-    """Tell whether so many paired trials can ever be enough to accuse, whatever their noise."""
-    return all(paired.plan_looks(family.alpha(metric), max_trials) for metric in family.judged)
+def too_few(family: Family, max_trials: int) -> list[str]:
+    """Return a sentence where so many paired trials can never be enough to accuse, whatever their noise."""
+    if all(paired.plan_looks(family.alpha(metric), max_trials) for metric in family.judged):
+        return []
+    return [
+        f"--max-trials={max_trials} are too few for an answer on every metric of {len(family.margins)} benchmarks, "
+        "unless a calibration knows the noise: the more there are, the surer each must be."
+    ]
+
+
+def least_trials(family: Family, max_trials: int) -> int:
+    """Return how many paired trials a benchmark takes before its first verdict, where nothing is known of the noise."""
+    looks = [paired.plan_looks(family.alpha(metric), max_trials) for metric in family.judged if metric.turns]
+    return max((found[0].trials for found in looks if found), default=max_trials)
 
 
 def is_open(
@@ -205,6 +216,7 @@ def judge_session(
         judges = [
             partial(judge, name, row, metric, family.margins[name][metric.name], max_trials, known)
             for name, row in rows.items()
+            if metric.name in family.margins[name]
         ]
         found += family.together(judges, metric)
     return found

@@ -3,8 +3,9 @@
 A comparison is one metric of one benchmark. A whole run's false alarms are held to ``FAMILY_ERROR``: it is split over
 the metrics by their weights (Bonferroni), and within a metric over its benchmarks by Holm's step-down procedure
 (Holm, Scandinavian Journal of Statistics 6, 1979). A shard of a run has the part of it that its benchmarks are of the
-run's (Bonferroni). Only "regressed" spends it, for only that fails a run; whoever lies at the margin is called clean
-with ``CLEAN_ERROR`` at the most, each comparison for itself.
+run's (Bonferroni). Metrics that single benchmarks tell themselves are a family of their own, held to as much again, for
+what they are is known only once they are told. Only "regressed" spends it, for only that fails a run; whoever lies at
+the margin is called clean with ``CLEAN_ERROR`` at the most, each comparison for itself.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class Family:
 
     def alpha(self, metric: Metric, count: int = 1) -> float:
         """Return the probability of a false alarm that ``count`` comparisons of a metric may have together."""
-        share = metric.weight / sum(other.weight for other in self.judged)
+        share = metric.weight / sum(other.weight for other in self.judged if other.own == metric.own)
         return FAMILY_ERROR * share * count / self.benchmarks
 
 

@@ -33,9 +33,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     from pytest_duet.plugin import session
+    from pytest_duet.plugin.items import fixture
 
+    if config.pluginmanager.has_plugin("benchmark"):
+        fixture.give_metrics()
     for line in (
-        "duet(subject=NAME): this test is a benchmark that is recorded and judged; NAME is what it measures",
+        "duet(subject=NAME): this test is a benchmark that is recorded and judged; NAME is what it measures. Of a test "
+        "that calls `benchmark`: sync=True, the clock waits for its devices; check=FUNCTION or the name of a fixture, "
+        "which is called with the result; isolation='none', it is not run in workers",
         "gate(METRIC=MARGIN, ...): this benchmark's margins: gate(peak_memory_bytes='3%,2MiB')",
     ):
         config.addinivalue_line("markers", line)

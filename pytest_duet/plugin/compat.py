@@ -1,12 +1,12 @@
 """Every private touch of pytest-benchmark, pytest-xdist and pytest, in one place.
 
 ``tests/instrument/test_compat.py`` fails where one of them changes what is relied on here. What subclasses
-pytest-benchmark's file storage stands in :mod:`pytest_duet.plugin.recording`.
+pytest-benchmark's file storage stands in :mod:`pytest_duet.plugin.recording`, and what takes the place of its measuring
+in :mod:`pytest_duet.plugin.items.fixture`.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -183,45 +183,6 @@ def record_from_json(plain: dict[str, Any], extra_info: dict[str, Any]) -> Any:
     for seconds in plain["stats"]["data"]:
         record.stats.update(seconds)
     return record
-
-
-# pytest-benchmark: a test that a worker measures
-
-
-def replace_measuring(call: Callable[..., Any], pedantic: Callable[..., Any]) -> None:
-    """Have these called where ``benchmark(...)`` and ``benchmark.pedantic(...)`` would measure, with the fixture first.
-
-    In this process, and for good: it is a worker. That a fixture measures but once, pytest-benchmark still sees to.
-    """
-    from pytest_benchmark import fixture
-
-    taken: Any = fixture.BenchmarkFixture
-    taken._raw = lambda benchmark, function, *args, **kwargs: call(benchmark, function, *args, **kwargs)
-    taken._raw_pedantic = lambda benchmark, target, **its: pedantic(benchmark, target, **its)
-
-
-def clock_of(benchmark: Any) -> dict[str, Any]:
-    """Return the timer of a ``benchmark`` fixture, and whether Python's collector is off while it runs."""
-    return {"timer": benchmark._timer, "disable_gc": bool(benchmark._disable_gc)}
-
-
-def add_stats(benchmark: Any, seconds: Iterable[float], calls: int) -> None:
-    """Give a fixture its statistics, as if it had measured them itself.
-
-    :param seconds: of a call, in each round.
-    :param calls: of a round.
-    """
-    stats = benchmark._make_stats(calls)
-    for each in seconds:
-        stats.update(each * calls)
-
-
-def as_plain_record(benchmark: Any) -> dict[str, Any]:
-    """Return what pytest-benchmark keeps of a fixture as JSON knows it; what it does not know is spelled out."""
-    from pytest_benchmark.utils import safe_dumps
-
-    plain: dict[str, Any] = json.loads(safe_dumps(benchmark.stats.as_dict()))  # type: ignore[no-untyped-call]
-    return plain
 
 
 def add_record(config: pytest.Config, record: Any) -> None:

@@ -19,7 +19,7 @@ from pytest_duet.judge import by_history, by_pairs, calibration
 from pytest_duet.judge.verdict import Family, void_where_exact_changed
 from pytest_duet.plugin import compat, gate_output
 from pytest_duet.plugin.budget import Budget
-from pytest_duet.plugin.gate_items import gate_items
+from pytest_duet.plugin.gate_items import add_items, check_alike, gate_items
 from pytest_duet.plugin.gate_options import GateOptions
 from pytest_duet.plugin.marker import is_benchmark, subject_of
 from pytest_duet.plugin.recording import use_safe_storage
@@ -30,6 +30,7 @@ from pytest_duet.record.comparison import Comparison, Verdict
 from pytest_duet.record.history import MIN_RUNS, History
 from pytest_duet.record.lookback import Lookback
 from pytest_duet.record.margins import Margin
+from pytest_duet.record.metrics import Metric
 from pytest_duet.record.row import Row
 from pytest_duet.record.saved_run import GateRecord
 from pytest_duet.report import verdicts
@@ -44,7 +45,7 @@ class Gate:
 
     def __init__(self, options: GateOptions, config: pytest.Config) -> None:
         self.options, self.config = options, config
-        self.metrics = options.metrics  # what is compared, by name
+        self.metrics = dict(options.metrics)  # what is compared, by name
         self.fingerprint: dict[str, Any] | None = None  # of the machine that was measured; None for this one
         self.machine = ""  # its name beside others
         self.rows: dict[str, Row] = {}  # by node id; of paired trials, also those that are not all run yet
@@ -67,6 +68,17 @@ class Gate:
     def publish(self, node: str, name: str, row: Row, extra_info: dict[str, Any]) -> None:
         """Take a benchmark's row as evidence."""
         self.rows[node], self.names[node], self.extras[node] = row, name, extra_info
+
+    def take_own(self, item: pytest.Item, metrics: list[Metric]) -> None:
+        """Learn the metrics that a benchmark alone has, once it has told them; each brings a test.
+
+        :raises DuetError: where another benchmark has told something else by the same name.
+        """
+        for metric in metrics:
+            check_alike(item.name, metric, self.metrics.setdefault(metric.name, metric))
+            self.margins[item.nodeid][metric.name] = metric.against if self.options.against else metric.history
+        if self.options.active:
+            self.own |= add_items(item, [metric.name for metric in metrics], self.outcome)
 
     @property
     def _family(self) -> Family:
@@ -136,12 +148,14 @@ class Gate:
 
     def caution_about_few_trials(self) -> None:
         """Say so where ``--max-trials`` can give no answer."""
-        if self.options.against and not by_pairs.can_answer(self._family, self.options.max_trials):
-            self.cautions.append(
-                f"--max-trials={self.options.max_trials} are too few for an answer on every metric of "
-                f"{len(self.margins)} benchmarks, unless a calibration knows the noise: the more there are, the surer "
-                "each must be."
-            )
+        if self.options.against:
+            self.cautions += by_pairs.too_few(self._family, self.options.max_trials)
+
+    def seconds_to_come(self, pair_seconds: float) -> float:
+        """Return what the paired trials of all benchmarks may take, if all goes well and no budget ends them sooner."""
+        trials = by_pairs.least_trials(self._family, self.options.max_trials)
+        seconds = len(self.margins) * trials * pair_seconds
+        return seconds if self.budget is None else min(seconds, self.options.budget_seconds or seconds)
 
     def pytest_deselected(self, items: Iterable[pytest.Item]) -> None:
         self.narrowed = self.narrowed or any(map(is_benchmark, items))
@@ -210,7 +224,8 @@ class Gate:
         else:
             found = self._judge_by_history(rows)
         others = [node for node in self.margins if node not in sound]
-        found += [self._without_row(node, metric) for node in others for metric in self.metrics]
+        expected = [name for name, metric in self.metrics.items() if not metric.own]
+        found += [self._without_row(node, metric) for node in others for metric in expected]
         return void_where_exact_changed(found, self.metrics)
 
     def _judge_by_history(self, rows: dict[str, Row]) -> list[Comparison]:

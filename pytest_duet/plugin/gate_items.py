@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from pytest_duet.errors import DuetError
 from pytest_duet.plugin import compat
+from pytest_duet.record.metrics import Metric
 
 
 class GateItem(pytest.Item):
@@ -51,6 +53,24 @@ def gate_items(
         parent = benchmarks[0].parent
         found.append(GateItem.from_parent(parent, name="gate:baseline", judge=baseline))
     return found
+
+
+def add_items(item: pytest.Item, metrics: list[str], outcome: Callable[[str, str], tuple[str, str]]) -> set[str]:
+    """Have a session that is under way run tests of further metrics at its end, and return their node ids."""
+    own = gate_items([item], metrics, outcome, None)
+    item.session.items += own
+    for _ in own:
+        compat.count_test(item.session)
+    return {each.nodeid for each in own}
+
+
+def check_alike(name: str, metric: Metric, known: Metric) -> None:
+    """Raise a DuetError where a benchmark tells something else than another one does by the same name."""
+    if (known.unit, known.better) != (metric.unit, metric.better):
+        raise DuetError(
+            f"{name}: its metric {metric.name} is in {metric.unit!r}, {metric.better} is better; another test's is in "
+            f"{known.unit!r}, {known.better} is better. Give one of them another name."
+        )
 
 
 def comparison_name(benchmark: str, metric: str) -> str:

@@ -84,6 +84,8 @@ def _add_settings(parser: pytest.Parser) -> None:
         ("gate_aliases", "benchmarks that were renamed, a line each: old name -> new name"),
     ):
         parser.addini(name, what, type="linelist", default=[])
+    own = "numbers in extra_info that are judged, a line each: tokens_per_second = higher, 1/s, 2%"
+    parser.addini("duet_metrics", own, type="linelist", default=[])
     waits = "auto: the clock waits for the devices that a test computes on; else a test that does not wait fails"
     parser.addini("duet_sync", waits, default="")
     for name, default in (("missing", "warn"), ("inconclusive", "warn"), ("error", "any")):

@@ -122,6 +122,8 @@ def _isolate(config: pytest.Config) -> None:
     from pytest_duet.plugin.items.isolated import TRIALS, IsolatedItems
 
     config.pluginmanager.register(IsolatedItems(config, trials or TRIALS), "duet-items")
+    if config.pluginmanager.has_plugin("_cov"):
+        config.stash[GATE].cautions.append("--cov sees nothing of tests that call `benchmark`: they run in workers.")
 
 
 def _make_gate(config: pytest.Config) -> Gate:

@@ -31,6 +31,7 @@ class Metric:
     :param history: the default margin against history.
     :param against: the default margin against another environment in the same session.
     :param turns: whether it is the time that both sides take turns for.
+    :param own: whether it is one that single benchmarks have, and tell themselves.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Metric:
     history: Margin = USUAL
     against: Margin = USUAL
     turns: bool = False
+    own: bool = False
 
     @property
     def exact(self) -> bool:

@@ -5,8 +5,9 @@ import shutil
 
 import pytest
 import sessions
+from sessions import git
 from support import ROOT
-from test_items_against import TURNS, git
+from test_items_against import TURNS
 
 EXAMPLES = {
     "pure-python": ("src/wordcount/__init__.py", {"wordcount": "src/wordcount/__init__.py"}),

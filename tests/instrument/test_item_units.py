@@ -4,6 +4,7 @@ import gc
 import threading
 import time
 import timeit
+from math import inf
 from types import SimpleNamespace
 
 import pytest
@@ -14,7 +15,7 @@ from pytest_duet.errors import DuetError
 from pytest_duet.plugin.items import devices, kept_options
 from pytest_duet.plugin.items.host import Allowed
 from pytest_duet.plugin.items.measuring import check_waits
-from pytest_duet.plugin.items.plan import MAX_ROUNDS, MIN_ROUNDS, Plan, make_plan
+from pytest_duet.plugin.items.plan import MAX_ROUNDS, MIN_ROUNDS, MOST_ROUNDS, Plan, make_plan
 from pytest_duet.plugin.items.timing import Call, PedanticCall, call_seconds
 from pytest_duet.trials.turns import WARM_ROUNDS
 
@@ -124,6 +125,27 @@ def test_no_plan_makes_more_calls_than_the_test_allows(seconds, units, calls):
     plan = make_plan(seconds, Allowed(units, calls))
     assert plan.calls == calls and plan.units >= 1
     assert 1 + plan.rounds * plan.units <= max(units, 1), "the first is made before any round"
+
+
+@pytest.mark.parametrize(
+    ("error", "timed"),
+    [
+        (0.0, MIN_ROUNDS),
+        (0.001, MIN_ROUNDS),
+        (0.02 / 6, 24),
+        (0.02 / 3, MOST_ROUNDS),
+        (1.0, MOST_ROUNDS),
+        (inf, MOST_ROUNDS),
+    ],
+)
+def test_the_next_trial_has_as_many_rounds_as_the_noise_asks_for(error, timed):
+    plan = Plan(10, 1, WARM_ROUNDS + 24)
+    assert plan.fitted(error, 0.02, Allowed()) == Plan(10, 1, WARM_ROUNDS + timed)
+
+
+def test_never_more_than_the_test_allows():
+    plan = make_plan(0.001, Allowed(21, 1))
+    assert plan.fitted(inf, 0.02, Allowed(21, 1)).rounds * plan.units <= 20
 
 
 def test_too_few_rounds_for_turns_are_told():

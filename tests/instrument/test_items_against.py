@@ -1,13 +1,13 @@
 """Tests that take turns with another revision, or another environment: which code did each side really import?"""
 
 import shutil
-import subprocess
 import sys
 import venv
 from pathlib import Path
 
 import pytest
 import sessions
+from sessions import git
 
 from pytest_duet.plugin.items.revision import RevisionFinder
 
@@ -38,12 +38,6 @@ LAYOUTS = {
     "src": {"pytest.ini": "[pytest]\npythonpath = src\n"},
     "conftest": {"pytest.ini": "[pytest]\n", "conftest.py": ""},  # whose folder pytest puts on the path
 }
-
-
-def git(folder, *arguments):
-    subprocess.run(
-        ["git", "-c", "user.email=a@b", "-c", "user.name=x", *arguments], cwd=folder, check=True, capture_output=True
-    )
 
 
 def project(folder, layout):

@@ -57,7 +57,7 @@ class InnerSession:
         self.record: dict[str, Any] | None = None
         self._options: dict[str, Any] = {}
         self._benchmark: Any = None
-        self._found = self._waits = False
+        self._item: pytest.Item | None = None
         self._uncollected = ""
 
     def run(self, session: dict[str, Any]) -> None:
@@ -68,7 +68,7 @@ class InnerSession:
         import pytest
 
         from pytest_duet import plugin
-        from pytest_duet.plugin import compat
+        from pytest_duet.plugin.items import fixture
         from pytest_duet.plugin.items.revision import use_revision
         from pytest_duet.workers.protocol import SubjectError
 
@@ -78,11 +78,11 @@ class InnerSession:
         for name in ("PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT"):
             os.environ.pop(name, None)
         self._options = session["options"]
-        compat.replace_measuring(self._at_call, self._at_pedantic)
+        fixture.replace_measuring(self._at_call, self._at_pedantic)
         code = pytest.main(self._arguments(session), plugins=[self, plugin])
         if self._uncollected:
             raise SubjectError(f"it cannot be collected:\n{self._uncollected}")
-        if not self._found:
+        if not self._item:
             raise SubjectError(f"a session of this test alone has no such test (pytest's exit code {int(code)})")
 
     def _arguments(self, session: dict[str, Any]) -> list[str]:
@@ -120,19 +120,22 @@ class InnerSession:
         return self._measured(benchmark, make)
 
     def _measured(self, benchmark: Any, make: Callable[[dict[str, Any]], Call]) -> Any:
-        from pytest_duet.plugin import compat
+        from pytest_duet.plugin.items import fixture
         from pytest_duet.plugin.items.devices import wait_for_devices
 
-        sync = self._waits
-        how = dict(compat.clock_of(benchmark), wait=wait_for_devices if sync else None)
+        sync = bool(self._item and waits(self._item))
+        how = dict(fixture.clock_of(benchmark), wait=wait_for_devices if sync else None)
         self._benchmark = benchmark
-        return self._measure(benchmark, make(how), sync)
+        result = self._measure(benchmark, make(how), sync)
+        if self._item:
+            check(self._item, result)
+        return result
 
     def keep(self, benchmark: Any, seconds: list[float], calls: int) -> None:
         """Give pytest-benchmark what was measured, in seconds a call, for the test may look at its statistics."""
-        from pytest_duet.plugin import compat
+        from pytest_duet.plugin.items import fixture
 
-        compat.add_stats(benchmark, seconds, calls)
+        fixture.add_stats(benchmark, seconds, calls)
 
     # What pytest tells
 
@@ -145,8 +148,7 @@ class InnerSession:
 
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         items[:] = [item for item in items if item.nodeid == self.nodeid][:1]
-        self._found = bool(items)
-        self._waits = bool(items) and waits(items[0])
+        self._item = items[0] if items else None
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
@@ -156,10 +158,10 @@ class InnerSession:
         self.reports.append(plain_report(self._config, report))
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        from pytest_duet.plugin import compat
+        from pytest_duet.plugin.items import fixture
 
         if self._benchmark is not None and self._benchmark.stats:
-            self.record = compat.as_plain_record(self._benchmark)
+            self.record = fixture.as_plain_record(self._benchmark)
 
 
 def plain_report(config: pytest.Config, report: Any) -> dict[str, Any]:
@@ -184,6 +186,22 @@ def waits(item: pytest.Item) -> bool:
     with suppress(ValueError, KeyError):  # a setting that this plugin's version does not know
         return bool(item.config.getini("duet_sync") == "auto")
     return False
+
+
+def check(item: pytest.Item, result: Any) -> None:
+    """Fail the test where its marker has a check, and that is not content with the result."""
+    marker = item.get_closest_marker("duet")
+    wanted = marker.kwargs.get("check") if marker else None
+    if wanted is None:
+        return
+    import pytest
+
+    from pytest_duet.plugin.items import fixture
+
+    judge = fixture.fixture_value(item, wanted) if isinstance(wanted, str) else wanted
+    if judge(result) is False:
+        name = wanted if isinstance(wanted, str) else getattr(judge, "__name__", repr(judge))
+        pytest.fail(f"the result is wrong, says {name}: so its time means nothing.", pytrace=False)
 
 
 def code_of(session: dict[str, Any]) -> dict[str, str]:

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import cached_property, partial
+from math import log
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,12 +23,14 @@ from pytest_duet.errors import DuetError
 from pytest_duet.plugin import compat
 from pytest_duet.plugin.board import Board
 from pytest_duet.plugin.items.inner_session import described, waits
-from pytest_duet.plugin.items.measuring import ItemTraining
+from pytest_duet.plugin.items.measuring import ItemTraining, leak_bytes
+from pytest_duet.plugin.items.own_metrics import OwnMetric, from_settings
 from pytest_duet.plugin.items.plan import ROUND_SECONDS
 from pytest_duet.plugin.items.runner import ItemRunner, TestEnded
 from pytest_duet.plugin.marker import is_plain_benchmark
 from pytest_duet.plugin.progress import Progress
 from pytest_duet.plugin.session import GATE, SLOT
+from pytest_duet.record.margins import USUAL
 from pytest_duet.sensors.sampler import MemorySampler
 from pytest_duet.trials.other_side import Other, open_other
 from pytest_duet.trials.rounds import Rounds
@@ -35,6 +38,7 @@ from pytest_duet.trials.rounds import Rounds
 if TYPE_CHECKING:
     from pytest_duet.record.row import Row
 
+PAIR_SECONDS = 2.5  # that a paired trial of a short test takes: two starts, and the turns
 TRIALS = 5  # of a test in a session that judges it
 # What folders of tests are called: what helps the tests there is part of them.
 TESTS_FOLDER = re.compile(r"^(tests?|testing|bench|benches|benchmarks?|perf|performance)$|_(tests?|bench(marks?)?)$")
@@ -51,7 +55,7 @@ class IsolatedItems:
         self._gate = config.stash[GATE]
         self._items: dict[str, pytest.Item] = {}
         self._open = ExitStack()
-        self._rounds: Rounds[str, ItemTraining] | None = None
+        self._predicted = False
 
     def pytest_itemcollected(self, item: pytest.Item) -> None:
         if is_plain_benchmark(item) and runs_in_workers(item):
@@ -67,7 +71,10 @@ class IsolatedItems:
             return None
         hook = item.ihook
         hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+        told: Any = self._config.pluginmanager.get_plugin("duet-worker")  # where a controller wants to know
         for report in self._reports(item):
+            if told:
+                told.tell(item, report)
             hook.pytest_runtest_logreport(report=report)
         hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         return True
@@ -105,6 +112,7 @@ class IsolatedItems:
     def _measure(self, item: pytest.Item) -> list[dict[str, Any]]:
         """Publish a test's row, and return pytest's reports of it, as plain values."""
         if self._gate.options.against:
+            self._predict()
             its = self._entrant(item)
             its.prepare()
             row = its.beside(self._other, partial(self._gate.wants_more, item))
@@ -114,12 +122,26 @@ class IsolatedItems:
         self._publish(item, its, row)
         return its.ended.reports
 
+    def _predict(self) -> None:
+        """Say before all measuring what it may take, where somebody would wonder."""
+        minutes = self._gate.seconds_to_come(PAIR_SECONDS) / 60
+        if not self._predicted and minutes >= 2:
+            self._progress.say(
+                f"{len(self._items)} tests take turns: some {minutes:.0f} minutes, or what --budget allows"
+            )
+        self._predicted = True
+
     def _publish(self, item: pytest.Item, its: ItemTraining, row: Row) -> None:
-        record = dict((its.runner.told_by.ended or [its.ended])[-1].record or {})
+        record = dict(its.records[-1] or {})
+        record.pop("duet_metrics", None)
         extra_info = dict(record.pop("extra_info", {}), duet=row.as_json())
         record["stats"] = dict(record["stats"], data=its.seconds())
         if self._gate.options.against:
             record["group"] = record.get("group") or f"taking turns with {self._gate.options.against}"
+        self._gate.take_own(item, its.own_metrics())
+        leak = leak_bytes(its.trials)
+        if leak:
+            self._gate.cautions.append(f"{item.name} leaks: each round takes {leak / 2**10:,.0f} KiB more memory.")
         self._gate.publish(item.nodeid, record["fullname"], row, extra_info)
         self._gate.records[item.nodeid] = record
         compat.add_record(self._config, compat.record_from_json(record, extra_info))
@@ -149,7 +171,13 @@ class IsolatedItems:
             timeout_seconds=self._config.getoption("duet_timeout"),
             round_seconds=self._config.getoption("duet_turn_seconds") or ROUND_SECONDS,
         )
-        return ItemTraining(runner, self._sampler)
+        margins = self._gate.margins[item.nodeid]
+        share = next((margins[name].share for name in margins if self._gate.metrics[name].turns), USUAL.share)
+        return ItemTraining(runner, self._sampler, self._declared, log(1 + share))
+
+    @cached_property
+    def _declared(self) -> dict[str, OwnMetric]:
+        return from_settings(self._config.getini("duet_metrics"))
 
     @cached_property
     def _progress(self) -> Progress:

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
+from math import log
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from pytest_duet.errors import DuetError
 from pytest_duet.plugin.items import devices
-from pytest_duet.plugin.items.host import Ended
-from pytest_duet.plugin.items.runner import ItemRunner, TestEnded
-from pytest_duet.record.metrics import DEFAULT, MEMORY, Measured
+from pytest_duet.plugin.items.host import Allowed, Ended
+from pytest_duet.plugin.items.own_metrics import OwnMetric, told, values
+from pytest_duet.plugin.items.plan import MIN_ROUNDS
+from pytest_duet.plugin.items.runner import ItemRunner, TestEnded, Told
+from pytest_duet.record.metrics import DEFAULT, MEMORY, Measured, Metric
 from pytest_duet.record.row import Against, Row, memory_source
 from pytest_duet.sensors.sampler import MemorySampler
+from pytest_duet.trials.blocks import typical
 from pytest_duet.trials.other_side import Other
 from pytest_duet.trials.pairs import Pair, run_pair
 from pytest_duet.trials.trial import Trial
 from pytest_duet.trials.turns import WHOLE_ROUNDS
 from pytest_duet.workers.protocol import Opened
 
+# A trial leaks in whose rounds memory grows nearly every time, and by more than an allocator's blocks altogether.
+LEAKING_SHARE, LEAKED_BYTES = 0.9, 2 * 2**20
+Record = dict[str, Any] | None
 DOES_NOT_WAIT = (
     "{name} returns before its device has done the work: a call took {seconds}, and the device worked on for {lag}. "
     "What is timed is the handing over. Let the function wait, such as "
@@ -34,14 +43,24 @@ class ItemTraining:
 
     :param runner: without a plan yet.
     :param sampler: gives a fresh sampler for one trial of one side.
+    :param declared: metrics that the settings name.
+    :param margin: of its time, as a logarithm.
+    :ivar records: what the test told of itself in each trial, as pytest-benchmark has it.
     :ivar ended: how the test ended when it was looked at.
     """
 
-    def __init__(self, runner: ItemRunner, sampler: Callable[[], MemorySampler]) -> None:
-        self.runner, self._sampler = runner, sampler
+    def __init__(
+        self,
+        runner: ItemRunner,
+        sampler: Callable[[], MemorySampler],
+        declared: Mapping[str, OwnMetric],
+        margin: float = log(1.02),
+    ) -> None:
+        self.runner, self._sampler, self._declared, self._margin = runner, sampler, declared, margin
 
     def prepare(self) -> None:
         self.trials: list[Trial] = []
+        self.records: list[Record] = []
         self.opened, self.ended = self.runner.look()
         if any(report["outcome"] != "passed" for report in self.ended.reports):
             raise TestEnded(self.ended)
@@ -49,7 +68,9 @@ class ItemTraining:
         self.runner = self.runner.planned(self.opened)
 
     def run(self, number: int) -> None:
+        self.runner.told_by.ended.clear()
         self.trials.append(self.runner.run(number, self._sampler))
+        self.records.append(self.runner.told_by.ended[self.trials[-1].attempt - 1].record)
 
     def heat(self, number: int) -> Iterator[None]:
         raise NotImplementedError("tests do not race")
@@ -65,26 +86,48 @@ class ItemTraining:
 
     def described(self) -> Row:
         """Return the row of the trials."""
-        return describe(self.runner, self.opened, self.ended, self.trials)
+        return self._describe(self.runner, self.opened, self.ended, self.trials, self.records)
+
+    def own_metrics(self) -> list[Metric]:
+        """Return the metrics of its own that the test has told."""
+        return [each.as_metric() for each in told(self.records, self._declared).values()]
 
     def beside(self, other: Other, wants_more: Callable[[Row], bool]) -> Row:
         """Return the row of paired trials with another side, for as long as more of them are wanted."""
-        new, old = self.runner, other_runner(self.runner, other)
+        new, old = self.runner, replace(other_runner(self.runner, other), told_by=Told())
         assert new.plan
         new.plan.check_turns(new.name)
         there, ended = replace(old, plan=None).look()  # what it is; and a failure there is told as one, not as a crash
         check_sides(other, self.ended, ended, self.opened, there)
-        sides: tuple[list[Trial], list[Trial]] = ([], [])
-        self.trials = sides[0]
         pairs: list[Pair] = []
+        self.trials, self.records = [], []
+        others: tuple[list[Trial], list[Record]] = [], []
         row: Row | None = None
         while row is None or wants_more(row):
             pairs.append(run_pair(new, old, len(pairs) + 1, self._sampler, WHOLE_ROUNDS))
-            sides[0].append(pairs[-1].new)
-            sides[1].append(pairs[-1].old)
-            row = describe(new, self.opened, self.ended, sides[0])
-            row = replace(row, against=Against.of(other.name, describe(old, there, ended, sides[1]), pairs))
+            new, old = (self._fitted(each, pairs[-1]) for each in (new, old))
+            self.trials.append(pairs[-1].new)
+            self.records.append(new.told_by.ended.pop().record)
+            others[0].append(pairs[-1].old)
+            others[1].append(old.told_by.ended.pop().record)
+            its = self._describe(old, there, ended, *others)
+            row = replace(self.described(), against=Against.of(other.name, its, pairs))
         return row
+
+    def _fitted(self, runner: ItemRunner, pair: Pair) -> ItemRunner:
+        """Return the runner of the next trial, with as many rounds as the noise asks for."""
+        assert runner.plan
+        allowed = Allowed(**self.opened.declared["allowed"])
+        plan = runner.plan.fitted(typical(pair.blocks).error, self._margin, allowed)
+        return replace(runner, plan=plan, rounds=plan.rounds)
+
+    def _describe(
+        self, runner: ItemRunner, opened: Opened, ended: Ended, trials: list[Trial], records: list[Record]
+    ) -> Row:
+        row = describe(runner, opened, ended, trials)
+        own = {name: one.as_metric() for name, one in told(records, self._declared).items()}
+        kept = {name: Measured.of(metric, values(name, records)) for name, metric in own.items()}
+        return replace(row, metrics={**row.metrics, **kept})
 
 
 def other_runner(runner: ItemRunner, other: Other) -> ItemRunner:
@@ -143,13 +186,31 @@ def describe(runner: ItemRunner, opened: Opened, ended: Ended, trials: Sequence[
         repeated_attempts=sum(trial.attempt - 1 for trial in own),
     )
     source = memory_source(row)
-    values: dict[str, list[float | None]] = {
+    found: dict[str, list[float | None]] = {
         "seconds": [trial.seconds for trial in own],
         MEMORY: [getattr(trial.memory, source) for trial in own] if source else [],
         "first_seconds": [trial.first_seconds for trial in own],
     }
-    kept = {each.name: Measured.of(each, values[each.name], source if each.name == MEMORY else "") for each in DEFAULT}
+    kept = {each.name: Measured.of(each, found[each.name], source if each.name == MEMORY else "") for each in DEFAULT}
     return replace(row, metrics=kept)
+
+
+def leak_bytes(trials: Sequence[Trial]) -> float | None:
+    """Return by how much a round's memory grows, in the median trial; None where it does not, from round to round."""
+    growths = [_growth([each.memory_peak_bytes for each in trial.steady]) for trial in trials]
+    known = [growth for growth in growths if growth]
+    return median(known) if known and len(known) == len(growths) else None
+
+
+def _growth(peaks: Sequence[float | None]) -> float | None:
+    """Return the mean growth of a trial's rounds; None where not nearly all of them grow, or by next to nothing."""
+    known = [peak for peak in peaks if peak is not None]
+    if len(known) < MIN_ROUNDS or len(known) < len(peaks):
+        return None
+    steps = [later - earlier for earlier, later in pairwise(known)]
+    all_in_all = known[-1] - known[0]
+    grows = sum(step > 0 for step in steps) >= LEAKING_SHARE * len(steps)
+    return all_in_all / len(steps) if grows and all_in_all > LEAKED_BYTES else None
 
 
 def imported(files: dict[str, str], session: dict[str, Any]) -> dict[str, str]:

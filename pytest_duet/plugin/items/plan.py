@@ -5,7 +5,8 @@ A unit is what one clock stands around, a round what a side does in a turn.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import ceil
 from typing import TYPE_CHECKING
 
 from pytest_duet.errors import DuetError
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
     from pytest_duet.plugin.items.host import Allowed
 
 ROUND_SECONDS = 0.025  # of work: both sides take some forty turns a second
-MIN_ROUNDS, MAX_ROUNDS = 8, 24  # that are timed in a trial
+MIN_ROUNDS, MAX_ROUNDS = 8, 24  # that are timed in a trial, before anything is known of the noise
+MOST_ROUNDS = 96  # that are timed in one where it is large
+ERRORS_A_MARGIN = 6  # a trial's turns are to be so many times surer than the margin is wide: what is left averages out
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,21 @@ class Plan:
     @property
     def calls_a_round(self) -> int:
         return self.calls * self.units
+
+    def fitted(self, error: float, margin: float, allowed: Allowed) -> Plan:
+        """Return the plan of the next trial: as many rounds as the noise asks for.
+
+        What decides is how surely a trial tells, never what it tells, so this favours no answer.
+
+        :param error: the standard error that the turns of the last trial left, of a logarithm; infinite if unknown.
+        :param margin: the logarithm of the largest ratio that does not matter.
+        """
+        timed = self.rounds - WARM_ROUNDS
+        times = (ERRORS_A_MARGIN * min(error, margin) / margin) ** 2
+        wanted = min(max(ceil(timed * times), MIN_ROUNDS), MOST_ROUNDS)
+        most = MOST_ROUNDS if allowed.units is None else (allowed.units - 1) // self.units - WARM_ROUNDS
+        fitted = min(wanted + wanted % 2, max(most, timed))
+        return replace(self, rounds=WARM_ROUNDS + fitted)
 
     def check_turns(self, name: str) -> None:
         """Raise a DuetError where these are too few rounds for sides that take turns."""
