@@ -16,6 +16,7 @@ from pathlib import Path
 
 from tests.sessions import git, run, saved
 
+STEPS = {"microseconds": 100, "milliseconds": 200_000}
 CODE = """
 def work(steps):
     total = 0
@@ -24,11 +25,11 @@ def work(steps):
     return total
 """
 TESTS = """
-from mine import work
+from mine import STEPS, work
 def test_microseconds(benchmark):
-    benchmark(work, 100)
+    benchmark(work, STEPS["microseconds"])
 def test_milliseconds(benchmark):
-    benchmark(work, 200_000)
+    benchmark(work, STEPS["milliseconds"])
 """
 
 
@@ -36,13 +37,14 @@ def main(share, sessions, *arguments):
     verdicts = Counter()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for file, text in (("mine.py", CODE), ("test_mine.py", TESTS), ("pytest.ini", "[pytest]\npythonpath = .\n")):
+        code = f"STEPS = {STEPS}\n{CODE}"
+        for file, text in (("mine.py", code), ("test_mine.py", TESTS), ("pytest.ini", "[pytest]\npythonpath = .\n")):
             (folder / file).write_text(text)
         git(folder, "init", "-q")
         git(folder, "add", "-A")
         git(folder, "commit", "-qm", "then")
-        planted = CODE.replace("range(steps)", f"range(round(steps * {1 + float(share)}))")
-        (folder / "mine.py").write_text(planted)
+        planted = {name: round(steps * (1 + float(share))) for name, steps in STEPS.items()}
+        (folder / "mine.py").write_text(f"STEPS = {planted}\n{CODE}")
         for _ in range(int(sessions)):
             began = time.monotonic()
             run(folder, {}, "--against=git:HEAD", *arguments, code=None, timeout=3600)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +18,9 @@ from pytest_duet.report.text_table import wrapped, write_table
 
 if TYPE_CHECKING:
     import pytest
+
+
+MANY = 40  # comparisons; of more, the terminal shows those that somebody has to look at
 
 
 def paragraph(one: Comparison, gate: GateRecord) -> str:
@@ -104,16 +109,27 @@ def show(terminalreporter: pytest.TerminalReporter, gate: GateRecord, subject: s
     """
     right = ("before", "now", "margin", "visible", "trials")
     columns = len(headings(subject)) - (not wide)
-    lines = [line[:columns] for line in rows(gate)]
+    shown = gate if wide else replace(gate, comparisons=_worth_a_line(gate.comparisons))
+    lines = [line[:columns] for line in rows(shown)]
     write_table(terminalreporter, f"gate: {headline(gate)}", headings(subject)[:columns], lines, right)
+    left_out = len(gate.comparisons) - len(shown.comparisons)
+    if left_out:
+        terminalreporter.write_line(f"{left_out} that are clean are left out; --wide shows them.")
     notes: dict[str, list[str]] = {}
-    for line in rows(gate) if not wide else ():
+    for line in rows(shown) if not wide else ():
         if line[-1]:
             notes.setdefault(line[-1], []).append(f"{line[0]}'s {line[1]}")
     for note, of in notes.items():
         terminalreporter.write(f"{wrapped(f'{_few(of)}: {note}')}\n")
     for finding in gate.findings + gate.cautions:
         terminalreporter.write_line(finding, yellow=True)
+
+
+def _worth_a_line(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
+    """Return all of a few comparisons; of many, those that are not clean, and what else there is to say of any."""
+    if len(comparisons) <= MANY:
+        return tuple(comparisons)
+    return tuple(one for one in comparisons if one.verdict is not Verdict.CLEAN or one.note)
 
 
 def _few(names: list[str]) -> str:

@@ -95,7 +95,7 @@ def run_pair(
         sides: dict[str, Side] = {}
         for name, runner in ((NEW, new), (OLD, old))[:: 1 if number % 2 else -1]:
             new.progress(f"trial {number}, starting the {name} side")
-            worker = stack.enter_context(runner.worker())
+            worker = stack.enter_context(runner.worker(number))
             stack.enter_context(samplers[name].watch(worker.pid))
             sides[name] = Side(runner, worker, samplers[name], cut, stop)
         for side in sides.values():  # not sooner: a start that waits for the other side could wait for ever

@@ -61,8 +61,11 @@ class Runner:
         """Return this runner with its workers running the code in another folder."""
         return replace(self, root=root)
 
-    def worker(self) -> Hosted:
-        """Return the subject in a fresh worker, a context manager."""
+    def worker(self, number: int = 1) -> Hosted:
+        """Return the subject in a fresh worker, a context manager.
+
+        :param number: of its trial: what is drawn at random for a process is drawn by it, alike on both sides.
+        """
         if self.isolation == "none":
             return InProcess(self.name, self.subject)
         return Worker(self.name, self.subject, self.python, self.timeout_seconds, self.threads, self.root)
@@ -72,7 +75,7 @@ class Runner:
         attempts = []
         for attempt in range(1, ATTEMPTS + 1):
             name = f"trial {number}" + (f", attempt {attempt}" if attempt > 1 else "")
-            trial = replace(self._attempt(name, sampler()), attempt=attempt)
+            trial = replace(self._attempt(number, name, sampler()), attempt=attempt)
             if not trial.disturbed:
                 return trial
             attempts.append(trial)
@@ -84,10 +87,10 @@ class Runner:
         The first step starts the worker. For a trial beside others', which take their steps meanwhile: it is never
         repeated, and a process that cannot be stopped has disturbed it.
         """
-        return self._steps(f"trial {number}", sampler, stop=True)
+        return self._steps(number, f"trial {number}", sampler, stop=True)
 
-    def _attempt(self, name: str, sampler: MemorySampler) -> Trial:
-        steps = self._steps(name, sampler)
+    def _attempt(self, number: int, name: str, sampler: MemorySampler) -> Trial:
+        steps = self._steps(number, name, sampler)
         while True:
             try:
                 next(steps)
@@ -95,9 +98,11 @@ class Runner:
                 trial: Trial = done.value
                 return trial
 
-    def _steps(self, name: str, sampler: MemorySampler, stop: bool = False) -> Generator[None, None, Trial]:
+    def _steps(
+        self, trial_number: int, name: str, sampler: MemorySampler, stop: bool = False
+    ) -> Generator[None, None, Trial]:
         started_at, restless = time.time(), set[int]()
-        with self.worker() as worker, sampler.watch(worker.pid):
+        with self.worker(trial_number) as worker, sampler.watch(worker.pid):
             self.progress(f"{name}, starting")
             recorder = Recorder(self, worker, sampler)
             for number in range(1, self.rounds + 1):

@@ -132,8 +132,8 @@ def test_no_plan_makes_more_calls_than_the_test_allows(seconds, units, calls):
     [
         (0.0, MIN_ROUNDS),
         (0.001, MIN_ROUNDS),
-        (0.02 / 6, 24),
-        (0.02 / 3, MOST_ROUNDS),
+        (0.02 / 3, 24),
+        (0.02 / 2, MOST_ROUNDS),
         (1.0, MOST_ROUNDS),
         (inf, MOST_ROUNDS),
     ],

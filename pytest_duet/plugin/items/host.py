@@ -16,7 +16,7 @@ from typing import Any
 from pytest_duet.plugin.items import devices
 from pytest_duet.plugin.items.timing import Call, call_seconds
 from pytest_duet.sensors import memory
-from pytest_duet.sensors.cpu import process_usage, scheduling_policy, usable_cores
+from pytest_duet.sensors.cpu import has_fixed_layout, process_usage, scheduling_policy, usable_cores
 from pytest_duet.workers.protocol import Opened, Subject, Timed
 
 QUICK_SECONDS = 0.1  # a call that takes less may be made a few times more than it needs to be
@@ -101,7 +101,7 @@ class ItemHost(Subject):
             versions=versions(),
             python=sys.version.split()[0],
             scheduling=scheduling_policy(),
-            threads={"asked": None, "cores": usable_cores(), "framework": None},
+            threads={"asked": None, "cores": usable_cores(), "framework": None, "fixed layout": has_fixed_layout()},
             import_seconds=(reached - self._began) / 1e9,
             build_seconds=first / call.fixed_calls,
             memory=devices.reading(memory.peak_rss_bytes()),

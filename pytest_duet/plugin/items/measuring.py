@@ -177,6 +177,7 @@ def describe(runner: ItemRunner, opened: Opened, ended: Ended, trials: Sequence[
             "device": opened.device,
             "scheduling": opened.scheduling,
             "cores": opened.threads["cores"],
+            "fixed layout": opened.threads["fixed layout"],
             "waits for devices": runner.session["sync"],
         },
         versions=dict(opened.versions),

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 ROUND_SECONDS = 0.025  # of work: both sides take some forty turns a second
 MIN_ROUNDS, MAX_ROUNDS = 8, 24  # that are timed in a trial, before anything is known of the noise
-MOST_ROUNDS = 96  # that are timed in one where it is large
-ERRORS_A_MARGIN = 6  # a trial's turns are to be so many times surer than the margin is wide: what is left averages out
+MOST_ROUNDS = 48  # that are timed in one where it is large
+ERRORS_A_MARGIN = 3  # a trial's turns are to be so many times surer than the margin is wide: what is left averages out
 
 
 @dataclass(frozen=True)

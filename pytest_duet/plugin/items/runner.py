@@ -13,6 +13,7 @@ from pytest_duet.trials.runner import Runner
 from pytest_duet.workers.process import Worker
 from pytest_duet.workers.protocol import Opened, SubjectError, WorkerError
 
+STACK_STEP, STACK_SPAN = 1_328, 4_096  # bytes; a page's span, in steps that are a multiple of 16 and no divisor of it
 SUBJECT = "pytest_duet.plugin.items.host:ItemHost"
 
 
@@ -70,6 +71,18 @@ class ItemWorker(Worker):
             super().close(patience_seconds)
 
 
+def same_luck(number: int) -> dict[str, str]:
+    """Return environment variables by which a trial's processes meet the same order of sets and the same stack.
+
+    Both change from trial to trial, for a figure of one order would be that order's; and are alike in every run.
+    """
+    seed = os.environ.get("PYTHONHASHSEED", "random")
+    return {
+        "PYTHONHASHSEED": str(number) if seed == "random" else seed,
+        "DUET_PADDING": "x" * (number * STACK_STEP % STACK_SPAN),  # the environment lies on the stack
+    }
+
+
 @dataclass(frozen=True, kw_only=True)
 class ItemRunner(Runner):
     """How trials of one test are run.
@@ -94,7 +107,7 @@ class ItemRunner(Runner):
         plan = {"calls": self.plan.calls, "units": self.plan.units} if self.plan else None
         return {"nodeid": self.nodeid, "session": self.session, "plan": plan}
 
-    def worker(self) -> ItemWorker:
+    def worker(self, number: int = 1) -> ItemWorker:
         made = ItemWorker(
             self.name,
             self.subject,
@@ -102,8 +115,7 @@ class ItemRunner(Runner):
             self.timeout_seconds,
             self.threads,
             self.exposed,
-            # Both sides, and all runs, meet the same order of sets and dictionaries.
-            variables={"PYTHONHASHSEED": os.environ.get("PYTHONHASHSEED", "0")},
+            variables=same_luck(number),
         )
         made.told = self.told_by
         return made
