@@ -53,8 +53,13 @@ def _session(config: pytest.Config) -> Any:
 def keep_enabled(config: pytest.Config) -> None:
     """Let pytest-benchmark measure in this session, as if there were no xdist: every worker has its own cores."""
     session = _session(config)
-    session.disabled = config.getoption("benchmark_disable") and not config.getoption("benchmark_enable")
+    session.disabled = is_disabled(config)
     session.xdist_warning = False
+
+
+def is_disabled(config: pytest.Config) -> bool:
+    """Tell whether pytest-benchmark was asked to measure nothing; the settings may ask, and the command line revoke."""
+    return bool(config.getoption("benchmark_disable") and not config.getoption("benchmark_enable"))
 
 
 def write_no_files(config: pytest.Config) -> None:
@@ -280,6 +285,12 @@ def write_unseen(terminal: pytest.TerminalReporter, text: str) -> None:
 def skip_as_item(text: str) -> NoReturn:
     """Skip the running test; pytest is to name the test's own place, not this one."""
     raise pytest.skip.Exception(text, _use_item_location=True)
+
+
+def let_it_take_its_time(item: pytest.Item) -> None:
+    """Keep pytest-timeout away from a test that waits for its turns; how long it may hang is ours to say."""
+    if item.config.pluginmanager.has_plugin("timeout"):
+        item.add_marker(pytest.mark.timeout(0), append=False)
 
 
 def count_test(session: pytest.Session) -> None:

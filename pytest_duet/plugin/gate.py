@@ -136,6 +136,10 @@ class Gate:
 
     def _comparisons(self, benchmarks: list[pytest.Item]) -> list[pytest.Item]:
         if not benchmarks and not self.narrowed and not self.failed:
+            if compat.is_disabled(self.config):
+                raise pytest.UsageError(
+                    "the gate has nothing to judge: --benchmark-disable. --benchmark-enable revokes it."
+                )
             raise pytest.UsageError(
                 "the gate has nothing to judge: no test was collected that calls `benchmark`, or carries the marker "
                 "duet."

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_duet.plugin import compat
 from pytest_duet.plugin.marker import is_benchmark
 from pytest_duet.plugin.progress import Progress
 
@@ -73,7 +74,7 @@ class WaitsForTheMachine:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        untimed = self._config.getoption("benchmark_disable")
+        untimed = compat.is_disabled(self._config)
         if self._lock is None and is_benchmark(item) and not untimed and HELD not in os.environ:
             self._lock = MachineLock(what_it_times_on(self._device))
             self._lock.take(Progress(self._config).say)

@@ -116,7 +116,7 @@ def _start_worker(config: pytest.Config) -> None:
 def _isolate(config: pytest.Config) -> None:
     """Have tests that call ``benchmark`` run in workers, where the session judges or repeats them."""
     trials, judged = config.getoption("duet_trials"), config.getoption("duet_gate") or config.getoption("duet_against")
-    as_ever = any(map(config.getoption, ("benchmark_disable", "benchmark_skip", "usepdb")))
+    as_ever = compat.is_disabled(config) or config.getoption("benchmark_skip") or config.getoption("usepdb")
     if as_ever or not (judged or trials):
         return
     from pytest_duet.plugin.items.isolated import TRIALS, IsolatedItems

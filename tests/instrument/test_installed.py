@@ -1,5 +1,6 @@
 """``pip install`` of this repository into an empty environment: the plugin and the commands, without the suite."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -97,3 +98,54 @@ def test_the_report_and_the_record_of_a_marked_test_need_no_suite(run, storage, 
     (tmp_path / "test_mine.py").write_text(MARKED)
     run("pytest", "--benchmark-json=run.json")
     assert '"fingerprint"' in (tmp_path / "run.json").read_text()
+
+
+def test_three_lines_of_one_s_own_are_gated(run, tmp_path):
+    """The first thing that a user tries: eight runs, then a verdict; and 30 % more work fails."""
+    test = "def test_sum(benchmark):\n    assert benchmark(lambda: sum(range(NUMBER)))\n"
+    (tmp_path / "test_sum.py").write_text(test.replace("NUMBER", "20_000"))
+    for _ in range(8):
+        run("pytest", "--gate")
+    assert "gate: 3 clean" in run("pytest", "--gate")
+    (tmp_path / "test_sum.py").write_text(test.replace("NUMBER", "26_000"))
+    assert "test_sum, time: regressed" in run("pytest", "--gate", code=1)
+
+
+BESIDE = """
+import random
+
+def test_one(benchmark):
+    benchmark(sum, [1])
+    benchmark.extra_info["drawn"] = random.random()
+
+def test_two(benchmark):
+    benchmark(sum, [1])
+"""
+
+
+def test_it_works_beside_other_plugins(run, installed, tmp_path):
+    """pytest-randomly's seed goes along; that pytest-cov sees nothing is told; nobody's time is up meanwhile."""
+    line = ["-m", "pip", "install", "--quiet", "pytest-randomly==5.1.0", "pytest-cov==7.1.0", "pytest-timeout==2.4.0"]
+    subprocess.run([installed / "python", *line], check=True)
+    (tmp_path / "test_mine.py").write_text(BESIDE)
+    (tmp_path / "pytest.ini").write_text("[pytest]\ntimeout = 2\nfilterwarnings = error\n")
+    drawn = []
+    for _ in range(2):
+        text = run(
+            "pytest",
+            "--gate",
+            "--duet-trials=3",
+            "--cov=.",
+            "-p",
+            "randomly",
+            "-p",
+            "no:cacheprovider",
+            "--randomly-seed=7",
+            "--benchmark-json=run.json",
+            "-W",
+            "ignore::UserWarning",
+        )
+        assert "--cov sees nothing of tests that call `benchmark`" in " ".join(text.split())
+        records = json.loads((tmp_path / "run.json").read_text())["benchmarks"]
+        drawn += [record["extra_info"]["drawn"] for record in records if record["name"] == "test_one"]
+    assert drawn[0] == drawn[1]

@@ -246,7 +246,7 @@ def test_a_worker_has_the_session_s_settings_and_none_of_its_files(tmp_path):
     told = json.loads((tmp_path / "told.json").read_text())
     assert told["tbstyle"] == "short" and told["strict"] and told["timer"] == "time.process_time"
     assert not told["lf"] and told["xmlpath"] is None and told["json"] is None and told["addopts"] is None
-    assert told["cwd"] == str(tmp_path) and "" not in told["path"] and told["hash"] == "0"
+    assert told["cwd"] == str(tmp_path) and "" not in told["path"] and told["hash"] == "1"
     assert str(tmp_path) not in told["tmp"]
 
 
@@ -260,3 +260,36 @@ def test_what_is_not_to_be_measured_is_not(tmp_path, option):
     done = sessions.run(tmp_path, {"test_mine.py": ONE}, option, *SMALL)
     assert "1 passed" in done.stdout or "1 skipped" in done.stdout
     assert not (tmp_path / "run.json").exists(), "nothing was measured"
+
+
+BESIDE = """
+import random
+
+def test_one(benchmark):
+    benchmark(sum, [1])
+    benchmark.extra_info["drawn"] = random.random()
+
+def test_two(benchmark):
+    benchmark(sum, [1])
+"""
+
+
+@pytest.mark.parametrize("setting", ["addopts = --benchmark-disable", "filterwarnings = error"])
+def test_what_settings_ask_for_is_heard(tmp_path, setting):
+    """Measuring that is switched off is switched on again; and no warning is ours."""
+    files = {"test_mine.py": BESIDE, "pytest.ini": f"[pytest]\n{setting}\n"}
+    sessions.run(tmp_path, files, *SMALL, "--benchmark-enable", "--duet-trials=4")
+    assert all(len(record["extra_info"]["duet"]["trials"]) == 4 for record in sessions.records(tmp_path).values())
+
+
+def test_workers_of_xdist_measure_too(tmp_path):
+    done = sessions.run(tmp_path, {"test_mine.py": BESIDE}, *SMALL, "--gate", "-n2", "--cores-per-worker=1", code=None)
+    assert "2 passed" in done.stdout, done.stdout
+    assert set(sessions.records(tmp_path)) == {"test_one", "test_two"}
+
+
+def test_saved_runs_are_compared_as_ever(tmp_path):
+    storage = f"--benchmark-storage=file://{tmp_path}/storage"
+    sessions.run(tmp_path, {"test_mine.py": BESIDE}, *SMALL, storage, "--benchmark-autosave")
+    done = sessions.run(tmp_path, {}, *SMALL, storage, "--benchmark-compare=0001")
+    assert "test_one (0001" in done.stdout and "test_one (NOW)" in done.stdout

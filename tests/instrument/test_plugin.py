@@ -112,6 +112,12 @@ def test_the_gate_of_a_session_without_benchmarks_has_nothing_to_judge(session):
     assert "no test was collected that calls `benchmark`, or carries the marker duet" in done.stderr + done.stdout
 
 
+def test_the_gate_of_a_session_that_measures_nothing_says_why(session):
+    files = {"test_ordinary.py": ORDINARY, "pytest.ini": "[pytest]\naddopts = --benchmark-disable\n"}
+    done = session(files, "--gate", code=4)
+    assert "--benchmark-enable revokes it" in done.stderr + done.stdout
+
+
 def test_the_help_names_the_real_defaults(session):
     done = session({}, "--help")
     text = " ".join(done.stdout.split())

@@ -87,6 +87,18 @@ class Shares(Counts):
         return super().round(number, first, stop)
 
 
+class Layout(Counts):
+    """Tells where the interpreter's own code lies in its process."""
+
+    def where(self):
+        import ctypes
+
+        from pytest_duet.sensors.cpu import has_fixed_layout
+
+        code = ctypes.cast(ctypes.pythonapi.Py_IncRef, ctypes.c_void_p).value
+        return {"fixed": has_fixed_layout(), "code": code}
+
+
 def _spin():
     while True:
         pass

@@ -147,8 +147,12 @@ class InnerSession:
                 setattr(config.option, name, value)
 
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        from pytest_duet.plugin import compat
+
         items[:] = [item for item in items if item.nodeid == self.nodeid][:1]
         self._item = items[0] if items else None
+        for item in items:
+            compat.let_it_take_its_time(item)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:

@@ -60,6 +60,7 @@ class IsolatedItems:
     def pytest_itemcollected(self, item: pytest.Item) -> None:
         if is_plain_benchmark(item) and runs_in_workers(item):
             item.add_marker(pytest.mark.duet)
+            compat.let_it_take_its_time(item)
 
     @pytest.hookimpl(trylast=True)  # when -k and -m have chosen
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
