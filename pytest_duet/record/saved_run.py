@@ -23,6 +23,8 @@ PENDING = {
     Verdict.VOID: "a benchmark failed",
 }
 
+UNVERSIONED = "unversioned"  # pytest-benchmark's commit where there is no repository
+
 
 @dataclass(frozen=True)
 class GateRecord:
@@ -140,7 +142,8 @@ class Run:
     @property
     def revision(self) -> str:
         """The commit whose code was measured; ``""`` where that is in no commit."""
-        return "" if _object(self.data, "commit_info").get("dirty") else self.commit
+        dirty = _object(self.data, "commit_info").get("dirty")
+        return "" if dirty or self.commit == UNVERSIONED else self.commit
 
     @property
     def comparisons(self) -> tuple[Comparison, ...]:

@@ -14,6 +14,7 @@ from pytest_duet.report.glyphs import RUNS, sparkline
 
 MIB = 2**20
 HOST = "host_peak_rss_bytes"
+SHORT_SECONDS = 0.1  # a shorter time has its own unit
 
 
 def summary(
@@ -73,10 +74,15 @@ def own_columns(words: Words) -> list[Column]:
         Column("subject", lambda row, _: code(row.subject), markdown=words.subject, place=0, words=True),
         Column("versions", lambda row, _: _versions(row), markdown="version", place=10, words=True),
         Column("environment", lambda row, _: python(row), markdown="environment", place=30, words=True),
-        Column("seconds", lambda row, _: reading.seconds(row), "{:.3f} s", markdown=words.round, place=40),
-        Column("first", lambda row, _: reading.first_seconds(row), "{:.3f} s", markdown=first, place=50),
+        Column("seconds", lambda row, _: _time(reading.seconds(row)), "{:.3f} s", markdown=words.round, place=40),
+        Column("first", lambda row, _: _time(reading.first_seconds(row)), "{:.3f} s", markdown=first, place=50),
         Column("memory", lambda row, _: reading.memory(row, HOST), "{:,.0f} MiB", MIB, "", "memory, host", 70),
     ]
+
+
+def _time(seconds: float | None) -> float | str | None:
+    """Return a time in seconds, or in words where those would be 0.000."""
+    return seconds if seconds is None or seconds >= SHORT_SECONDS else reading.as_time(seconds)
 
 
 def _versions(row: Row) -> str:

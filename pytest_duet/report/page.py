@@ -14,9 +14,19 @@ from markupsafe import Markup, escape
 from pytest_duet.report.additions import Section
 from pytest_duet.report.charts import Chart, config
 from pytest_duet.report.content import Content
+from pytest_duet.report.markdown import SHORT_SECONDS
 from pytest_duet.report.reading import filters
 
 HERE = Path(__file__).parent
+
+
+def _figure(value: float | None, form: str) -> str:
+    """Return a number as a table shows it; ``"seconds"`` as a form has as many digits as a short time needs."""
+    if value is None:
+        return "-"
+    if form == "seconds":
+        form = "{:.3f}" if value >= SHORT_SECONDS else "{:.3g}"
+    return form.format(value)
 
 
 def render(content: Content, other: dict[str, Any] | None = None) -> str:
@@ -70,7 +80,7 @@ def _environment() -> Environment:
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters.update(
-        figure=lambda value, form: "-" if value is None else form.format(value),
+        figure=_figure,
         code=lambda text: Markup(re.sub("`(.+?)`", r"<code>\1</code>", str(escape(text)))),
         filters=filters,
         raw=lambda value: "" if value is None else repr(value),
