@@ -263,7 +263,7 @@ class Gate:
         return {(one.benchmark, one.metric): one for one in known}
 
     def _was_asked(self, subject: str) -> bool:
-        if self.narrowed:
+        if self.narrowed or any(argument.endswith(".py") for argument in self.config.args):
             return False
         asked = self.config.hook.pytest_duet_asked(config=self.config, subject=subject)
         return asked is None or bool(asked)

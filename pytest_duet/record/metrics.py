@@ -105,7 +105,7 @@ class Measured:
 DEFAULT = (
     Metric("seconds", "time", "s", weight=2, history=Margin(0.05, 1e-9), against=Margin(0.02, 1e-9), turns=True),
     Metric(MEMORY, "peak memory", "B", history=Margin(0.02, 2**20), against=Margin(0.02, 2**20)),
-    Metric("first_seconds", "first round", "s", history=Margin(0.25, 0.5), against=Margin(0.25, 0.5)),
+    Metric("first_seconds", "first round", "s", history=Margin(0.25, 0.001), against=Margin(0.25, 0.001)),
 )
 
 

@@ -94,4 +94,6 @@ def _git(folder: str, *arguments: str) -> None:
     except OSError as error:
         raise DuetError(f"--against=git: git cannot be run ({error}).") from error
     except subprocess.CalledProcessError as error:
+        if "not a git repository" in error.stderr:
+            raise DuetError(f"--against=git: {folder} is in no git repository, so it has no revisions.") from error
         raise DuetError(f"--against=git: `git {' '.join(arguments)}` said: {error.stderr.strip()}") from error

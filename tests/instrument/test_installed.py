@@ -9,6 +9,7 @@ import venv
 
 import pytest
 from support import ROOT
+from test_items import BESIDE
 from test_plugin import MARKED, ORDINARY
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]
@@ -109,18 +110,6 @@ def test_three_lines_of_one_s_own_are_gated(run, tmp_path):
     assert "gate: 3 clean" in run("pytest", "--gate")
     (tmp_path / "test_sum.py").write_text(test.replace("NUMBER", "26_000"))
     assert "test_sum, time: regressed" in run("pytest", "--gate", code=1)
-
-
-BESIDE = """
-import random
-
-def test_one(benchmark):
-    benchmark(sum, [1])
-    benchmark.extra_info["drawn"] = random.random()
-
-def test_two(benchmark):
-    benchmark(sum, [1])
-"""
 
 
 def test_it_works_beside_other_plugins(run, installed, tmp_path):

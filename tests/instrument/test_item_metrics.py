@@ -186,7 +186,7 @@ def test_a_wrong_result_voids_its_time(tmp_path):
     sessions.run(tmp_path, {"test_mine.py": CHECKED}, "--gate", *SMALL, code=1)
     cases, found = sessions.cases(tmp_path), verdicts(tmp_path)
     assert cases["test_right"][0] == "passed"
-    assert "the result is wrong, says is_three: so its time means nothing." in cases["test_wrong"][1]
+    assert "the result is wrong, says is_three (test_mine.py:4), so its time means nothing: 2" in cases["test_wrong"][1]
     assert "2 is not 3" in cases["test_wrong_by_fixture"][1]
     assert found["test_wrong", "seconds"]["verdict"] == "void"
 

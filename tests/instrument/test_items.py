@@ -242,7 +242,7 @@ def test_mine(benchmark, request):
 def test_a_worker_has_the_session_s_settings_and_none_of_its_files(tmp_path):
     ini = "[pytest]\nxfail_strict = true\naddopts = --lf --junitxml=other.xml -v --tb=short\n"
     files = {"test_mine.py": OPTIONS, "pytest.ini": ini}
-    environment = {"TOLD": f"{tmp_path}/told.json", "PYTEST_ADDOPTS": "--durations=3"}
+    environment = {"TOLD": f"{tmp_path}/told.json", "PYTEST_ADDOPTS": "--durations=3", "PYTHONHASHSEED": "random"}
     sessions.run(tmp_path, files, *SMALL, "--benchmark-timer=time.process_time", environment=environment)
     told = json.loads((tmp_path / "told.json").read_text())
     assert told["tbstyle"] == "short" and told["strict"] and told["timer"] == "time.process_time"

@@ -130,9 +130,11 @@ def test_what_a_revision_lacks_costs_its_row_with_a_reason(folder, told, what):
 
 def test_a_revision_that_is_none_is_told(folder, told):
     project(folder, "flat")
-    sessions.run(folder, {}, "--against=git:nowhere", *TURNS, environment=told.environment, code=1)
-    kind, text = sessions.cases(folder)["test_work[plain]"]
-    assert kind == "failure" and "invalid reference: nowhere" in text and "Traceback" not in text
+    done = sessions.run(folder, {}, "--against=git:nowhere", *TURNS, environment=told.environment, code=4)
+    assert "invalid reference: nowhere" in done.stderr and "Traceback" not in done.stderr
+    shutil.rmtree(folder / ".git")
+    done = sessions.run(folder, {}, "--against=git:main", *TURNS, environment=told.environment, code=4)
+    assert "is in no git repository, so it has no revisions" in done.stderr
 
 
 def test_against_itself_is_clean_whatever_it_is(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import reprlib
 import sys
 import tempfile
 from collections.abc import Callable, Iterable
@@ -204,8 +205,11 @@ def check(item: pytest.Item, result: Any) -> None:
 
     judge = fixture.fixture_value(item, wanted) if isinstance(wanted, str) else wanted
     if judge(result) is False:
+        code = getattr(judge, "__code__", None)
+        place = f" ({os.path.basename(code.co_filename)}:{code.co_firstlineno})" if code else ""
         name = wanted if isinstance(wanted, str) else getattr(judge, "__name__", repr(judge))
-        pytest.fail(f"the result is wrong, says {name}: so its time means nothing.", pytrace=False)
+        said = f"the result is wrong, says {name}{place}, so its time means nothing: {reprlib.repr(result)}"
+        pytest.fail(said, pytrace=False)
 
 
 def code_of(session: dict[str, Any]) -> dict[str, str]:

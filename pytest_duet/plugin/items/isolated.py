@@ -65,6 +65,11 @@ class IsolatedItems:
     @pytest.hookimpl(trylast=True)  # when -k and -m have chosen
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         self._items = {item.nodeid: item for item in items if is_plain_benchmark(item) and runs_in_workers(item)}
+        if self._items and self._gate.options.against and not self._config.getoption("collectonly"):
+            try:
+                self._other  # noqa: B018 - where there is no such side, nobody is to measure anything first
+            except DuetError as error:
+                raise pytest.UsageError(str(error)) from None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
