@@ -137,6 +137,31 @@ def test_a_revision_that_is_none_is_told(folder, told):
     assert "is in no git repository, so it has no revisions" in done.stderr
 
 
+@pytest.mark.parametrize("stop", [True, False])
+def test_the_side_that_waits_stands_still_unless_the_test_forbids_it(tmp_path, stop):
+    """A thread of either side counts on; its steps while it waits are those that the other side's turns leave it."""
+    test = f"""
+import threading, time
+import pytest
+BEATS = []
+
+def beat():
+    while True:
+        BEATS.append(time.perf_counter())
+        time.sleep(0.001)
+
+@pytest.mark.duet(stop={stop})
+def test_mine(benchmark):
+    threading.Thread(target=beat, daemon=True).start()
+    benchmark(time.sleep, 0.02)
+    gaps = [later - earlier for earlier, later in zip(BEATS, BEATS[1:])]
+    benchmark.extra_info["stood"] = sum(gap > 0.019 for gap in gaps)
+"""
+    sessions.run(tmp_path, {"test_mine.py": test}, "--against=self", *TURNS, code=None)
+    stood = sessions.records(tmp_path)["test_mine"]["extra_info"]["stood"]
+    assert (stood >= 8) == stop, "once for each of the other side's turns"
+
+
 def test_against_itself_is_clean_whatever_it_is(tmp_path):
     """Few calls are allowed, and all of them are made; fewer are told."""
     tests = (

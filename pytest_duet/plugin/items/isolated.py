@@ -165,7 +165,14 @@ class IsolatedItems:
 
     def _entrant(self, item: pytest.Item, progress: Callable[[str], object] | None = None) -> ItemTraining:
         say = progress or (lambda text: self._progress(f"{item.name}: {text}"))
-        session = dict(described(self._config, item), tests=self._tests, project=self._project, sync=waits(item))
+        marker = item.get_closest_marker("duet")
+        session = dict(
+            described(self._config, item),
+            tests=self._tests,
+            project=self._project,
+            sync=waits(item),
+            stop=bool(marker is None or marker.kwargs.get("stop", True)),
+        )
         runner = ItemRunner(
             name=item.name,
             nodeid=item.nodeid,

@@ -104,7 +104,7 @@ class ItemTraining:
         others: tuple[list[Trial], list[Record]] = [], []
         row: Row | None = None
         while row is None or wants_more(row):
-            pairs.append(run_pair(new, old, len(pairs) + 1, self._sampler, WHOLE_ROUNDS))
+            pairs.append(run_pair(new, old, len(pairs) + 1, self._sampler, WHOLE_ROUNDS, new.session["stop"]))
             new, old = (self._fitted(each, pairs[-1]) for each in (new, old))
             self.trials.append(pairs[-1].new)
             self.records.append(new.told_by.ended.pop().record)
