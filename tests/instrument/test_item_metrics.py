@@ -104,18 +104,23 @@ def test_without_the_gate_it_is_a_number_in_extra_info(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("call", "said"),
+    ("metric", "said"),
     [
-        ("'a b', 1, better='lower'", "'a b' cannot be a metric's name"),
-        ("'seconds', 1, better='lower'", "'seconds' cannot be a metric's name"),
-        ("'score', 1, better='more'", "better='more' is neither higher nor lower"),
-        ("'score', 1, better='lower', margin='much'", "'much' is no margin"),
+        (OwnMetric("a b", "lower"), "'a b' cannot be a metric's name"),
+        (OwnMetric("seconds", "lower"), "'seconds' cannot be a metric's name"),
+        (OwnMetric("score", "more"), "better='more' is neither higher nor lower"),
+        (OwnMetric("score", "lower", margin="much"), "'much' is no margin"),
     ],
 )
-def test_a_metric_that_makes_no_sense_fails_the_test(tmp_path, call, said):
-    test = f"def test_mine(benchmark):\n    benchmark(sum, [1])\n    benchmark.metric({call})\n"
+def test_a_metric_that_makes_no_sense_is_refused(metric, said):
+    with pytest.raises(ValueError, match=said):
+        metric.checked()
+
+
+def test_a_test_that_tells_one_fails(tmp_path):
+    test = "def test_mine(benchmark):\n    benchmark(sum, [1])\n    benchmark.metric('a b', 1, better='lower')\n"
     done = sessions.run(tmp_path, {"test_mine.py": test}, *SMALL, code=1)
-    assert said in done.stdout
+    assert "'a b' cannot be a metric's name" in done.stdout
 
 
 def test_two_metrics_of_one_name_have_to_be_one(tmp_path):
