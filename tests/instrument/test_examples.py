@@ -36,7 +36,7 @@ def test_it_takes_turns_with_its_last_commit(tmp_path, name):
     git(folder, "add", "-A")
     git(folder, "commit", "-qm", "then")
     (folder / changed).write_text((folder / changed).read_text() + "\nNEW = True\n")
-    chosen = ("-k", "test_step") if name == "training-step" else ()
+    chosen = ("test_step.py::test_step",) if name == "training-step" else ()
     done = sessions.run(folder, {}, "--against=git:HEAD", *TURNS, *chosen, code=None)
     assert " failed" not in done.stdout, done.stdout
     records = sessions.records(folder)
