@@ -96,6 +96,21 @@ def test_a_revision_s_code_and_today_s_tests_run(folder, told, layout):
     assert not list((folder / ".git").glob("worktrees/*")), "its working tree is gone"
 
 
+def test_what_history_has_measured_again_leaves_the_session_s_own_figures(folder, told):
+    """Paired trials with the last accepted code are beside the row, not in its place."""
+    project(folder, "flat")
+    git(folder, "commit", "-qam", "now")
+    small = ("--gate", *TURNS, "--duet-trials=2", f"--benchmark-storage=file://{folder.parent}/storage")
+    for _ in range(2):
+        sessions.run(folder, {}, *small, environment=told.environment, code=None)
+    record = sessions.records(folder)["test_work[plain]"]
+    row = record["extra_info"]["duet"]
+    (again,) = row["again"]
+    assert again["row"]["against"]["blocks"], again["why_not"]
+    assert len(row["trials"]) == 2 and len(again["row"]["trials"]) == 1
+    assert record["stats"]["rounds"] == 2 * 25, "of the two, and none of the one that was paired"
+
+
 def test_the_same_code_on_both_sides_is_an_error(folder, told, tmp_path):
     """The project is installed beside itself, as `pip install .` does it: the working tree is never imported."""
     project(folder, "flat")

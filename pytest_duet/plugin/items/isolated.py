@@ -138,14 +138,14 @@ class IsolatedItems:
         self._predicted = True
 
     def _publish(self, item: pytest.Item, its: ItemTraining, row: Row) -> None:
-        record = dict(its.records[-1] or {})
+        record = dict(its.taken.records[-1] or {})
         record.pop("duet_metrics", None)
         extra_info = dict(record.pop("extra_info", {}), duet=row.as_json())
         record["stats"] = dict(record["stats"], data=its.seconds())
         if self._gate.options.against:
             record["group"] = record.get("group") or f"taking turns with {self._gate.options.against}"
         self._gate.take_own(item, its.own_metrics())
-        leak = leak_bytes(its.trials)
+        leak = leak_bytes(its.taken.trials)
         if leak:
             self._gate.cautions.append(f"{item.name} leaks: each round takes {leak / 2**10:,.0f} KiB more memory.")
         self._gate.publish(item.nodeid, record["fullname"], row, extra_info)

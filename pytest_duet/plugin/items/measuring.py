@@ -28,7 +28,6 @@ from pytest_duet.workers.protocol import Opened
 
 # A trial leaks in whose rounds memory grows nearly every time, and by more than an allocator's blocks altogether.
 LEAKING_SHARE, LEAKED_BYTES = 0.9, 2 * 2**20
-Record = dict[str, Any] | None
 DOES_NOT_WAIT = (
     "{name} returns before its device has done the work: a call took {seconds}, and the device worked on for {lag}. "
     "What is timed is the handing over. Let the function wait, such as "
@@ -38,6 +37,18 @@ DOES_NOT_WAIT = (
 )
 
 
+class Taken:
+    """The trials of one side, and what the test told of itself in each, as pytest-benchmark has it."""
+
+    def __init__(self) -> None:
+        self.trials: list[Trial] = []
+        self.records: list[dict[str, Any] | None] = []
+
+    def add(self, trial: Trial, ended: Ended) -> None:
+        self.trials.append(trial)
+        self.records.append(ended.record)
+
+
 class ItemTraining:
     """An entrant of :class:`pytest_duet.trials.rounds.Rounds`: one test.
 
@@ -45,7 +56,7 @@ class ItemTraining:
     :param sampler: gives a fresh sampler for one trial of one side.
     :param declared: metrics that the settings name.
     :param margin: of its time, as a logarithm.
-    :ivar records: what the test told of itself in each trial, as pytest-benchmark has it.
+    :ivar taken: its trials.
     :ivar ended: how the test ended when it was looked at.
     """
 
@@ -59,8 +70,7 @@ class ItemTraining:
         self.runner, self._sampler, self._declared, self._margin = runner, sampler, declared, margin
 
     def prepare(self) -> None:
-        self.trials: list[Trial] = []
-        self.records: list[Record] = []
+        self.taken = Taken()
         self.opened, self.ended = self.runner.look()
         if any(report["outcome"] != "passed" for report in self.ended.reports):
             raise TestEnded(self.ended)
@@ -69,8 +79,8 @@ class ItemTraining:
 
     def run(self, number: int) -> None:
         self.runner.told_by.ended.clear()
-        self.trials.append(self.runner.run(number, self._sampler))
-        self.records.append(self.runner.told_by.ended[self.trials[-1].attempt - 1].record)
+        trial = self.runner.run(number, self._sampler)
+        self.taken.add(trial, self.runner.told_by.ended[trial.attempt - 1])
 
     def heat(self, number: int) -> Iterator[None]:
         raise NotImplementedError("tests do not race")
@@ -79,39 +89,42 @@ class ItemTraining:
         """Return what a call took in each steady round of all trials."""
         assert self.runner.plan
         calls = self.runner.plan.calls_a_round
-        return [each.seconds / calls for trial in self.trials for each in trial.steady or trial.rounds]
+        return [each.seconds / calls for trial in self.taken.trials for each in trial.steady or trial.rounds]
 
     def news(self) -> str:
         return DEFAULT[0].text(self.described().typical(DEFAULT[0].name))
 
     def described(self) -> Row:
         """Return the row of the trials."""
-        return self._describe(self.runner, self.opened, self.ended, self.trials, self.records)
+        return self._describe(self.runner, self.opened, self.ended, self.taken)
 
     def own_metrics(self) -> list[Metric]:
         """Return the metrics of its own that the test has told."""
-        return [each.as_metric() for each in told(self.records, self._declared).values()]
+        return [each.as_metric() for each in told(self.taken.records, self._declared).values()]
 
     def beside(self, other: Other, wants_more: Callable[[Row], bool]) -> Row:
-        """Return the row of paired trials with another side, for as long as more of them are wanted."""
+        """Return the row of paired trials with another side, for as long as more of them are wanted.
+
+        Where the test has no trials but these, they are its own; where history asks for more, its own stay as they are.
+        """
         new, old = self.runner, replace(other_runner(self.runner, other), told_by=Told())
         assert new.plan
         new.plan.check_turns(new.name)
         there, ended = replace(old, plan=None).look()  # what it is; and a failure there is told as one, not as a crash
-        check_sides(other, self.ended, ended, self.opened, there)
+        check_sides(other, self.ended, ended)
         pairs: list[Pair] = []
-        self.trials, self.records = [], []
-        others: tuple[list[Trial], list[Record]] = [], []
+        ours, theirs = Taken(), Taken()
         row: Row | None = None
         while row is None or wants_more(row):
             pairs.append(run_pair(new, old, len(pairs) + 1, self._sampler, WHOLE_ROUNDS, new.session["stop"]))
             new, old = (self._fitted(each, pairs[-1]) for each in (new, old))
-            self.trials.append(pairs[-1].new)
-            self.records.append(new.told_by.ended.pop().record)
-            others[0].append(pairs[-1].old)
-            others[1].append(old.told_by.ended.pop().record)
-            its = self._describe(old, there, ended, *others)
-            row = replace(self.described(), against=Against.of(other.name, its, pairs))
+            ours.add(pairs[-1].new, new.told_by.ended.pop())
+            theirs.add(pairs[-1].old, old.told_by.ended.pop())
+            row = self._describe(new, self.opened, self.ended, ours)
+            its = self._describe(old, there, ended, theirs)
+            row = replace(row, against=Against.of(other.name, its, pairs))
+        if not self.taken.trials:
+            self.taken = ours
         return row
 
     def _fitted(self, runner: ItemRunner, pair: Pair) -> ItemRunner:
@@ -121,12 +134,10 @@ class ItemTraining:
         plan = runner.plan.fitted(typical(pair.blocks).error, self._margin, allowed)
         return replace(runner, plan=plan, rounds=plan.rounds)
 
-    def _describe(
-        self, runner: ItemRunner, opened: Opened, ended: Ended, trials: list[Trial], records: list[Record]
-    ) -> Row:
-        row = describe(runner, opened, ended, trials)
-        own = {name: one.as_metric() for name, one in told(records, self._declared).items()}
-        kept = {name: Measured.of(metric, values(name, records)) for name, metric in own.items()}
+    def _describe(self, runner: ItemRunner, opened: Opened, ended: Ended, taken: Taken) -> Row:
+        row = describe(runner, opened, ended, taken.trials)
+        own = {name: one.as_metric() for name, one in told(taken.records, self._declared).items()}
+        kept = {name: Measured.of(metric, values(name, taken.records)) for name, metric in own.items()}
         return replace(row, metrics={**row.metrics, **kept})
 
 
@@ -144,7 +155,7 @@ def check_waits(name: str, opened: Opened) -> None:
         raise DuetError(DOES_NOT_WAIT.format(name=name, seconds=seconds, lag=after))
 
 
-def check_sides(other: Other, new: Ended, old: Ended, new_opened: Opened, old_opened: Opened) -> None:
+def check_sides(other: Other, new: Ended, old: Ended) -> None:
     """Raise a DuetError where both sides would run the same code, although they are to differ.
 
     :param new: what a look at the new side brought, as ``old`` is of the other one.
