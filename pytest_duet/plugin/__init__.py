@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_duet.errors import DuetError
 from pytest_duet.plugin.extensions import hookimpl
-from pytest_duet.plugin.marker import is_benchmark
+from pytest_duet.plugin.marker import is_benchmark, is_plain_benchmark
 
 if TYPE_CHECKING:
     import pytest
@@ -64,7 +64,9 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     from pytest_duet.plugin import session
 
-    if session.GATE not in config.stash and any(map(is_benchmark, items)):
+    # What merely calls `benchmark` is pytest-benchmark's own affair, unless somebody asks for workers.
+    ours = (item for item in items if is_benchmark(item) and not is_plain_benchmark(item))
+    if session.GATE not in config.stash and any(ours):
         _or_usage_error(session.start_late, config, items)
 
 

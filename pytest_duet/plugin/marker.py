@@ -9,7 +9,9 @@ if TYPE_CHECKING:
 
 
 def is_benchmark(item: pytest.Item) -> bool:
-    return item.get_closest_marker("duet") is not None
+    """Tell whether a test is recorded and judged: one that keeps to the session's own process is not."""
+    marker = item.get_closest_marker("duet")
+    return marker is not None and marker.kwargs.get("isolation") != "none"
 
 
 def is_plain_benchmark(item: pytest.Item) -> bool:

@@ -89,9 +89,10 @@ def test_expected(benchmark):
     assert benchmark(sum, [1]) == 5
 
 @pytest.mark.duet(isolation="none")
-def test_here(benchmark):
-    assert not sys.modules["__main__"].__file__.endswith("serve.py")
-    benchmark(sum, [1])
+class TestHere:
+    def test_here(self, benchmark):
+        assert not sys.modules["__main__"].__file__.endswith("serve.py")
+        benchmark(sum, [1])
 
 def test_fails(benchmark):
     assert benchmark(sum, [1, 2]) == 4
@@ -193,6 +194,7 @@ def test_each_has_a_row_with_a_reason(session, cases):
     found = {(one["benchmark"], one["metric"]): one for one in sessions.saved(folder)["gate"]["comparisons"]}
     by_test = {name.rpartition("::")[2]: one for (name, metric), one in found.items() if metric == "seconds"}
     assert by_test["test_fixtures"]["verdict"] == "no baseline" and by_test["test_fixtures"]["new"] < 1e-3
+    assert "test_here" not in by_test, "nobody asked for a verdict on it"
     assert by_test["test_never"]["note"] == "the benchmark itself passed: it never called `benchmark`"
     for name in FAILS:
         assert by_test[name]["verdict"] == "void" and "the benchmark itself failed: " in by_test[name]["note"]
@@ -251,9 +253,12 @@ def test_a_worker_has_the_session_s_settings_and_none_of_its_files(tmp_path):
     assert str(tmp_path) not in told["tmp"]
 
 
-def test_a_session_without_its_options_is_measured_as_ever(tmp_path):
-    sessions.run(tmp_path, {"test_mine.py": ONE})
+@pytest.mark.parametrize("marker", ["", "import pytest\n@pytest.mark.duet(sync=True)\n"])
+def test_a_session_without_its_options_is_measured_as_ever(tmp_path, marker):
+    """Also where a test says how workers are to run it."""
+    sessions.run(tmp_path, {"test_mine.py": marker + ONE})
     assert "duet" not in sessions.records(tmp_path)["test_mine"]["extra_info"]
+    assert "gate" not in sessions.saved(tmp_path)
 
 
 @pytest.mark.parametrize("option", ["--benchmark-disable", "--benchmark-skip"])

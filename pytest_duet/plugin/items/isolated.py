@@ -27,7 +27,7 @@ from pytest_duet.plugin.items.measuring import ItemTraining, leak_bytes
 from pytest_duet.plugin.items.own_metrics import OwnMetric, from_settings
 from pytest_duet.plugin.items.plan import ROUND_SECONDS
 from pytest_duet.plugin.items.runner import ItemRunner, TestEnded
-from pytest_duet.plugin.marker import is_plain_benchmark
+from pytest_duet.plugin.marker import is_benchmark, is_plain_benchmark
 from pytest_duet.plugin.progress import Progress
 from pytest_duet.plugin.session import GATE, SLOT
 from pytest_duet.record.margins import USUAL
@@ -58,13 +58,14 @@ class IsolatedItems:
         self._predicted = False
 
     def pytest_itemcollected(self, item: pytest.Item) -> None:
-        if is_plain_benchmark(item) and runs_in_workers(item):
-            item.add_marker(pytest.mark.duet)
+        if is_plain_benchmark(item):
+            if item.get_closest_marker("duet") is None:  # its own, or its class's, has more to say
+                item.add_marker(pytest.mark.duet)
             compat.let_it_take_its_time(item)
 
     @pytest.hookimpl(trylast=True)  # when -k and -m have chosen
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        self._items = {item.nodeid: item for item in items if is_plain_benchmark(item) and runs_in_workers(item)}
+        self._items = {item.nodeid: item for item in items if is_plain_benchmark(item) and is_benchmark(item)}
         if self._items and self._gate.options.against and not self._config.getoption("collectonly"):
             try:
                 self._other  # noqa: B018 - where there is no such side, nobody is to measure anything first
@@ -232,12 +233,6 @@ class IsolatedItems:
         folder = self._open.enter_context(tempfile.TemporaryDirectory(prefix="duet-", ignore_cleanup_errors=True))
         os.symlink(Path(pytest_duet.__file__).parent, Path(folder) / "pytest_duet")
         return folder
-
-
-def runs_in_workers(item: pytest.Item) -> bool:
-    """Tell whether a test is to run in workers: it may say not, ``@pytest.mark.duet(isolation="none")``."""
-    marker = item.get_closest_marker("duet")
-    return not (marker and marker.kwargs.get("isolation") == "none")
 
 
 def _failed(item: pytest.Item, text: str) -> pytest.TestReport:
