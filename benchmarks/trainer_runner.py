@@ -61,7 +61,7 @@ class TrainerRunner(Runner):
         loss = f", loss {done.metrics['loss']:.4f}" if done else ""
         return f"epoch {number}/{self.rounds}{loss}"
 
-    def at_root(self, root):
+    def at_root(self, root, name):
         """Return the runner of another copy of the suite's code, a trainer's file inside the repository included."""
         place, _, class_name = self.entry.location.rpartition(":")
         if place.endswith(".py") and not Path(place).is_relative_to(ROOT):

@@ -34,7 +34,7 @@ class Other:
         """Return the runner that does on this side what the given one does."""
         if self.python:
             return replace(runner, python=self.python, environment=self.name)
-        return runner.at_root(self.root) if self.root else runner
+        return runner.at_root(self.root, self.name) if self.root else runner
 
 
 @contextmanager

@@ -57,8 +57,11 @@ class Runner:
         """Return what a line of progress says of a round, and of how it ended once it is done."""
         return f"round {number}/{self.rounds}"
 
-    def at_root(self, root: str) -> Self:
-        """Return this runner with its workers running the code in another folder."""
+    def at_root(self, root: str, name: str) -> Self:
+        """Return this runner with its workers running the code in another folder.
+
+        :param name: what that code was asked for by, for messages.
+        """
         return replace(self, root=root)
 
     def worker(self, number: int = 1) -> Hosted:

@@ -1,9 +1,11 @@
 """What a worker times of a test, how much of it a trial has, and whether the test waits for its device."""
 
 import gc
+import json
 import threading
 import time
 import timeit
+from dataclasses import asdict
 from math import inf
 from types import SimpleNamespace
 
@@ -13,9 +15,9 @@ from hypothesis import strategies as some
 
 from pytest_duet.errors import DuetError
 from pytest_duet.plugin.items import devices, kept_options
-from pytest_duet.plugin.items.host import Allowed
+from pytest_duet.plugin.items.host import Looked
 from pytest_duet.plugin.items.measuring import check_waits
-from pytest_duet.plugin.items.plan import MAX_ROUNDS, MIN_ROUNDS, MOST_ROUNDS, Plan, make_plan
+from pytest_duet.plugin.items.plan import MAX_ROUNDS, MIN_ROUNDS, MOST_ROUNDS, Allowed, Plan, make_plan
 from pytest_duet.plugin.items.timing import Call, PedanticCall, call_seconds
 from pytest_duet.trials.turns import WARM_ROUNDS
 
@@ -76,13 +78,13 @@ def test_setup_and_teardown_are_outside_of_the_clock():
         clock.now += 100
         order.append(f"teardown {what}")
 
-    call = {"target": clock.work, "args": (), "kwargs": {}, "setup": setup, "teardown": teardown}
-    pedantic = PedanticCall(dict(call, rounds=3, iterations=1), timer=clock, disable_gc=False)
+    how = {"setup": setup, "teardown": teardown, "rounds": 3, "timer": clock, "disable_gc": False}
+    pedantic = PedanticCall(clock.work, **how)
     assert pedantic.unit(1) == 1
     assert order == ["setup", "teardown made"] and clock.calls == [(("made",), {})]
     assert (pedantic.most_units, pedantic.fixed_calls, pedantic.last()) == (3, 1, 1)
     with pytest.raises(TypeError, match="Can't use `args` or `kwargs`"):
-        PedanticCall(dict(call, args=(1,), rounds=3, iterations=1), timer=clock, disable_gc=False).unit(1)
+        PedanticCall(clock.work, (1,), **how).unit(1)
 
 
 @pytest.mark.parametrize("seconds", [1e-7, 1e-5, 0.5])
@@ -178,9 +180,10 @@ def test_a_device_that_is_not_waited_for_is_found(monkeypatch, seconds, waits):
     call, lag = devices.lag_of(late.work, 5)
     assert devices.does_not_wait(call, lag) != waits
     if not waits:
-        opened = SimpleNamespace(declared={"lag": (call, lag)})
+        looked = Looked(Allowed(), call, (call, lag))
+        assert Looked.from_json(json.loads(json.dumps(asdict(looked)))) == looked
         with pytest.raises(DuetError, match=r"test_x returns before its device .* took .*, and the device worked on"):
-            check_waits("test_x", opened)
+            check_waits("test_x", looked)
 
 
 def test_who_may_not_be_called_again_is_not_looked_at():

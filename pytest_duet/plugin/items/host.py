@@ -9,30 +9,40 @@ from __future__ import annotations
 import inspect
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any
 
-from pytest_duet.plugin.items import devices
+from pytest_duet.plugin.items import devices, fixture
+from pytest_duet.plugin.items.plan import Allowed, Plan
+from pytest_duet.plugin.items.settings import Settings, code_of
 from pytest_duet.plugin.items.timing import Call, call_seconds
 from pytest_duet.sensors import memory
 from pytest_duet.sensors.cpu import has_fixed_layout, process_usage, scheduling_policy, usable_cores
 from pytest_duet.workers.protocol import Opened, Subject, Timed
 
+OF_PYTEST = {"pytest", "pluggy", "pytest_benchmark", "py", "iniconfig", "packaging"}
 QUICK_SECONDS = 0.1  # a call that takes less may be made a few times more than it needs to be
 LAG_CALLS = 5  # after which it is looked whether a device works on
 
 
 @dataclass(frozen=True)
-class Allowed:
-    """How much of its work a test allows, in units (:mod:`pytest_duet.plugin.items.timing`).
+class Looked:
+    """What a first look at a test found, for its trials to be planned by.
 
-    :param units: how many; None for any number.
-    :param calls: of each, where their number is bounded.
+    :param call_seconds: what a call takes.
+    :param lag: what one took when that was looked for, and for how long its devices worked on after it, in seconds;
+        None where there are none.
     """
 
-    units: int | None = None
-    calls: int = 1
+    allowed: Allowed
+    call_seconds: float
+    lag: tuple[float, float] | None = None
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> Looked:
+        return cls(**{**plain, "allowed": Allowed(**plain["allowed"]), "lag": plain["lag"] and tuple(plain["lag"])})
 
 
 @dataclass(frozen=True)
@@ -55,25 +65,21 @@ class ItemHost(Subject):
     """One test. A round is a number of units of the call that it hands to ``benchmark``; its work the calls."""
 
     def open(  # type: ignore[override]  # what it ends with is no Opened
-        self, nodeid: str, session: dict[str, Any], plan: dict[str, int] | None = None
+        self, nodeid: str, settings: dict[str, Any], plan: dict[str, int] | None = None
     ) -> Ended:
         """Run the test up to its call; returns :class:`Ended` where it ends before, and once it was told to finish.
 
-        :param session: as :func:`pytest_duet.plugin.items.inner_session.described` gives it.
-        :param plan: how many calls a unit has, and how many units a round; None where that is to be found out.
+        :param settings: :class:`pytest_duet.plugin.items.settings.Settings`.
+        :param plan: :class:`pytest_duet.plugin.items.plan.Plan`; None where it is to be found out.
         """
-        from pytest_duet.plugin.items import inner_session
+        from pytest_duet.plugin.items.inner_session import InnerSession
 
-        self._began, self._plan, self._seconds = time.perf_counter_ns(), plan, list[float]()
+        self._began, self._seconds = time.perf_counter_ns(), list[float]()
+        self._settings, self._plan = Settings.from_json(settings), Plan(**plan) if plan else None
         self._call: Call | None = None
-        self._session = inner_session.InnerSession(nodeid, self.measure)
-        self._session.run(session)
-        return Ended(
-            self._session.reports,
-            self._call is not None,
-            self._session.record,
-            inner_session.code_of(session),
-        )
+        session = InnerSession(nodeid, self.measure)
+        session.run(self._settings)
+        return Ended(session.reports, self._call is not None, session.record, code_of(self._settings))
 
     def measure(self, benchmark: Any, call: Call, sync: bool) -> Any:
         """Take the place of pytest-benchmark's own measuring: returns what the test gets back.
@@ -84,36 +90,40 @@ class ItemHost(Subject):
         reached = time.perf_counter_ns()
         self._call = call
         first = self._unit(call.fixed_calls)
-        refuse_awaitable(call.result)
-        declared: dict[str, Any] = {"allowed": asdict(Allowed(call.most_units, call.fixed_calls))}
-        if not self._plan:
-            if devices.are_there() and not sync:
-                left = LAG_CALLS if call.most_units is None else call.most_units - 1
-                declared["lag"] = devices.lag_of(self._unit_and_result, min(left, LAG_CALLS))
-            self._complete(call)
-            seconds = call_seconds(call) if call.most_units is None else median(self._seconds)
-            declared["call_seconds"] = seconds
-            if call.most_units is None and seconds < QUICK_SECONDS:  # the test may want to see how calls scatter
-                for _ in range(LAG_CALLS):
-                    self._unit(1)
+        refuse_coroutine(call.result)
+        looked = None if self._plan else self._look(call, sync)
         told = Opened(
             device=devices.device_name(),
-            versions=versions(),
+            versions=versions(self._settings),
             python=sys.version.split()[0],
             scheduling=scheduling_policy(),
             threads={"asked": None, "cores": usable_cores(), "framework": None, "fixed layout": has_fixed_layout()},
             import_seconds=(reached - self._began) / 1e9,
             build_seconds=first / call.fixed_calls,
             memory=devices.reading(memory.peak_rss_bytes()),
-            declared=declared,
+            declared=asdict(looked) if looked else {},
         )
         self.serve_meanwhile(told)
         self._complete(call)
-        steady = (
-            self._seconds if call.most_units or not self._plan else self._seconds[2:]
-        )  # the first, and a warm round
-        self._session.keep(benchmark, steady or self._seconds, self._plan["calls"] if self._plan else 1)
+        warm = 0 if call.most_units or not self._plan else 2  # the first call, and a warm round
+        fixture.add_stats(benchmark, self._seconds[warm:] or self._seconds, self._plan.calls if self._plan else 1)
         return call.last()
+
+    def _look(self, call: Call, sync: bool) -> Looked:
+        """Find out how long a call takes, and whether it waits for its devices; of few calls, all are made."""
+        allowed = Allowed(call.most_units, call.fixed_calls)
+        lag = None
+        if devices.are_there() and not sync:
+            left = LAG_CALLS if allowed.units is None else allowed.units - 1
+            lag = devices.lag_of(self._unit_and_result, min(left, LAG_CALLS))
+        self._complete(call)
+        if allowed.units is not None:
+            return Looked(allowed, median(self._seconds), lag)
+        seconds = call_seconds(call)
+        if seconds < QUICK_SECONDS:  # the test may want to see how calls scatter
+            for _ in range(LAG_CALLS):
+                self._unit(1)
+        return Looked(allowed, seconds, lag)
 
     def _complete(self, call: Call) -> None:
         """Make what is left of the calls that the test says there are: it may count them."""
@@ -135,10 +145,10 @@ class ItemHost(Subject):
         assert self._plan
         opened = process_usage()
         memory.reset_peak_rss()
-        calls, units, total = self._plan["calls"], self._plan["units"], 0.0
+        total = 0.0
         before = process_usage()
-        for _ in range(units):
-            total += self._unit(calls)
+        for _ in range(self._plan.units):
+            total += self._unit(self._plan.calls)
         used = process_usage() - before
         return Timed(
             number=number,
@@ -147,16 +157,16 @@ class ItemHost(Subject):
             involuntary_switches=used.involuntary_switches,
             call_cpu_seconds=(process_usage() - opened).cpu_seconds,
             memory=devices.reading(memory.peak_rss_bytes()),
-            work=calls * units,
+            work=self._plan.calls_a_round,
         )
 
 
-def refuse_awaitable(result: Any) -> None:
+def refuse_coroutine(result: Any) -> None:
     """Fail the test where a call does no more than to make something that nobody awaits."""
-    if inspect.isawaitable(result) and type(result).__module__ in ("builtins", "types"):
+    if inspect.iscoroutine(result):
         import pytest
 
-        getattr(result, "close", lambda: None)()
+        result.close()
         pytest.fail(
             "the function is a coroutine function: calling it does none of its work. Benchmark one that runs it to its "
             "end, such as `benchmark(lambda: asyncio.run(work()))`.",
@@ -164,13 +174,15 @@ def refuse_awaitable(result: Any) -> None:
         )
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of what the test has imported, as far as it tells them in the usual way."""
+def versions(settings: Settings) -> dict[str, str]:
+    """Return the versions of what the test stands on, as far as it tells them in the usual way.
+
+    The project's own is left out: it changes with the code that is compared.
+    """
+    own = {name.partition(".")[0] for name in code_of(settings)}
     found = {}
     for name, module in list(sys.modules.items()):
         version = getattr(module, "__version__", None)
         if "." not in name and isinstance(version, str) and not name.startswith("_"):
             found[name] = version
-    for ours in ("pytest", "pluggy", "pytest_benchmark", "py", "iniconfig", "packaging"):
-        found.pop(ours, None)
-    return found
+    return {name: version for name, version in found.items() if name not in own | OF_PYTEST}

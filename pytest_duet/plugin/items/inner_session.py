@@ -6,44 +6,18 @@ import os
 import reprlib
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_duet.plugin.extensions import hookimpl
-from pytest_duet.plugin.items import kept_options
+from pytest_duet.plugin.items.settings import Settings
 from pytest_duet.plugin.items.timing import Call, PedanticCall
 
 if TYPE_CHECKING:
     import pytest
 
 MOST_OUTPUT = 20_000  # characters of what a test printed, the last ones
-
-
-def described(config: pytest.Config, item: pytest.Item) -> dict[str, Any]:
-    """Return the settings of a session as plain values, for :meth:`InnerSession.run`."""
-    options = {name: value for name, value in vars(config.option).items() if _travels(name, value)}
-    return {
-        "path": str(item.path),
-        "rootdir": str(config.rootpath),
-        "inifile": str(config.inipath) if config.inipath else None,
-        "folder": str(config.invocation_params.dir),
-        "options": options,
-        "plugins": list(config.getoption("plugins")),
-        "settings": list(config.getoption("override_ini") or ()),
-        "import_mode": config.getoption("importmode"),
-        "warnings": list(config.getoption("pythonwarnings") or ()),
-        "seed": getattr(config.option, "randomly_seed", None),
-        "revision": None,
-    }
-
-
-def _travels(name: str, value: Any) -> bool:
-    if kept_options.stays(name):
-        return False
-    plain = (str, int, float, bool, type(None))
-    return isinstance(value, plain) or (isinstance(value, list) and all(isinstance(each, plain) for each in value))
 
 
 class InnerSession:
@@ -61,10 +35,11 @@ class InnerSession:
         self._item: pytest.Item | None = None
         self._uncollected = ""
 
-    def run(self, session: dict[str, Any]) -> None:
+    def run(self, settings: Settings) -> None:
         """Run the test; what there is to tell of it is in ``reports`` then.
 
-        :raises SubjectError: where it was not even found.
+        :raises SubjectError: where it cannot be collected.
+        :raises LookupError: where it is not there, or pytest did not even start; its log says why.
         """
         import pytest
 
@@ -73,48 +48,26 @@ class InnerSession:
         from pytest_duet.plugin.items.revision import use_revision
         from pytest_duet.workers.protocol import SubjectError
 
-        working_directory(session["folder"])
-        if session["revision"]:
-            use_revision(**session["revision"])
+        working_directory(settings.folder)
+        if settings.revision:
+            use_revision(settings)
         for name in ("PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT"):
             os.environ.pop(name, None)
-        self._options = session["options"]
+        self._options = settings.options
         fixture.replace_measuring(self._at_call, self._at_pedantic)
-        code = pytest.main(self._arguments(session), plugins=[self, plugin])
+        code = pytest.main(arguments(settings), plugins=[self, plugin])
         if self._uncollected:
             raise SubjectError(f"it cannot be collected:\n{self._uncollected}")
         if not self._item:
-            raise SubjectError(f"a session of this test alone has no such test (pytest's exit code {int(code)})")
-
-    def _arguments(self, session: dict[str, Any]) -> list[str]:
-        words = [session["path"], f"--rootdir={session['rootdir']}", "-o", "addopts=", "-q", "--no-summary"]
-        words += ["-c", session["inifile"]] if session["inifile"] else []
-        scratch = tempfile.gettempdir()  # the worker's own
-        words += [f"--basetemp={scratch}/pytest", "-o", f"cache_dir={scratch}/cache"]
-        words += [f"--import-mode={session['import_mode']}"]
-        for option, values in (("-p", session["plugins"]), ("-o", session["settings"]), ("-W", session["warnings"])):
-            for value in values:
-                words += [option, value]
-        if session["seed"] is not None:
-            words += [f"--randomly-seed={session['seed']}"]
-        return words
+            raise LookupError(f"a session of this test alone has no such test (pytest's exit code {int(code)})")
 
     def _at_call(self, benchmark: Any, function: Any, *args: Any, **kwargs: Any) -> Any:
         return self._measured(benchmark, lambda how: Call(function, args, kwargs, **how))
 
-    def _at_pedantic(self, benchmark: Any, target: Any, **call: Any) -> Any:
-        warmup = call.pop("warmup_rounds", 0)
-        call = {"args": (), "kwargs": {}, "setup": None, "teardown": None, "rounds": 1, "iterations": 1, **call}
-        call["kwargs"] = call["kwargs"] or {}
-        for name, value, least in (("iterations", call["iterations"], 1), ("rounds", call["rounds"], 1)):
-            if not isinstance(value, int) or value < least:
-                raise ValueError(f"Must have positive int for `{name}`.")
-        if call["iterations"] > 1 and call["setup"]:
-            raise ValueError("Can't use more than 1 `iterations` with a `setup` function.")
-
+    def _at_pedantic(self, benchmark: Any, target: Any, *, warmup_rounds: int = 0, **its: Any) -> Any:
         def make(how: dict[str, Any]) -> Call:
-            made = PedanticCall(dict(call, target=target), **how)
-            for _ in range(warmup):
+            made = PedanticCall(target, **its, **how)
+            for _ in range(warmup_rounds):
                 made.unit(made.fixed_calls)
             return made
 
@@ -131,12 +84,6 @@ class InnerSession:
         if self._item:
             check(self._item, result)
         return result
-
-    def keep(self, benchmark: Any, seconds: list[float], calls: int) -> None:
-        """Give pytest-benchmark what was measured, in seconds a call, for the test may look at its statistics."""
-        from pytest_duet.plugin.items import fixture
-
-        fixture.add_stats(benchmark, seconds, calls)
 
     # What pytest tells
 
@@ -176,6 +123,21 @@ def plain_report(config: pytest.Config, report: Any) -> dict[str, Any]:
     return plain
 
 
+def arguments(settings: Settings) -> list[str]:
+    """Return the command line of the session."""
+    words = [settings.path, f"--rootdir={settings.rootdir}", "-o", "addopts=", "-q", "--no-summary"]
+    words += ["-c", settings.inifile] if settings.inifile else []
+    scratch = tempfile.gettempdir()  # the worker's own
+    words += [f"--basetemp={scratch}/pytest", "-o", f"cache_dir={scratch}/cache"]
+    words += [f"--import-mode={settings.import_mode}"]
+    for option, values in (("-p", settings.plugins), ("-o", settings.overrides), ("-W", settings.warnings)):
+        for value in values:
+            words += [option, value]
+    if settings.seed is not None:
+        words += [f"--randomly-seed={settings.seed}"]
+    return words
+
+
 def working_directory(folder: str) -> None:
     """Go where the session was started, and leave that folder off the path: a test is to find what it would there."""
     here = os.getcwd()
@@ -210,30 +172,3 @@ def check(item: pytest.Item, result: Any) -> None:
         name = wanted if isinstance(wanted, str) else getattr(judge, "__name__", repr(judge))
         said = f"the result is wrong, says {name}{place}, so its time means nothing: {reprlib.repr(result)}"
         pytest.fail(said, pytrace=False)
-
-
-def code_of(session: dict[str, Any]) -> dict[str, str]:
-    """Return the files that modules of the project were imported from, by the modules' names.
-
-    Those of its tests, and those that it has installed beside itself, are left out.
-    """
-    roots = [session["revision"]["tree"]] if session["revision"] else []
-    roots += [session["project"]] if session.get("project") else []
-    found = {}
-    for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        if (
-            not isinstance(file, str)
-            or name.rpartition(".")[2] in ("__main__", "conftest")
-            or "site-packages" in Path(file).parts
-        ):
-            continue
-        path = os.path.realpath(file)
-        if is_in(path, roots) and not is_in(path, session["tests"]):
-            found[name] = path
-    return found
-
-
-def is_in(path: str, places: Iterable[str]) -> bool:
-    """Tell whether a file is one of these, or in one of these folders."""
-    return any(path == place or path.startswith(os.path.join(place, "")) for place in places)

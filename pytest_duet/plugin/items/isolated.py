@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import cached_property, partial
-from math import log
+from math import isfinite, log
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +22,12 @@ import pytest_duet
 from pytest_duet.errors import DuetError
 from pytest_duet.plugin import compat
 from pytest_duet.plugin.board import Board
-from pytest_duet.plugin.items.inner_session import described, waits
-from pytest_duet.plugin.items.measuring import ItemTraining, leak_bytes
+from pytest_duet.plugin.items.inner_session import waits
+from pytest_duet.plugin.items.measuring import ItemEntrant, leak_bytes
 from pytest_duet.plugin.items.own_metrics import OwnMetric, from_settings
 from pytest_duet.plugin.items.plan import ROUND_SECONDS
-from pytest_duet.plugin.items.runner import ItemRunner, TestEnded
+from pytest_duet.plugin.items.runner import ItemEnded, ItemRunner
+from pytest_duet.plugin.items.settings import Settings
 from pytest_duet.plugin.marker import is_benchmark, is_plain_benchmark
 from pytest_duet.plugin.progress import Progress
 from pytest_duet.plugin.session import GATE, SLOT
@@ -56,6 +57,7 @@ class IsolatedItems:
         self._items: dict[str, pytest.Item] = {}
         self._open = ExitStack()
         self._predicted = False
+        self._other = Other("")  # of a session that takes turns
 
     def pytest_itemcollected(self, item: pytest.Item) -> None:
         if is_plain_benchmark(item):
@@ -67,8 +69,8 @@ class IsolatedItems:
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         self._items = {item.nodeid: item for item in items if is_plain_benchmark(item) and is_benchmark(item)}
         if self._items and self._gate.options.against and not self._config.getoption("collectonly"):
-            try:
-                self._other  # noqa: B018 - where there is no such side, nobody is to measure anything first
+            try:  # where there is no such side, nobody is to measure anything first
+                self._other = self._open.enter_context(open_other(self._gate.options.against, self._project))
             except DuetError as error:
                 raise pytest.UsageError(str(error)) from None
 
@@ -97,7 +99,7 @@ class IsolatedItems:
                 plugin.pytest_runtest_setup(item)
         try:
             plain = self._measure(item)
-        except TestEnded as error:
+        except ItemEnded as error:
             plain = error.ended.reports
             if not error.ended.measured and all(each["outcome"] == "passed" for each in plain):
                 self._gate.outcomes[item.nodeid] = ("passed", "it never called `benchmark`")
@@ -138,7 +140,7 @@ class IsolatedItems:
             )
         self._predicted = True
 
-    def _publish(self, item: pytest.Item, its: ItemTraining, row: Row) -> None:
+    def _publish(self, item: pytest.Item, its: ItemEntrant, row: Row) -> None:
         record = dict(its.taken.records[-1] or {})
         record.pop("duet_metrics", None)
         extra_info = dict(record.pop("extra_info", {}), duet=row.as_json())
@@ -154,7 +156,7 @@ class IsolatedItems:
         compat.add_record(self._config, compat.record_from_json(record, extra_info))
 
     @cached_property
-    def _in_rounds(self) -> Rounds[str, ItemTraining]:
+    def _in_rounds(self) -> Rounds[str, ItemEntrant]:
         """The trials of all tests: a machine has moods of tens of seconds, and none is to have one to itself."""
         board = Board(self._progress, list(self._items), self._trials)
         return Rounds(
@@ -164,30 +166,26 @@ class IsolatedItems:
             stop_at_failure=self._config.getoption("maxfail") == 1,
         )
 
-    def _entrant(self, item: pytest.Item, progress: Callable[[str], object] | None = None) -> ItemTraining:
+    def _entrant(self, item: pytest.Item, progress: Callable[[str], object] | None = None) -> ItemEntrant:
         say = progress or (lambda text: self._progress(f"{item.name}: {text}"))
         marker = item.get_closest_marker("duet")
-        session = dict(
-            described(self._config, item),
-            tests=self._tests,
-            project=self._project,
-            sync=waits(item),
-            stop=bool(marker is None or marker.kwargs.get("stop", True)),
-        )
+        turn = self._config.getoption("duet_turn_seconds")
         runner = ItemRunner(
             name=item.name,
             nodeid=item.nodeid,
-            session=session,
+            settings=Settings.of(self._config, item, self._project, self._tests),
             exposed=self._exposed,
+            sync=waits(item),
+            stop=bool(marker is None or marker.kwargs.get("stop", True)),
             progress=say,
             slot=self._config.stash[SLOT],
             max_foreign_cores=self._config.getoption("duet_max_foreign_cores"),
             timeout_seconds=self._config.getoption("duet_timeout"),
-            round_seconds=self._config.getoption("duet_turn_seconds") or ROUND_SECONDS,
+            round_seconds=turn if turn and isfinite(turn) else ROUND_SECONDS,
         )
         margins = self._gate.margins[item.nodeid]
         share = next((margins[name].share for name in margins if self._gate.metrics[name].turns), USUAL.share)
-        return ItemTraining(runner, self._sampler, self._declared, log(1 + share))
+        return ItemEntrant(runner, self._sampler, self._declared, log(1 + share))
 
     @cached_property
     def _declared(self) -> dict[str, OwnMetric]:
@@ -203,12 +201,7 @@ class IsolatedItems:
         from pytest_duet.sensors.gpu import find_gpu
 
         gpu = find_gpu()
-        return partial(MemorySampler, gpu, 0.1, idle_watts(gpu) if gpu else None)
-
-    @cached_property
-    def _other(self) -> Other:
-        against = str(self._gate.options.against)
-        return self._open.enter_context(open_other(against, self._project))
+        return partial(MemorySampler, gpu, idle_watts=idle_watts(gpu) if gpu else None)
 
     @cached_property
     def _project(self) -> str:

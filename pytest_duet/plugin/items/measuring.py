@@ -12,11 +12,12 @@ from typing import Any
 
 from pytest_duet.errors import DuetError
 from pytest_duet.plugin.items import devices
-from pytest_duet.plugin.items.host import Allowed, Ended
+from pytest_duet.plugin.items.host import Ended, Looked
 from pytest_duet.plugin.items.own_metrics import OwnMetric, told, values
 from pytest_duet.plugin.items.plan import MIN_ROUNDS
-from pytest_duet.plugin.items.runner import ItemRunner, TestEnded, Told
-from pytest_duet.record.metrics import DEFAULT, MEMORY, Measured, Metric
+from pytest_duet.plugin.items.runner import ItemEnded, ItemRunner
+from pytest_duet.plugin.items.settings import Settings
+from pytest_duet.record.metrics import DEFAULT, MEMORY, Measured, Metric, seconds_in_words
 from pytest_duet.record.row import Against, Row, memory_source
 from pytest_duet.sensors.sampler import MemorySampler
 from pytest_duet.trials.blocks import typical
@@ -49,7 +50,7 @@ class Taken:
         self.records.append(ended.record)
 
 
-class ItemTraining:
+class ItemEntrant:
     """An entrant of :class:`pytest_duet.trials.rounds.Rounds`: one test.
 
     :param runner: without a plan yet.
@@ -73,14 +74,15 @@ class ItemTraining:
         self.taken = Taken()
         self.opened, self.ended = self.runner.look()
         if any(report["outcome"] != "passed" for report in self.ended.reports):
-            raise TestEnded(self.ended)
-        check_waits(self.runner.name, self.opened)
-        self.runner = self.runner.planned(self.opened)
+            raise ItemEnded(self.ended)
+        self.looked = Looked.from_json(self.opened.declared)
+        check_waits(self.runner.name, self.looked)
+        self.runner = self.runner.planned(self.looked)
 
     def run(self, number: int) -> None:
-        self.runner.told_by.ended.clear()
+        self.runner.ended.clear()
         trial = self.runner.run(number, self._sampler)
-        self.taken.add(trial, self.runner.told_by.ended[trial.attempt - 1])
+        self.taken.add(trial, self.runner.ended[trial.attempt - 1])
 
     def heat(self, number: int) -> Iterator[None]:
         raise NotImplementedError("tests do not race")
@@ -107,7 +109,7 @@ class ItemTraining:
 
         Where the test has no trials but these, they are its own; where history asks for more, its own stay as they are.
         """
-        new, old = self.runner, replace(other_runner(self.runner, other), told_by=Told())
+        new, old = self.runner, replace(other.runner(self.runner), ended=[])
         assert new.plan
         new.plan.check_turns(new.name)
         there, ended = replace(old, plan=None).look()  # what it is; and a failure there is told as one, not as a crash
@@ -116,10 +118,10 @@ class ItemTraining:
         ours, theirs = Taken(), Taken()
         row: Row | None = None
         while row is None or wants_more(row):
-            pairs.append(run_pair(new, old, len(pairs) + 1, self._sampler, WHOLE_ROUNDS, new.session["stop"]))
+            pairs.append(run_pair(new, old, len(pairs) + 1, self._sampler, WHOLE_ROUNDS, new.stop))
             new, old = (self._fitted(each, pairs[-1]) for each in (new, old))
-            ours.add(pairs[-1].new, new.told_by.ended.pop())
-            theirs.add(pairs[-1].old, old.told_by.ended.pop())
+            ours.add(pairs[-1].new, new.ended.pop())
+            theirs.add(pairs[-1].old, old.ended.pop())
             row = self._describe(new, self.opened, self.ended, ours)
             its = self._describe(old, there, ended, theirs)
             row = replace(row, against=Against.of(other.name, its, pairs))
@@ -130,8 +132,7 @@ class ItemTraining:
     def _fitted(self, runner: ItemRunner, pair: Pair) -> ItemRunner:
         """Return the runner of the next trial, with as many rounds as the noise asks for."""
         assert runner.plan
-        allowed = Allowed(**self.opened.declared["allowed"])
-        plan = runner.plan.fitted(typical(pair.blocks).error, self._margin, allowed)
+        plan = runner.plan.fitted(typical(pair.blocks).error, self._margin, self.looked.allowed)
         return replace(runner, plan=plan, rounds=plan.rounds)
 
     def _describe(self, runner: ItemRunner, opened: Opened, ended: Ended, taken: Taken) -> Row:
@@ -141,17 +142,10 @@ class ItemTraining:
         return replace(row, metrics={**row.metrics, **kept})
 
 
-def other_runner(runner: ItemRunner, other: Other) -> ItemRunner:
-    if other.root:
-        return runner.at_revision(other.root, other.name)
-    return other.runner(runner)
-
-
-def check_waits(name: str, opened: Opened) -> None:
+def check_waits(name: str, looked: Looked) -> None:
     """Raise a DuetError where a test does not wait for the device that it computes on."""
-    lag = opened.declared.get("lag")
-    if lag and devices.does_not_wait(*lag):
-        seconds, after = (DEFAULT[0].text(each) for each in lag)
+    if looked.lag and devices.does_not_wait(*looked.lag):
+        seconds, after = map(seconds_in_words, looked.lag)
         raise DuetError(DOES_NOT_WAIT.format(name=name, seconds=seconds, lag=after))
 
 
@@ -161,7 +155,7 @@ def check_sides(other: Other, new: Ended, old: Ended) -> None:
     :param new: what a look at the new side brought, as ``old`` is of the other one.
     """
     if any(report["outcome"] != "passed" for report in old.reports):
-        raise TestEnded(old)
+        raise ItemEnded(old)
     if other.root and not any(file.startswith(f"{other.root}/") for file in old.code.values()):
         named = ", ".join(sorted({name.partition(".")[0] for name in new.code})) or "none"
         raise DuetError(
@@ -189,11 +183,11 @@ def describe(runner: ItemRunner, opened: Opened, ended: Ended, trials: Sequence[
             "scheduling": opened.scheduling,
             "cores": opened.threads["cores"],
             "fixed layout": opened.threads["fixed layout"],
-            "waits for devices": runner.session["sync"],
+            "waits for devices": runner.sync,
         },
         versions=dict(opened.versions),
         python=opened.python,
-        code=imported(ended.code, runner.session),
+        code=imported(ended.code, runner.settings),
         disturbed_trials=sum(trial.disturbed for trial in own),
         repeated_attempts=sum(trial.attempt - 1 for trial in own),
     )
@@ -225,11 +219,11 @@ def _growth(peaks: Sequence[float | None]) -> float | None:
     return all_in_all / len(steps) if grows and all_in_all > LEAKED_BYTES else None
 
 
-def imported(files: dict[str, str], session: dict[str, Any]) -> dict[str, str]:
+def imported(files: dict[str, str], settings: Settings) -> dict[str, str]:
     """Return where a project's outermost modules came from, as :class:`pytest_duet.record.row.Row` has it."""
-    roots = {session["project"]: ""}
-    if session["revision"]:
-        roots = {session["revision"]["tree"]: f"{session['revision']['name']}:", **roots}
+    roots = {settings.project: ""}
+    if settings.revision:
+        roots = {settings.revision.tree: f"{settings.revision.name}:", **roots}
     found = {}
     for name, file in sorted(files.items()):
         root = next((root for root in roots if Path(file).is_relative_to(root)), "")

@@ -7,18 +7,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import ceil
-from typing import TYPE_CHECKING
 
 from pytest_duet.errors import DuetError
 from pytest_duet.trials.turns import WARM_ROUNDS
-
-if TYPE_CHECKING:
-    from pytest_duet.plugin.items.host import Allowed
 
 ROUND_SECONDS = 0.025  # of work: both sides take some forty turns a second
 MIN_ROUNDS, MAX_ROUNDS = 8, 24  # that are timed in a trial, before anything is known of the noise
 MOST_ROUNDS = 48  # that are timed in one where it is large
 ERRORS_A_MARGIN = 3  # a trial's turns are to be so many times surer than the margin is wide: what is left averages out
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """How much of its work a test allows, in units (:mod:`pytest_duet.plugin.items.timing`).
+
+    :param units: how many; None for any number.
+    :param calls: of each, where their number is bounded.
+    """
+
+    units: int | None = None
+    calls: int = 1
 
 
 @dataclass(frozen=True)

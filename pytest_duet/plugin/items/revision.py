@@ -11,21 +11,27 @@ from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
 from importlib.util import spec_from_file_location
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pytest_duet.plugin.items.settings import Settings
 
 
-def use_revision(project: str, tree: str, tests: Sequence[str], name: str) -> None:
-    """Look there first, from now on.
-
-    :param project: the folder of the repository; ``tree`` is that of the revision.
-    :param tests: folders, and files, of today's tests: they stay as they are.
-    :param name: of the revision, for messages.
-    """
-    sys.meta_path.insert(0, RevisionFinder(Path(project), Path(tree), [Path(each) for each in tests], name))
+def use_revision(settings: Settings) -> None:
+    """Look there first, from now on."""
+    assert settings.revision
+    tests = [Path(each) for each in settings.tests]
+    finder = RevisionFinder(Path(settings.project), Path(settings.revision.tree), tests, settings.revision.name)
+    sys.meta_path.insert(0, finder)
 
 
 class RevisionFinder:
-    """What Python asks for every module, before all others that it asks."""
+    """What Python asks for every module, before all others that it asks.
+
+    :param project: the folder of the repository; ``tree`` is that of the revision.
+    :param tests: folders, and files, of today's tests.
+    :param name: of the revision, for messages.
+    """
 
     def __init__(self, project: Path, tree: Path, tests: Sequence[Path], name: str) -> None:
         self._project, self._tree, self._tests, self._name = project.resolve(), tree.resolve(), tests, name

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
 from pytest_duet.errors import DuetError
-from pytest_duet.plugin.items.host import Allowed, Ended
+from pytest_duet.plugin.items.host import Ended, Looked
 from pytest_duet.plugin.items.plan import ROUND_SECONDS, Plan, make_plan
+from pytest_duet.plugin.items.settings import Revision, Settings
 from pytest_duet.trials.runner import Runner
 from pytest_duet.workers.process import Worker
-from pytest_duet.workers.protocol import Opened, SubjectError, WorkerError
+from pytest_duet.workers.protocol import Opened
 
 STACK_STEP, STACK_SPAN = 1_328, 4_096  # bytes; a page's span, in steps that are a multiple of 16 and no divisor of it
 SUBJECT = "pytest_duet.plugin.items.host:ItemHost"
 
 
-class TestEnded(DuetError):
+class ItemEnded(DuetError):
     """A test ended in its worker, and not as it should have: before it could be measured, or after it was.
 
     :ivar ended: what became of it.
@@ -28,32 +29,20 @@ class TestEnded(DuetError):
         self.ended = ended
 
 
-@dataclass
-class Told:
-    """What the workers of a test said once it had finished; shared by the runners of both sides.
+class ItemWorker(Worker):
+    """A worker whose subject is a test; closed in peace, it lets the test go on to its end.
 
-    :ivar ended: of each trial, in their order.
+    :ivar ended: where what became of the test is added.
     """
 
-    ended: list[Ended] = field(default_factory=list)
-
-
-class ItemWorker(Worker):
-    """A worker whose subject is a test; closed in peace, it lets the test go on to its end."""
-
     timeout_option = "--duet-timeout"
-    told: Told | None = None
+    ended: list[Ended]
     _measuring = False
 
     def open(self, **arguments: Any) -> Opened:
-        try:
-            plain = self.call("open", **arguments)
-        except SubjectError as error:
-            if "exit code" not in str(error):
-                raise
-            raise WorkerError(f"{error} The end of its log:\n{self._log_tail()}") from None  # pytest itself said why
+        plain = self.call("open", **arguments)
         if isinstance(plain, dict) and set(plain) == set(Ended.__dataclass_fields__):
-            raise TestEnded(Ended(**plain))
+            raise ItemEnded(Ended(**plain))
         self._measuring = True
         return self._decode(Opened, "open", plain)
 
@@ -63,10 +52,9 @@ class ItemWorker(Worker):
                 self._measuring = False
                 self.go_on()
                 ended = Ended(**self.call("finish"))
-                if self.told:
-                    self.told.ended.append(ended)
+                self.ended.append(ended)
                 if any(report.get("outcome") == "failed" for report in ended.reports):
-                    raise TestEnded(ended)
+                    raise ItemEnded(ended)
         finally:
             super().close(patience_seconds)
 
@@ -88,24 +76,28 @@ class ItemRunner(Runner):
     """How trials of one test are run.
 
     :param nodeid: the test's, which its worker finds it by.
-    :param session: :func:`pytest_duet.plugin.items.inner_session.described`.
+    :param sync: whether the clock waits for the devices.
+    :param stop: whether the side that waits is stopped.
     :param round_seconds: what a round is to take.
     :param plan: how much of its work a trial has; None where that is to be found out.
     :param exposed: a folder that holds this package alone, for another interpreter must not find ours beside it.
+    :param ended: what became of the test in each worker that ended in peace, the last one last.
     """
 
     nodeid: str
-    session: dict[str, Any]
+    settings: Settings
     exposed: str
+    sync: bool = False
+    stop: bool = True
     round_seconds: float = ROUND_SECONDS
     plan: Plan | None = None
-    told_by: Told = field(default_factory=Told)
+    ended: list[Ended] = field(default_factory=list)
     subject: str = SUBJECT
     rounds: int = 0
 
     def open_arguments(self) -> dict[str, Any]:
-        plan = {"calls": self.plan.calls, "units": self.plan.units} if self.plan else None
-        return {"nodeid": self.nodeid, "session": self.session, "plan": plan}
+        plan = asdict(self.plan) if self.plan else None
+        return {"nodeid": self.nodeid, "settings": self.settings.as_json(), "plan": plan}
 
     def worker(self, number: int = 1) -> ItemWorker:
         made = ItemWorker(
@@ -117,26 +109,24 @@ class ItemRunner(Runner):
             self.exposed,
             variables=same_luck(number),
         )
-        made.told = self.told_by
+        made.ended = self.ended
         return made
 
-    def at_revision(self, tree: str, name: str) -> Self:
-        """Return this runner with its workers importing the project from another working tree, of that name."""
-        revision = {"project": self.session["project"], "tree": tree, "tests": self.session["tests"], "name": name}
-        return replace(self, session=dict(self.session, revision=revision))
+    def at_root(self, root: str, name: str) -> Self:
+        """Return this runner with its workers importing the project from another revision's working tree."""
+        return replace(self, settings=replace(self.settings, revision=Revision(root, name)))
 
-    def planned(self, opened: Opened) -> Self:
-        """Return the runner of a test of which a worker has found out how long its calls take."""
-        allowed = Allowed(**opened.declared["allowed"])
-        plan = make_plan(opened.declared["call_seconds"], allowed, self.round_seconds)
+    def planned(self, looked: Looked) -> Self:
+        """Return the runner of a test of which a look has found out how long its calls take."""
+        plan = make_plan(looked.call_seconds, looked.allowed, self.round_seconds)
         return replace(self, plan=plan, rounds=plan.rounds)
 
     def look(self) -> tuple[Opened, Ended]:
         """Have the test run once, measured by nobody, and return what it is, and how it ended.
 
-        :raises TestEnded: where it failed, was skipped, or never called ``benchmark``.
+        :raises ItemEnded: where it failed, was skipped, or never called ``benchmark``.
         """
         with self.worker() as worker:
             self.progress("a look at it")
             opened = worker.open(**self.open_arguments())
-        return opened, self.told_by.ended.pop()
+        return opened, self.ended.pop()

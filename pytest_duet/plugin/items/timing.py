@@ -89,10 +89,25 @@ class PedanticCall(Call):
     Before each round ``setup`` runs, after it ``teardown``, both outside of the clock. A unit is such a round.
     """
 
-    def __init__(self, call: dict[str, Any], **how: Any) -> None:
-        super().__init__(call["target"], call["args"], call["kwargs"], **how)
-        self._setup, self._teardown = call["setup"], call["teardown"]
-        self.most_units, self.fixed_calls = call["rounds"], call["iterations"]
+    def __init__(
+        self,
+        target: Callable[..., Any],
+        args: Any = (),
+        kwargs: Any = None,
+        setup: Callable[[], Any] | None = None,
+        teardown: Callable[..., Any] | None = None,
+        rounds: int = 1,
+        iterations: int = 1,
+        **how: Any,
+    ) -> None:
+        for name, value in (("iterations", iterations), ("rounds", rounds)):
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"Must have positive int for `{name}`.")
+        if iterations > 1 and setup:
+            raise ValueError("Can't use more than 1 `iterations` with a `setup` function.")
+        super().__init__(target, args, kwargs or {}, **how)
+        self._setup, self._teardown = setup, teardown
+        self.most_units, self.fixed_calls = rounds, iterations
 
     def unit(self, calls: int) -> float:
         args, kwargs = self._arguments()
