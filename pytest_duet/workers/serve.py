@@ -91,7 +91,7 @@ def fix_address_layout() -> None:
 
     Where the interpreter's and its libraries' code happens to lie decides which branches and cache lines collide. By
     the process, a loop in Python ran at one of two speeds 6 % apart, and trials of identical code scattered by 3.6 to
-    4.5 %; without, by 0.3 to 0.9 %. Both sides have one layout of that code then, and nothing of it in their ratio.
+    4.5 %; without, by 0.3 to 1.3 %. Both sides have one layout of that code then, and nothing of it in their ratio.
     """
     if TRIED in os.environ or has_fixed_layout() is not False:
         return
