@@ -273,7 +273,7 @@ def test_a_vanished_benchmark_is_named(tmp_path):
     write(tmp_path, 2)
     (finding,) = findings(tmp_path, "jax")
     assert finding.startswith(
-        f"Vanished: {benchmark('torch')} was in one of the last 2 accepted runs or more, and is not in this one."
+        f"Vanished: {benchmark('torch')} was in at least one of the last 2 accepted runs, and is not in this one."
     )
     assert "history accept latest" in finding
     assert findings(tmp_path, "jax", was_asked=lambda subject: subject != "torch") == []
@@ -283,7 +283,7 @@ def test_what_vanished_is_remembered_for_as_long_as_a_window(tmp_path):
     write(tmp_path, 1, frameworks=("jax", "torch"))
     names = [write(tmp_path, number) for number in (2, 3)]
     (finding,) = findings(tmp_path, "jax", size=3)
-    assert finding.startswith(f"Vanished: {benchmark('torch')} was in one of the last 3")
+    assert finding.startswith(f"Vanished: {benchmark('torch')} was in at least one of the last 3")
     assert findings(tmp_path, "jax", size=2) == []
     decide(tmp_path, "accept", names[0])
     assert findings(tmp_path, "jax", size=3) == [], "somebody accepted a run that does without it"
@@ -512,7 +512,7 @@ def test_a_window_holds_old_runs_and_those_of_today(tmp_path):
 def test_a_benchmark_that_vanished_since_an_old_run_is_named(tmp_path):
     write(tmp_path, 1, frameworks=("jax", "torch"), old=True)
     (finding,) = findings(tmp_path, "jax")
-    assert finding.startswith(f"Vanished: {benchmark('torch')} was in one of the last 1 accepted runs")
+    assert finding.startswith(f"Vanished: {benchmark('torch')} was in at least one of the last 1 accepted runs")
 
 
 def test_a_change_in_an_old_run_starts_a_new_window(tmp_path):
