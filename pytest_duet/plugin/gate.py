@@ -159,7 +159,7 @@ class Gate:
         """Return what the paired trials of all benchmarks may take, if all goes well and no budget ends them sooner."""
         trials = by_pairs.least_trials(self._family, self.options.max_trials)
         seconds = len(self.margins) * trials * pair_seconds
-        return seconds if self.budget is None else min(seconds, self.options.budget_seconds or seconds)
+        return min(seconds, self.options.budget_seconds or seconds)
 
     def pytest_deselected(self, items: Iterable[pytest.Item]) -> None:
         self.narrowed = self.narrowed or any(map(is_benchmark, items))

@@ -1,5 +1,7 @@
 """What a test tells of itself beside its time: its own metrics, a wrong result, memory that grows."""
 
+from dataclasses import asdict
+
 import pytest
 import sessions
 from test_items import SMALL
@@ -146,7 +148,11 @@ def test_a_setting_that_makes_no_sense_is_refused(line, said):
 def test_settings_and_what_is_told():
     declared = from_settings(["score = lower", "rate = higher, 1/s, 2%"])
     assert declared["rate"] == OwnMetric("rate", "higher", "1/s", "2%") and declared["score"].margin == "5%"
-    records = [{"extra_info": {"score": 1, "rate": "fast"}}, {"duet_metrics": {"mine": [2.0, "lower", "", "5%"]}}, None]
+    records = [
+        {"extra_info": {"score": 1, "rate": "fast"}},
+        {"duet_metrics": {"mine": {"value": 2.0, "metric": asdict(OwnMetric("mine", "lower"))}}},
+        None,
+    ]
     assert set(told(records, declared)) == {"score", "mine"}
     assert values("score", records) == [1.0, None, None] and values("mine", records) == [None, 2.0, None]
 

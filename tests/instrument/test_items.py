@@ -300,3 +300,20 @@ def test_saved_runs_are_compared_as_ever(tmp_path):
     sessions.run(tmp_path, {"test_mine.py": BESIDE}, *SMALL, storage, "--benchmark-autosave")
     done = sessions.run(tmp_path, {}, *SMALL, storage, "--benchmark-compare=0001")
     assert "test_one (0001" in done.stdout and "test_one (NOW)" in done.stdout
+
+
+def test_what_was_not_asked_for_has_not_vanished(tmp_path):
+    files = {"test_mine.py": ONE, "test_other.py": ONE.replace("mine", "other")}
+    storage = f"--benchmark-storage=file://{tmp_path}/storage"
+    line = ("--gate", "--gate-missing=fail", "--history-alone", storage, *SMALL)
+    sessions.run(tmp_path, files, *line, code=None)
+    sessions.run(tmp_path, {}, *line, "test_mine.py", code=None)
+    assert sessions.cases(tmp_path)["gate:baseline"][0] == "passed"
+    (tmp_path / "test_other.py").unlink()
+    sessions.run(tmp_path, {}, *line, code=1)
+    assert "Vanished: test_other.py::test_other was in at least one" in sessions.cases(tmp_path)["gate:baseline"][1]
+
+
+def test_a_turn_of_any_length_has_a_plan(tmp_path):
+    sessions.run(tmp_path, {"test_mine.py": ONE}, *SMALL[1:], "--turn-seconds=inf")
+    assert sessions.records(tmp_path)["test_mine"]["extra_info"]["duet"]["trials"]

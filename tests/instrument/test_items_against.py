@@ -28,7 +28,7 @@ def test_work(benchmark, word, tmp_path):
     benchmark(work)
 """
 FILES = {
-    "mine/__init__.py": "from mine.deep import work\n",
+    "mine/__init__.py": "from mine.deep import work\n__version__ = 'of this commit'\n",
     "mine/deep.py": "SPEED = 'then'\ndef work():\n    return sum(range(100))\n",
     "tests/helper.py": "N = 'then'\n",
     "tests/test_work.py": TEST,
@@ -91,6 +91,7 @@ def test_a_revision_s_code_and_today_s_tests_run(folder, told, layout):
     against = records["test_work[plain]"]["extra_info"]["duet"]["against"]
     assert against["name"] == "git:HEAD" and len(against["blocks"][0]) >= 4
     duet = records["test_work[plain]"]["extra_info"]["duet"]
+    assert "mine" not in duet["versions"], "it changes with the code that is compared"
     assert duet["code"] == {"mine": f"{prefix}mine/__init__.py"}
     assert against["row"]["code"] == {"mine": f"git:HEAD:{prefix}mine/__init__.py"}
     assert not list((folder / ".git").glob("worktrees/*")), "its working tree is gone"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -42,9 +43,9 @@ def _tell_metric(benchmark: Any, name: str, value: float, *, better: str, unit: 
     """
     from pytest_duet.plugin.items.own_metrics import OwnMetric
 
-    OwnMetric(name, better, unit, margin).checked()
+    metric = OwnMetric(name, better, unit, margin).checked()
     told = benchmark.__dict__.setdefault("duet_metrics", {})
-    told[name] = [float(value), better, unit, margin]
+    told[name] = {"value": float(value), "metric": asdict(metric)}
     benchmark.extra_info[name] = float(value)
 
 

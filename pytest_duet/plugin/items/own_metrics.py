@@ -76,7 +76,7 @@ def told(records: Sequence[Mapping[str, Any] | None], declared: Mapping[str, Own
     found: dict[str, OwnMetric] = {}
     for record in records:
         its = dict(record or {})
-        found.update({name: OwnMetric(name, *rest) for name, (_, *rest) in its.get("duet_metrics", {}).items()})
+        found.update({name: OwnMetric(**one["metric"]) for name, one in its.get("duet_metrics", {}).items()})
         found.update({name: one for name, one in declared.items() if _number(its.get("extra_info", {}).get(name))})
     return found
 
@@ -86,8 +86,8 @@ def values(name: str, records: Sequence[Mapping[str, Any] | None]) -> list[float
     found = []
     for record in records:
         its = dict(record or {})
-        value = its.get("duet_metrics", {}).get(name, [None])[0]
-        found.append(_number(its.get("extra_info", {}).get(name) if value is None else value))
+        its_own = its.get("duet_metrics", {}).get(name)
+        found.append(its_own["value"] if its_own else _number(its.get("extra_info", {}).get(name)))
     return found
 
 

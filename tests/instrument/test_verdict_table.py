@@ -1,0 +1,69 @@
+"""What a terminal shows of the gate's verdicts, where there are many; and how short times are told."""
+
+import pytest
+from support import Terminal
+
+from pytest_duet.judge import by_pairs
+from pytest_duet.judge.verdict import Family
+from pytest_duet.record.comparison import Comparison, Verdict
+from pytest_duet.record.metrics import DEFAULT, seconds_in_words
+from pytest_duet.record.saved_run import GateRecord, Run
+from pytest_duet.report import verdicts
+from pytest_duet.report.page import _figure
+
+
+def shown(clean, others=(), wide=False):
+    """Return what is written of so many clean comparisons, and of others."""
+    found = [Comparison(f"t::clean_{number}", f"clean_{number}", "seconds", Verdict.CLEAN) for number in range(clean)]
+    metrics = {each.name: each for each in DEFAULT}
+    terminal = Terminal()
+    verdicts.show(terminal, GateRecord(comparisons=(*found, *others), metrics=metrics), "benchmark", wide)
+    return terminal.text
+
+
+OTHERS = (
+    Comparison("t::slower", "slower", "seconds", Verdict.REGRESSED, old=1.0, new=2.0, low=1.9, high=2.1, margin=1.02),
+    Comparison("t::odd", "odd", "seconds", Verdict.CLEAN, note="something to say."),
+)
+
+
+def test_of_many_those_are_shown_that_somebody_has_to_look_at():
+    text = shown(verdicts.MANY, OTHERS)
+    assert "slower" in text and "something to say." in text
+    assert "clean_" not in text and f"{verdicts.MANY} that are clean are left out; --wide shows them." in text
+    assert f"1 regressed, {verdicts.MANY + 1} clean" in text, "the headline counts them all"
+
+
+@pytest.mark.parametrize(("clean", "wide"), [(verdicts.MANY, False), (verdicts.MANY + 5, True)])
+def test_of_few_and_of_those_that_were_asked_for_all_are_shown(clean, wide):
+    text = shown(clean, wide=wide)
+    assert all(f"clean_{number} " in text for number in range(clean)) and "left out" not in text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(1.5, "1.500 s"), (0.1, "0.100 s"), (0.05, "50.000 ms"), (2e-6, "2.000 µs"), (5e-9, "5.000 ns")],
+)
+def test_a_time_has_a_unit_in_which_it_has_digits(seconds, text):
+    assert seconds_in_words(seconds) == text
+
+
+@pytest.mark.parametrize(("value", "text"), [(1.67, "1.670"), (0.000197, "0.000197"), (None, "-")])
+def test_the_page_s_seconds_have_digits(value, text):
+    assert _figure(value, "seconds") == text and _figure(0.5, "{:.2f}") == "0.50"
+
+
+def test_a_run_of_no_repository_is_of_no_commit():
+    assert Run("a run", commit="unversioned").revision == ""
+    assert Run("a run", commit="abc").revision == "abc"
+    assert Run("a run", commit="abc", data={"commit_info": {"dirty": True}}).revision == ""
+
+
+def test_more_benchmarks_take_more_trials_before_a_verdict():
+    """Each has to be the surer: that is what a session's first prediction goes by."""
+    metrics = {each.name: each for each in DEFAULT}
+    one, many = (by_pairs.least_trials(Family(metrics, {}, count), 16) for count in (1, 64))
+    assert 5 <= one < many <= 16
+    assert by_pairs.too_few(Family(metrics, {"t": {}}, 1), 16) == []
+    (said,) = by_pairs.too_few(Family(metrics, {"t": {}}, 1), 2)
+    assert "--max-trials=2 are too few for an answer on every metric of 1 benchmarks" in said
