@@ -287,7 +287,7 @@ def skip_as_item(text: str) -> NoReturn:
     raise pytest.skip.Exception(text, _use_item_location=True)
 
 
-def let_it_take_its_time(item: pytest.Item) -> None:
+def without_timeout(item: pytest.Item) -> None:
     """Keep pytest-timeout away from a test that waits for its turns; how long it may hang is ours to say."""
     if item.config.pluginmanager.has_plugin("timeout"):
         item.add_marker(pytest.mark.timeout(0), append=False)

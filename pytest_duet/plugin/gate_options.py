@@ -88,9 +88,7 @@ def read_options(config: pytest.Config) -> GateOptions:
     defaults = {name: each.against if against else each.history for name, each in metrics.items() if not each.exact}
     lines = f"{'against' if against else 'gate'}_margins"
     margins = read_margins(ini(lines), defaults, metrics, f"pytest.ini, {lines}:")
-    read_margins(
-        get("duet_gate_margin"), margins, metrics, "--gate-margin"
-    )  # a wrong one is refused before all measuring
+    read_margins(get("duet_gate_margin"), margins, metrics, "--gate-margin")  # a wrong one is refused at once
     return GateOptions(
         history=get("duet_gate"),
         settle=not get("duet_history_alone"),

@@ -16,6 +16,8 @@ DEVICE_SOURCES = (
     "allocator_reserved_bytes",
     "nvml_device_delta_peak_bytes",
 )
+TIME_UNITS = {"s": 1.0, "ms": 1e-3, "µs": 1e-6}
+SHORT_SECONDS = 0.1  # what is shorter has a unit of its own
 MEMORY = "peak_memory_bytes"  # whose values are the ledger's, by the source that all rows have
 
 
@@ -62,18 +64,14 @@ class Metric:
         if value is None:
             return "-"
         if self.unit == "s":
-            return seconds_in_words(value)
+            return f"{value:.3f} s" if value >= SHORT_SECONDS else as_time(value)
         return f"{value / 2**20:,.1f} MiB" if self.unit == "B" else f"{value:.4f} {self.unit}".rstrip()
 
 
-def seconds_in_words(value: float) -> str:
-    """Return a time in a unit in which it has no more than a few zeros."""
-    if value >= 0.1:
-        return f"{value:.3f} s"
-    unit, factor = next(
-        ((unit, factor) for unit, factor in (("ms", 1e3), ("µs", 1e6)) if value * factor >= 0.1), ("ns", 1e9)
-    )
-    return f"{value * factor:.3f} {unit}"
+def as_time(seconds: float) -> str:
+    """Return a time in words, to four digits."""
+    unit, scale = next(((unit, scale) for unit, scale in TIME_UNITS.items() if seconds >= scale), ("ns", 1e-9))
+    return f"{seconds / scale:#.4g} {unit}"
 
 
 @dataclass(frozen=True)

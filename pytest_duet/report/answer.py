@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any
 
 from pytest_duet.judge.ranking import ERROR, MOST_ROUNDS, Ranking, Ratio, rank
-from pytest_duet.record.metrics import MEMORY
+from pytest_duet.record.metrics import MEMORY, as_time
 from pytest_duet.record.row import Row
 from pytest_duet.report import reading
 from pytest_duet.report.additions import Words
@@ -79,7 +79,7 @@ def _answer(rows: dict[str, Entry], words: Words, machine: Mapping[str, Any], to
     told = _Telling({name: row for name, (row, _) in rows.items()}, found, in_rounds and rounds > 1, rounds)
     first = found.order[0]
     same_work = len(set(amounts.values())) == 1
-    time = words.took(*rows[first], reading.as_time(reading.seconds(rows[first][0]) or 0))
+    time = words.took(*rows[first], as_time(reading.seconds(rows[first][0]) or 0))
     equal = told.exact() if same_work else ""
     lines = [f"{_where(machine)}{told.with_difference(first)} {time}{told.comparison()}{equal}."]
     still_open = told.open()

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from pytest_duet.record.metrics import SHORT_SECONDS, as_time
 from pytest_duet.record.row import Row
 from pytest_duet.report import reading
 from pytest_duet.report.additions import Column, Words, in_order
@@ -14,7 +15,6 @@ from pytest_duet.report.glyphs import RUNS, sparkline
 
 MIB = 2**20
 HOST = "host_peak_rss_bytes"
-SHORT_SECONDS = 0.1  # a shorter time has its own unit
 
 
 def summary(
@@ -82,7 +82,7 @@ def own_columns(words: Words) -> list[Column]:
 
 def _time(seconds: float | None) -> float | str | None:
     """Return a time in seconds, or in words where those would be 0.000."""
-    return seconds if seconds is None or seconds >= SHORT_SECONDS else reading.as_time(seconds)
+    return seconds if seconds is None or seconds >= SHORT_SECONDS else as_time(seconds)
 
 
 def _versions(row: Row) -> str:

@@ -11,10 +11,10 @@ import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from pytest_duet.record.metrics import SHORT_SECONDS
 from pytest_duet.report.additions import Section
 from pytest_duet.report.charts import Chart, config
 from pytest_duet.report.content import Content
-from pytest_duet.report.markdown import SHORT_SECONDS
 from pytest_duet.report.reading import filters
 
 HERE = Path(__file__).parent

@@ -20,7 +20,6 @@ SOURCES = {
     "nvml_device_delta_peak_bytes": "GPU memory, device's increase",
     "host_peak_rss_bytes": "host memory, peak RSS",
 }
-TIME_UNITS = {"s": 1.0, "ms": 1e-3, "µs": 1e-6}
 Entry = tuple[Row, dict[str, Any]]  # a row, and the ``extra_info`` that it stands in
 
 
@@ -63,12 +62,6 @@ def times(row: Row) -> list[float]:
 def seconds(row: Row) -> float | None:
     """Return their median."""
     return median(found) if (found := times(row)) else None
-
-
-def as_time(seconds: float) -> str:
-    """Return a time in words, to four digits."""
-    unit, scale = next(((unit, scale) for unit, scale in TIME_UNITS.items() if seconds >= scale), ("ns", 1e-9))
-    return f"{seconds / scale:#.4g} {unit}"
 
 
 def first_seconds(row: Row) -> float | None:

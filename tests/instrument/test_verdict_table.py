@@ -6,7 +6,7 @@ from support import Terminal
 from pytest_duet.judge import by_pairs
 from pytest_duet.judge.verdict import Family
 from pytest_duet.record.comparison import Comparison, Verdict
-from pytest_duet.record.metrics import DEFAULT, seconds_in_words
+from pytest_duet.record.metrics import DEFAULT
 from pytest_duet.record.saved_run import GateRecord, Run
 from pytest_duet.report import verdicts
 from pytest_duet.report.page import _figure
@@ -42,10 +42,10 @@ def test_of_few_and_of_those_that_were_asked_for_all_are_shown(clean, wide):
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(1.5, "1.500 s"), (0.1, "0.100 s"), (0.05, "50.000 ms"), (2e-6, "2.000 µs"), (5e-9, "5.000 ns")],
+    [(1.5, "1.500 s"), (0.1, "0.100 s"), (0.05, "50.00 ms"), (2e-6, "2.000 µs"), (5e-9, "5.000 ns")],
 )
 def test_a_time_has_a_unit_in_which_it_has_digits(seconds, text):
-    assert seconds_in_words(seconds) == text
+    assert DEFAULT[0].text(seconds) == text
 
 
 @pytest.mark.parametrize(("value", "text"), [(1.67, "1.670"), (0.000197, "0.000197"), (None, "-")])

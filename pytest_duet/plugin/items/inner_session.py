@@ -100,7 +100,7 @@ class InnerSession:
         items[:] = [item for item in items if item.nodeid == self.nodeid][:1]
         self._item = items[0] if items else None
         for item in items:
-            compat.let_it_take_its_time(item)
+            compat.without_timeout(item)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:

@@ -63,7 +63,7 @@ class IsolatedItems:
         if is_plain_benchmark(item):
             if item.get_closest_marker("duet") is None:  # its own, or its class's, has more to say
                 item.add_marker(pytest.mark.duet)
-            compat.let_it_take_its_time(item)
+            compat.without_timeout(item)
 
     @pytest.hookimpl(trylast=True)  # when -k and -m have chosen
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:

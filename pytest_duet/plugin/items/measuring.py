@@ -17,7 +17,7 @@ from pytest_duet.plugin.items.own_metrics import OwnMetric, told, values
 from pytest_duet.plugin.items.plan import MIN_ROUNDS
 from pytest_duet.plugin.items.runner import ItemEnded, ItemRunner
 from pytest_duet.plugin.items.settings import Settings
-from pytest_duet.record.metrics import DEFAULT, MEMORY, Measured, Metric, seconds_in_words
+from pytest_duet.record.metrics import DEFAULT, MEMORY, Measured, Metric, as_time
 from pytest_duet.record.row import Against, Row, memory_source
 from pytest_duet.sensors.sampler import MemorySampler
 from pytest_duet.trials.blocks import typical
@@ -145,7 +145,7 @@ class ItemEntrant:
 def check_waits(name: str, looked: Looked) -> None:
     """Raise a DuetError where a test does not wait for the device that it computes on."""
     if looked.lag and devices.does_not_wait(*looked.lag):
-        seconds, after = map(seconds_in_words, looked.lag)
+        seconds, after = map(as_time, looked.lag)
         raise DuetError(DOES_NOT_WAIT.format(name=name, seconds=seconds, lag=after))
 
 
