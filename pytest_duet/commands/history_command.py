@@ -96,6 +96,9 @@ def accept(chosen: Namespace) -> None:
     _decide(chosen, history, "accept", names, restarts)
     for restart in restarts:
         print(f"a new window starts with {names[0]} for {restart}")
+    for run in runs:
+        if run.gate and run.gate.failed_tests:
+            print(f"{run.name}: accepted although {run.gate.failed_tests} of its tests failed; reject revokes it")
 
 
 def reject(chosen: Namespace) -> None:

@@ -16,7 +16,7 @@ from pytest_duet.distributed.plan import make_plan
 from pytest_duet.errors import DuetError
 from pytest_duet.plugin import compat
 from pytest_duet.plugin.gate import Gate
-from pytest_duet.plugin.gate_items import comparison_name
+from pytest_duet.plugin.gate_items import verdict_name
 from pytest_duet.plugin.gate_options import GateOptions
 from pytest_duet.plugin.gate_output import set_exit_code
 from pytest_duet.plugin.recording import use_safe_storage
@@ -164,8 +164,7 @@ class Controller:
         gate = machine.gate
         gate.caution_about_few_trials()
         for node in list(gate.margins):
-            for metric in gate.metrics:
-                self._report(machine, comparison_name(node, metric), *gate.outcome(node, metric))
+            self._report(machine, verdict_name(node), *gate.outcome(node))
         if gate.options.history and machine.measured:
             path = next(iter(gate.margins)).partition("::")[0]
             self._report(machine, f"{path}::gate:baseline", *gate.baseline_outcome())

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pytest_duet.distributed import worker_side
+from pytest_duet.errors import DuetError
 from pytest_duet.plugin.gate import Gate
 from pytest_duet.plugin.session_report import SessionReport
 
@@ -53,6 +54,10 @@ class Machine:
         gate.narrowed = gate.narrowed or told["narrowed"]
         if "row" in told:
             gate.publish(node, told["name"], told["row"], told["extra_info"])
+            try:
+                gate.take_own(node, told["own_metrics"])
+            except DuetError as error:  # another worker's test has told it otherwise
+                gate.outcomes[node] = ("failed", str(error))
             self.info = told["machine_info"]
             gate.fingerprint = told["machine_info"].get("fingerprint")
         if told.get("benchmark"):

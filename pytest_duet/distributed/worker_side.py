@@ -18,6 +18,7 @@ from pytest_duet.plugin import compat
 from pytest_duet.plugin.gate import Gate
 from pytest_duet.plugin.marker import is_benchmark
 from pytest_duet.record.margins import Margin
+from pytest_duet.record.metrics import Metric
 from pytest_duet.record.row import Row
 
 ATTRIBUTE = "duet"  # of a report
@@ -67,6 +68,8 @@ class WorkerSide:
             told["name"], told["extra_info"] = gate.names[node], dict(gate.extras[node])
             told["benchmark"] = gate.records.get(node) or compat.record_as_json(item)
             told["machine_info"] = self.machine_info
+            its = (gate.metrics[name] for name in gate.margins[node] if name in gate.metrics)
+            told["own_metrics"] = [asdict(metric) for metric in its if metric.own]
         return told
 
     @cached_property
@@ -76,14 +79,20 @@ class WorkerSide:
 
 
 def read(report: pytest.TestReport) -> dict[str, Any] | None:
-    """Return what a worker told with a report, margins and pytest-benchmark's records revived; None for other tests."""
+    """Return what a worker told with a report, its objects revived; None for other tests."""
     text = getattr(report, ATTRIBUTE, None)
     if text is None:
         return None
     told: dict[str, Any] = json.loads(text)
     told["margins"] = {metric: Margin(**margin) for metric, margin in told["margins"].items()}
+    told["own_metrics"] = list(map(_metric, told.get("own_metrics", ())))
     if "extra_info" in told:
         told["row"] = Row.from_json(told["extra_info"])
     if told.get("benchmark"):
         told["benchmark"] = compat.record_from_json(told["benchmark"], told["extra_info"])
     return told
+
+
+def _metric(plain: dict[str, Any]) -> Metric:
+    margins = {name: Margin(**plain[name]) for name in ("history", "against")}
+    return Metric(**{**plain, **margins})

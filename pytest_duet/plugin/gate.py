@@ -1,6 +1,6 @@
-"""The gate as pytest sees it: a test for every comparison, after the benchmarks whose figures it judges.
+"""The gate as pytest sees it: a test for every benchmark, after all those whose figures it judges.
 
-Every benchmark brings a test for each of its metrics, so that a regression is an ordinary failed test: exit code 1, a
+Every benchmark brings one test, of all its metrics, so that a regression is an ordinary failed test: exit code 1, a
 paragraph with the figures, a case of its own in JUnit's XML. They are judged together, once, when the first of them
 runs: how sure one must be depends on how many there are.
 """
@@ -15,29 +15,25 @@ from typing import Any
 import pytest
 
 from pytest_duet.errors import DuetError
-from pytest_duet.judge import by_history, by_pairs, calibration
-from pytest_duet.judge.verdict import Family, void_where_exact_changed
-from pytest_duet.plugin import compat, gate_output
+from pytest_duet.judge import by_pairs
+from pytest_duet.judge.verdict import Family
+from pytest_duet.plugin import compat, gate_output, judging, outcomes
 from pytest_duet.plugin.budget import Budget
-from pytest_duet.plugin.gate_items import add_items, check_alike, gate_items
+from pytest_duet.plugin.gate_items import gate_items
 from pytest_duet.plugin.gate_options import GateOptions
 from pytest_duet.plugin.marker import is_benchmark, subject_of
 from pytest_duet.plugin.recording import use_safe_storage
 from pytest_duet.plugin.settling import Measure, Settling
 from pytest_duet.record import calibrations
 from pytest_duet.record.calibrations import Calibrated
-from pytest_duet.record.comparison import Comparison, Verdict
-from pytest_duet.record.history import MIN_RUNS, History
+from pytest_duet.record.comparison import Comparison
+from pytest_duet.record.history import History
 from pytest_duet.record.lookback import Lookback
 from pytest_duet.record.margins import Margin
 from pytest_duet.record.metrics import Metric
 from pytest_duet.record.row import Row
 from pytest_duet.record.saved_run import GateRecord
-from pytest_duet.report import verdicts
 from pytest_duet.sensors.fingerprint import fingerprint
-
-# Which of "missing" and "inconclusive" makes the run fail because of a verdict other than "regressed".
-FAILS_ON = {Verdict.INCONCLUSIVE: "inconclusive", Verdict.MACHINE: "inconclusive", Verdict.MISSING: "missing"}
 
 
 class Gate:
@@ -45,7 +41,7 @@ class Gate:
 
     def __init__(self, options: GateOptions, config: pytest.Config) -> None:
         self.options, self.config = options, config
-        self.metrics = dict(options.metrics)  # what is compared, by name
+        self.metrics = dict(options.metrics)  # what is compared, by name; later also what single tests tell
         self.fingerprint: dict[str, Any] | None = None  # of the machine that was measured; None for this one
         self.machine = ""  # its name beside others
         self.rows: dict[str, Row] = {}  # by node id; of paired trials, also those that are not all run yet
@@ -69,21 +65,25 @@ class Gate:
         """Take a benchmark's row as evidence."""
         self.rows[node], self.names[node], self.extras[node] = row, name, extra_info
 
-    def take_own(self, item: pytest.Item, metrics: list[Metric]) -> None:
-        """Learn the metrics that a benchmark alone has, once it has told them; each brings a test.
+    def take_own(self, node: str, metrics: Iterable[Metric]) -> None:
+        """Learn the metrics that a benchmark alone has, once it has told them.
 
         :raises DuetError: where another benchmark has told something else by the same name.
         """
         for metric in metrics:
-            check_alike(item.name, metric, self.metrics.setdefault(metric.name, metric))
-            self.margins[item.nodeid][metric.name] = metric.against if self.options.against else metric.history
-        if self.options.active:
-            self.own |= add_items(item, [metric.name for metric in metrics], self.outcome)
+            known = self.metrics.setdefault(metric.name, metric)
+            if (known.unit, known.better) != (metric.unit, metric.better):
+                raise DuetError(
+                    f"{node.rpartition('::')[2]}: its metric {metric.name} is in {metric.unit!r}, {metric.better} is "
+                    f"better; another test's is in {known.unit!r}, {known.better} is better. Give one of them another "
+                    "name."
+                )
+            self.margins[node][metric.name] = metric.against if self.options.against else metric.history
 
     @property
-    def _family(self) -> Family:
+    def family(self) -> Family:
         """The comparisons that share the probability of a false alarm."""
-        margins = {self._name(node): margins for node, margins in self.margins.items()}
+        margins = {self.name_of(node): margins for node, margins in self.margins.items()}
         return Family(self.metrics, margins, max(len(margins), self.benchmarks_of_run), self.options.error)
 
     def rename(self, node: str, name: str) -> None:
@@ -95,16 +95,16 @@ class Gate:
 
         :param repository: the project's whose revisions are run; None for this package's own.
         """
-        storage, name = compat.storage_folder(self.config), self._name(item.nodeid)
+        storage, name = compat.storage_folder(self.config), self.name_of(item.nodeid)
         if not (storage and self.options.history and self.options.settle):
             return row
-        return self._settling.measure_again(name, row, self._look_back({name: row}), measure, repository)
+        return self.settling.measure_again(name, row, self.look_back({name: row}), measure, repository)
 
     def wants_more(self, item: pytest.Item, row: Row) -> bool:
         """Tell whether another paired trial may bring an answer that is still open, and the budget has time for it."""
-        name = self._name(item.nodeid)
+        name = self.name_of(item.nodeid)
         self.rows[item.nodeid] = row  # what there is if somebody stops the session now
-        if not by_pairs.is_open(name, row, self._family, self.options.max_trials, self._calibrated):
+        if not by_pairs.is_open(name, row, self.family, self.options.max_trials, self.calibrated):
             return False
         return self.budget is None or self.budget.allows(row.against.last_seconds if row.against else 0.0)
 
@@ -146,18 +146,18 @@ class Gate:
             )
         self.caution_about_few_trials()
         baseline = self.baseline_outcome if self.options.history else None
-        own = gate_items(benchmarks, self.metrics, self.outcome, baseline)
+        own = gate_items(benchmarks, self.outcome, baseline)
         self.own = {item.nodeid for item in own}
         return own
 
     def caution_about_few_trials(self) -> None:
         """Say so where ``--max-trials`` can give no answer."""
         if self.options.against:
-            self.cautions += by_pairs.too_few(self._family, self.options.max_trials)
+            self.cautions += by_pairs.too_few(self.family, self.options.max_trials)
 
     def seconds_to_come(self, pair_seconds: float) -> float:
         """Return what the paired trials of all benchmarks may take, if all goes well and no budget ends them sooner."""
-        trials = by_pairs.least_trials(self._family, self.options.max_trials)
+        trials = by_pairs.least_trials(self.family, self.options.max_trials)
         seconds = len(self.margins) * trials * pair_seconds
         return min(seconds, self.options.budget_seconds or seconds)
 
@@ -181,21 +181,14 @@ class Gate:
 
     # The verdicts
 
-    def outcome(self, node: str, metric: str) -> tuple[str, str]:
-        """Return how the test of a metric of benchmark ``node`` ends, in pytest's words, and what it says."""
-        one = self._comparison(node, metric)
-        if one.verdict in (Verdict.CLEAN, Verdict.IMPROVED):
-            return "passed", ""
-        return "failed" if self._fails(one) else "skipped", verdicts.paragraph(one, self.record())
-
-    def _fails(self, one: Comparison) -> bool:
-        return one.verdict is Verdict.REGRESSED or FAILS_ON.get(one.verdict) in self.options.fail_on
+    def outcome(self, node: str) -> tuple[str, str]:
+        """Return how the test of benchmark ``node``'s verdicts ends, in pytest's words, and what it says."""
+        return outcomes.outcome(self._comparisons_of(node), self.options.fail_on, self.record())
 
     @property
     def undecided(self) -> int:
-        """How many of the failed tests are comparisons that stayed open."""
-        found = (self.comparisons or {}).values()
-        return sum(FAILS_ON.get(one.verdict) == "inconclusive" and self._fails(one) for one in found)
+        """How many of the failed tests failed for nothing but comparisons that stayed open."""
+        return outcomes.undecided((self.comparisons or {}).values(), self.options.fail_on)
 
     def baseline_outcome(self) -> tuple[str, str]:
         """Return, likewise, how the test ends that nothing which history knows has gone missing."""
@@ -205,40 +198,25 @@ class Gate:
             return "passed", ""
         return "failed" if "missing" in self.options.fail_on else "skipped", " ".join(self.findings)
 
-    def _comparison(self, node: str, metric: str) -> Comparison:
-        """Return the verdict on a benchmark's metric; all are judged when the first is asked for."""
+    def _comparisons_of(self, node: str) -> list[Comparison]:
+        """Return the verdicts on a benchmark's metrics; all are judged when the first is asked for."""
         if self.comparisons is None:
-            found = self._judge()
-            self.comparisons = {(one.benchmark, one.metric): one for one in found}
-            self.cautions += calibration.cautions(found, self._calibrated, self.metrics)
-        return self.comparisons[self._name(node), metric]
+            self.comparisons = self._judged()
+        return [one for one in self.comparisons.values() if one.benchmark == self.name_of(node)]
 
-    def _judge_what_there_is(self) -> None:
-        """Judge what was measured until somebody stopped the session, the paired trials of a started benchmark too."""
-        found = [one for one in self._judge() if one.benchmark in map(self._name, self.rows)]
-        self.comparisons = {(one.benchmark, one.metric): one for one in found}
-        self.cautions.append("The session was stopped: these are the verdicts on what it had measured until then.")
+    def _judged(self, stopped: bool = False) -> dict[tuple[str, str], Comparison]:
+        """Judge what was measured; until somebody stopped the session, also the started benchmark's paired trials."""
+        found = judging.judge_session(self)
+        self.findings = found.findings
+        self.cautions += found.cautions
+        measured = set(map(self.name_of, self.rows))
+        if stopped:
+            self.cautions.append("The session was stopped: these are the verdicts on what it had measured until then.")
+        kept = [one for one in found.comparisons if one.benchmark in measured or not stopped]
+        return {(one.benchmark, one.metric): one for one in kept}
 
-    def _judge(self) -> list[Comparison]:
-        sound = [node for node in self.margins if node in self.rows and node not in self.outcomes]
-        rows = {self._name(node): self.rows[node] for node in sound}
-        if self.options.against:
-            found = by_pairs.judge_session(rows, self._family, self.options.max_trials, self._calibrated)
-            self.cautions += calibration.unknown(found, self._calibrated)
-        else:
-            found = self._judge_by_history(rows)
-        others = [node for node in self.margins if node not in sound]
-        expected = [name for name, metric in self.metrics.items() if not metric.own]
-        found += [self._without_row(node, metric) for node in others for metric in expected]
-        return void_where_exact_changed(found, self.metrics)
-
-    def _judge_by_history(self, rows: dict[str, Row]) -> list[Comparison]:
-        back = self._look_back(rows)
-        self.findings = back.findings(self._was_asked, self._family.margins)
-        known = self._settling.known(rows, back)
-        return by_history.judge_session(rows, self._family, back, MIN_RUNS, self.options.max_trials, known)
-
-    def _look_back(self, rows: dict[str, Row]) -> Lookback:
+    def look_back(self, rows: dict[str, Row]) -> Lookback:
+        """Return what history knows of these benchmarks, by their fullnames."""
         return History(self._storage).look_back(rows, self.its_machine(), self.options.window, self.options.aliases)
 
     @property
@@ -248,33 +226,29 @@ class Gate:
         return storage
 
     @property
-    def _settling(self) -> Settling:
+    def settling(self) -> Settling:
         calibrated = calibrations.load(self._storage, self.its_machine(), "against")
-        return Settling(self._storage, self._family, self.options.max_trials, calibrated, self.budget)
+        return Settling(self._storage, self.family, self.options.max_trials, calibrated, self.budget)
 
     def its_machine(self) -> dict[str, Any]:
         return self.fingerprint or dict(fingerprint())
 
     @cached_property
-    def _calibrated(self) -> dict[tuple[str, str], Calibrated]:
+    def calibrated(self) -> dict[tuple[str, str], Calibrated]:
         """What unchanged code did on this machine, by benchmark and metric."""
         storage = compat.storage_folder(self.config)
         known = calibrations.load(storage, self.its_machine(), self.options.mode) if storage else []
         return {(one.benchmark, one.metric): one for one in known}
 
-    def _was_asked(self, subject: str) -> bool:
+    def was_asked(self, subject: str) -> bool:
+        """Tell whether this session was to measure a subject, had its benchmarks still been there."""
         if self.narrowed or any(argument.endswith(".py") for argument in self.config.args):
             return False
         asked = self.config.hook.pytest_duet_asked(config=self.config, subject=subject)
         return asked is None or bool(asked)
 
-    def _without_row(self, node: str, metric: str) -> Comparison:
-        outcome, why = self.outcomes.get(node, ("did not run", "the gate can judge nothing"))
-        verdict = Verdict.MISSING if outcome == "skipped" else Verdict.VOID
-        note = f"the benchmark itself {outcome}: {why}"
-        return Comparison(self._name(node), self.subjects[node], metric, verdict, note=note)
-
-    def _name(self, node: str) -> str:
+    def name_of(self, node: str) -> str:
+        """Return pytest-benchmark's fullname of a benchmark."""
         return self.names.get(node, node)
 
     # Where they are written
@@ -319,5 +293,5 @@ class Gate:
         if not self._has_judged:
             return
         if self.interrupted and self.comparisons is None and self.rows:
-            self._judge_what_there_is()
+            self.comparisons = self._judged(stopped=True)
         gate_output.write(self)

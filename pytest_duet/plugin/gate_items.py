@@ -1,17 +1,15 @@
-"""The gate's verdicts as tests: one for each metric of each benchmark, and one for the baseline."""
+"""The gate's verdicts as tests: one for each benchmark, of all its metrics, and one for the baseline."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pytest_duet.errors import DuetError
 from pytest_duet.plugin import compat
-from pytest_duet.record.metrics import Metric
 
 
 class GateItem(pytest.Item):
@@ -34,46 +32,26 @@ class GateItem(pytest.Item):
 
 def gate_items(
     benchmarks: Sequence[pytest.Item],
-    metrics: Iterable[str],
-    outcome: Callable[[str, str], tuple[str, str]],
+    outcome: Callable[[str], tuple[str, str]],
     baseline: Callable[[], tuple[str, str]] | None,
 ) -> list[pytest.Item]:
-    """Return a test for each metric of each benchmark, and one for the baseline.
+    """Return a test of each benchmark's verdicts, and one for the baseline.
 
-    :param outcome: gives, for a benchmark's node id and a metric, how its test ends and what it says.
+    :param outcome: gives, for a benchmark's node id, how its test ends and what it says.
     :param baseline: the same of what has gone missing; None where no history is judged by.
     """
     found: list[pytest.Item] = []
     for item in benchmarks:
         parent: Any = item.parent
-        for metric in metrics:
-            judge = partial(outcome, item.nodeid, metric)
-            found.append(GateItem.from_parent(parent, name=comparison_name(item.name, metric), judge=judge))
+        judge = partial(outcome, item.nodeid)
+        found.append(GateItem.from_parent(parent, name=verdict_name(item.name), judge=judge))
     if benchmarks and baseline:
         parent = benchmarks[0].parent
         found.append(GateItem.from_parent(parent, name="gate:baseline", judge=baseline))
     return found
 
 
-def add_items(item: pytest.Item, metrics: list[str], outcome: Callable[[str, str], tuple[str, str]]) -> set[str]:
-    """Have a session that is under way run tests of further metrics at its end, and return their node ids."""
-    own = gate_items([item], metrics, outcome, None)
-    item.session.items += own
-    for _ in own:
-        compat.count_test(item.session)
-    return {each.nodeid for each in own}
-
-
-def check_alike(name: str, metric: Metric, known: Metric) -> None:
-    """Raise a DuetError where a benchmark tells something else than another one does by the same name."""
-    if (known.unit, known.better) != (metric.unit, metric.better):
-        raise DuetError(
-            f"{name}: its metric {metric.name} is in {metric.unit!r}, {metric.better} is better; another test's is in "
-            f"{known.unit!r}, {known.better} is better. Give one of them another name."
-        )
-
-
-def comparison_name(benchmark: str, metric: str) -> str:
-    """Return the name, or the node id, of the test of a benchmark's metric: ``test.METRIC[parameters]``."""
+def verdict_name(benchmark: str) -> str:
+    """Return the name, or the node id, of the test of a benchmark's verdicts: ``test.gate[parameters]``."""
     function, bracket, parameters = benchmark.partition("[")
-    return f"{function}.{metric}{bracket}{parameters}"
+    return f"{function}.gate{bracket}{parameters}"

@@ -86,7 +86,7 @@ def read_options(config: pytest.Config) -> GateOptions:
         raise DuetError(f"--turn-seconds={turn_seconds}: give a number above 0, or inf.")
     metrics = {each.name: each for each in config.hook.pytest_duet_metrics(config=config) or DEFAULT}
     defaults = {name: each.against if against else each.history for name, each in metrics.items() if not each.exact}
-    lines = f"{'against' if against else 'gate'}_margins"
+    lines = f"duet_{'against' if against else 'gate'}_margins"
     margins = read_margins(ini(lines), defaults, metrics, f"pytest.ini, {lines}:")
     read_margins(get("duet_gate_margin"), margins, metrics, "--gate-margin")  # a wrong one is refused at once
     return GateOptions(
@@ -100,7 +100,7 @@ def read_options(config: pytest.Config) -> GateOptions:
         max_trials=get("duet_max_trials"),
         turn_seconds=turn_seconds,
         budget_seconds=_seconds(get("duet_budget")),
-        aliases=dict(_alias(line) for line in ini("gate_aliases")),
+        aliases=dict(_alias(line) for line in ini("duet_gate_aliases")),
         error=_choice(config, "error", tuple(ERRORS)),
         fail_on=frozenset(
             name for name in ("missing", "inconclusive") if _choice(config, name, WARN_OR_FAIL) == "fail"
@@ -117,16 +117,16 @@ def _seconds(text: str | None) -> float | None:
 
 
 def _choice(config: pytest.Config, name: str, choices: tuple[str, ...]) -> str:
-    chosen = str(config.getoption(f"duet_gate_{name}") or config.getini(f"gate_{name}"))
+    chosen = str(config.getoption(f"duet_gate_{name}") or config.getini(f"duet_gate_{name}"))
     if chosen not in choices:
-        raise DuetError(f"pytest.ini, gate_{name}: {chosen!r} is neither {' nor '.join(choices)}.")
+        raise DuetError(f"pytest.ini, duet_gate_{name}: {chosen!r} is neither {' nor '.join(choices)}.")
     return chosen
 
 
 def _alias(line: str) -> tuple[str, str]:
     old, _, new = (part.strip() for part in line.partition("->"))
     if not (old and new):
-        raise DuetError(f"pytest.ini, gate_aliases: {line!r} is not of the form: old name -> new name.")
+        raise DuetError(f"pytest.ini, duet_gate_aliases: {line!r} is not of the form: old name -> new name.")
     return old, new
 
 

@@ -79,9 +79,9 @@ def _add_gate(add: _Group) -> None:
 
 def _add_settings(parser: pytest.Parser) -> None:
     for name, what in (
-        ("gate_margins", "margins against history, a line each: peak_memory_bytes = 5%, 2MiB"),
-        ("against_margins", "margins of --against, likewise"),
-        ("gate_aliases", "benchmarks that were renamed, a line each: old name -> new name"),
+        ("duet_gate_margins", "margins against history, a line each: peak_memory_bytes = 5%, 2MiB"),
+        ("duet_against_margins", "margins of --against, likewise"),
+        ("duet_gate_aliases", "benchmarks that were renamed, a line each: old name -> new name"),
     ):
         parser.addini(name, what, type="linelist", default=[])
     own = "numbers in extra_info that are judged, a line each: tokens_per_second = higher, 1/s, 2%"
@@ -89,4 +89,4 @@ def _add_settings(parser: pytest.Parser) -> None:
     waits = "auto: the clock waits for the devices that a test computes on; else a test that does not wait fails"
     parser.addini("duet_sync", waits, default="")
     for name, default in (("missing", "warn"), ("inconclusive", "warn"), ("error", "any")):
-        parser.addini(f"gate_{name}", f"as --gate-{name}", default=default)
+        parser.addini(f"duet_gate_{name}", f"as --gate-{name}", default=default)

@@ -96,7 +96,7 @@ class Lookback:
         new = [today for today in alike if today not in self.known and self.rows[today].subject == row.subject]
         text = f"Vanished: {name} was in at least one of the last {self.seen} accepted runs, and is not in this one. "
         if new:
-            return text + f"Renamed? Then put into pytest.ini, under gate_aliases: {name} -> {new[0]}"
+            return text + f"Renamed? Then put into pytest.ini, under duet_gate_aliases: {name} -> {new[0]}"
         return text + "Removed on purpose? Then accept this run: python -m pytest_duet history accept latest"
 
 

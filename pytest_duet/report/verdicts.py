@@ -63,7 +63,9 @@ def _what_to_do(one: Comparison, metric: Metric, gate: GateRecord) -> str:
             "If this is intended, `python -m pytest_duet history accept latest` starts a new window with this run "
             "(docs/gate-in-ci.md says how where CI keeps the history)"
         )
-    return f"If this is intended, allow for it: --gate-margin {one.metric}={ceil(100 * ((one.high or 1) - 1))}%"
+    margin = f"{ceil(100 * ((one.high or 1) - 1))}%"
+    marker = f'@pytest.mark.gate({one.metric}="{margin}")'
+    return f"If this is intended, allow for it: --gate-margin {one.metric}={margin}, or {marker} on the test"
 
 
 def rows(gate: GateRecord) -> list[tuple[str, ...]]:

@@ -63,7 +63,7 @@ def test_the_gate_judges_once_where_all_rows_are(spread):
     assert len(cells) == 3 * 4
     assert {verdict for (framework, _), verdict in cells.items() if framework == "wrong-rate"} == {"void"}
     assert run.json["gate"]["failed_tests"] == 1
-    assert len([name for name in run.cases if ".epoch_seconds[" in name]) == 3
+    assert len([name for name in run.cases if ".gate[" in name]) == 3
     assert run.output.count("gate: 8 no baseline, 4 void") == 1
     outcome, text = run.cases[next(name for name in run.cases if name.startswith("test_training_epoch[wrong-rate"))]
     assert outcome == "failure" and "parity fails" in text

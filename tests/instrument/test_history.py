@@ -295,7 +295,7 @@ def test_a_renamed_benchmark_is_named_and_an_alias_carries_its_history_over(tmp_
     today = {new: row()}
     (finding,) = findings(tmp_path, today=today)
     assert finding.startswith(f"Vanished: {old}")
-    _, _, line = finding.partition("under gate_aliases: ")
+    _, _, line = finding.partition("under duet_gate_aliases: ")
     assert line == f"{old} -> {new}"
     aliases = dict([line.split(" -> ")])
     assert findings(tmp_path, today=today, aliases=aliases) == []

@@ -110,6 +110,12 @@ def test_accept_lets_a_run_count_and_starts_a_new_window(tmp_path, history):
     assert History(tmp_path).journal.restarts(name) == [(JAX, "epoch_seconds")]
 
 
+def test_accept_says_that_tests_failed_in_the_run(tmp_path, history):
+    name = write(tmp_path, 1, failed=2)
+    _, lines, _ = history("accept", "latest")
+    assert lines == [f"accepted: {name}", f"{name}: accepted although 2 of its tests failed; reject revokes it"]
+
+
 def test_accept_of_runs_of_two_pythons_starts_at_the_oldest(tmp_path, history):
     later = write(tmp_path, 1, hour=9, verdicts={"jax": "regressed"})
     earlier = write(tmp_path, 7, hour=8, folder=OTHER, verdicts={"jax": "regressed"})

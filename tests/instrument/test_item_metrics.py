@@ -22,20 +22,20 @@ import pytest
 
 TOKENS = float(os.environ["TOKENS"])
 
-def number_of_run():
-    path = Path(os.environ["COUNT"])
+def number_of_run(test):
+    path = Path(f"{os.environ['COUNT']}-{test}")
     count = int(path.read_text()) if path.exists() else 0
     path.write_text(str(count + 1))
     return count % 5
 
 def test_told(benchmark):
     benchmark(sum, [1])
-    rate = TOKENS * (1 + number_of_run() / 1000)
+    rate = TOKENS * (1 + number_of_run("told") / 1000)
     benchmark.metric("tokens_per_second", rate, better="higher", unit="1/s", margin="2%")
 
 def test_named(benchmark):
     benchmark(sum, [1])
-    benchmark.extra_info["score"] = 7.0 + number_of_run() / 1000
+    benchmark.extra_info["score"] = 7.0 + number_of_run("named") / 1000
 
 def test_plain(benchmark):
     benchmark(sum, [1])
@@ -73,11 +73,13 @@ def test_a_metric_of_one_s_own_is_judged_beside_time(session, tmp_path):
     session(900, "--gate", code=1)
     worse = verdicts(tmp_path)["test_told", "tokens_per_second"]
     assert worse["verdict"] == "regressed" and worse["margin"] == pytest.approx(1.02)
-    assert sessions.cases(tmp_path)["test_told.tokens_per_second"][0] == "failure"
+    kind, text = sessions.cases(tmp_path)["test_told.gate"]
+    assert kind == "failure" and "test_told, tokens per second: regressed" in text
 
 
-def test_each_trial_s_value_is_saved_and_has_a_test_of_its_own(session, tmp_path):
-    session(1000, "--gate", "--duet-trials=2", code=0)
+@pytest.mark.parametrize("workers", [(), ("-n2", "--cores-per-worker=1")], ids=["alone", "xdist"])
+def test_each_trial_s_value_is_saved_and_judged(session, tmp_path, workers, all_cores):
+    session(1000, "--gate", "--duet-trials=2", *workers, code=0)
     records, cases = sessions.records(tmp_path), sessions.cases(tmp_path)
     its = records["test_told"]["extra_info"]["duet"]["metrics"]["tokens_per_second"]
     assert (its["unit"], its["better"]) == ("1/s", "higher") and len(its["values"]) == 2
@@ -85,7 +87,7 @@ def test_each_trial_s_value_is_saved_and_has_a_test_of_its_own(session, tmp_path
     assert records["test_told"]["extra_info"]["tokens_per_second"] in its["values"]
     named = records["test_named"]["extra_info"]["duet"]["metrics"]["score"]
     assert (named["unit"], named["better"]) == ("points", "lower") and len(named["values"]) == 2
-    assert {"test_told.tokens_per_second", "test_named.score"} <= set(cases)
+    assert "test_told, tokens per second: no baseline" in cases["test_told.gate"][1]
     found = verdicts(tmp_path)
     assert found["test_told", "tokens_per_second"]["verdict"] == "no baseline"
     others = {("test_plain", "score"), ("test_plain", "tokens_per_second"), ("test_told", "score")}

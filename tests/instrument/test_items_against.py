@@ -169,13 +169,13 @@ def beat():
 @pytest.mark.duet(stop={stop})
 def test_mine(benchmark):
     threading.Thread(target=beat, daemon=True).start()
-    benchmark(time.sleep, 0.02)
+    benchmark(time.sleep, 0.05)
     gaps = [later - earlier for earlier, later in zip(BEATS, BEATS[1:])]
-    benchmark.extra_info["stood"] = sum(gap > 0.035 for gap in gaps)
+    benchmark.extra_info["stood"] = sum(gap > 0.04 for gap in gaps)
 """
     sessions.run(tmp_path, {"test_mine.py": test}, "--against=self", *TURNS, code=None)
     stood = sessions.records(tmp_path)["test_mine"]["extra_info"]["stood"]
-    assert (stood >= 3) == stop, "the other side has two turns in a row in every block"
+    assert (stood >= 5) == stop, f"{stood} of the other side's turns"
 
 
 def test_against_itself_is_clean_whatever_it_is(tmp_path):

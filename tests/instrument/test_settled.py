@@ -72,7 +72,7 @@ def test_what_history_cannot_tell_new_trials_settle():
     one = judged(today(again(CALM)), window)[TIME.name]
     assert (one.verdict, one.beside, one.runs) == (Verdict.CLEAN, NEWEST[:10], 8)
     assert one.trials <= len(CALM)
-    assert "history alone: inconclusive (0." in one.note
+    assert "history alone says: inconclusive (0." in one.note
 
 
 def test_a_slow_machine_accuses_nobody():
@@ -81,7 +81,7 @@ def test_a_slow_machine_accuses_nobody():
     assert judged(slow, history_of("jax", SCATTERED))[TIME.name].verdict is Verdict.REGRESSED
     one = judged(replace(slow, again=(again(CALM),)), history_of("jax", SCATTERED))[TIME.name]
     assert one.verdict is Verdict.CLEAN
-    assert "history alone: regressed" in one.note
+    assert "history alone says: regressed" in one.note
 
 
 def test_the_first_accepted_run_is_enough_for_a_verdict():
@@ -309,4 +309,4 @@ def test_a_slower_commit_is_found_by_the_second_run(command, tmp_path):
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("honest, epoch time: regressed")]
     first = subprocess.run(["git", "rev-parse", "HEAD~1"], cwd=tree, capture_output=True, text=True).stdout
     assert f"7 trials with {first[:10]}, turn by turn" in line
-    assert "history alone: no baseline" in line
+    assert "measured again, for history alone says: no baseline" in line

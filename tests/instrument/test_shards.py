@@ -19,6 +19,7 @@ from support import ROOT, left_behind, wait_until
 
 from benchmarks.__main__ import main
 from pytest_duet.judge.verdict import CLEAN_ERROR
+from pytest_duet.plugin import judging
 from pytest_duet.plugin.gate import Gate
 from pytest_duet.plugin.options import MAX_TRIALS
 from pytest_duet.plugin.shard_session import ShardSession, ShardStorage
@@ -146,7 +147,7 @@ def test_paired_trials_of_a_shard_share_the_error_too(pytestconfig):
     for of_run in (0, 4):
         gate = Gate(options, pytestconfig)
         gate.rows, gate.margins, gate.benchmarks_of_run = {"a": found}, {"a": AGAINST}, of_run
-        alphas.append([one.alpha for one in gate._judge() if one.alpha])
+        alphas.append([one.alpha for one in judging.judge_session(gate).comparisons if one.alpha])
     assert alphas[1] == [alpha / 4 for alpha in alphas[0]]
     assert alphas[1][0] == family("abcd").alpha(METRICS["epoch_seconds"])
 

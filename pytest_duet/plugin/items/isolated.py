@@ -147,7 +147,7 @@ class IsolatedItems:
         record["stats"] = dict(record["stats"], data=its.seconds())
         if self._gate.options.against:
             record["group"] = record.get("group") or f"taking turns with {self._gate.options.against}"
-        self._gate.take_own(item, its.own_metrics())
+        self._gate.take_own(item.nodeid, its.own_metrics())
         leak = leak_bytes(its.taken.trials)
         if leak:
             self._gate.cautions.append(f"{item.name} leaks: each round takes {leak / 2**10:,.0f} KiB more memory.")

@@ -1,0 +1,58 @@
+"""Judges a session: what its gate has gathered goes to the statistics, and comes back as verdicts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_duet.judge import by_history, by_pairs, calibration
+from pytest_duet.judge.verdict import void_where_exact_changed
+from pytest_duet.record.comparison import Comparison, Verdict
+from pytest_duet.record.history import MIN_RUNS
+
+if TYPE_CHECKING:
+    from pytest_duet.plugin.gate import Gate
+    from pytest_duet.record.row import Row
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A session's verdicts.
+
+    :param findings: what else there is to say of the baseline, a sentence each.
+    :param cautions: and of the margins.
+    """
+
+    comparisons: list[Comparison]
+    findings: list[str]
+    cautions: list[str]
+
+
+def judge_session(gate: Gate) -> Judged:
+    """Judge every benchmark that was chosen, also those that have no row, which is a verdict too."""
+    sound = [node for node in gate.margins if node in gate.rows and node not in gate.outcomes]
+    rows = {gate.name_of(node): gate.rows[node] for node in sound}
+    found, findings, cautions = (_by_pairs if gate.options.against else _by_history)(gate, rows)
+    expected = [name for name, metric in gate.metrics.items() if not metric.own]
+    found += [_without_row(gate, node, metric) for node in gate.margins if node not in sound for metric in expected]
+    found = void_where_exact_changed(found, gate.metrics)
+    return Judged(found, findings, cautions + calibration.cautions(found, gate.calibrated, gate.metrics))
+
+
+def _by_pairs(gate: Gate, rows: dict[str, Row]) -> tuple[list[Comparison], list[str], list[str]]:
+    found = by_pairs.judge_session(rows, gate.family, gate.options.max_trials, gate.calibrated)
+    return found, [], calibration.unknown(found, gate.calibrated)
+
+
+def _by_history(gate: Gate, rows: dict[str, Row]) -> tuple[list[Comparison], list[str], list[str]]:
+    back = gate.look_back(rows)
+    known = gate.settling.known(rows, back)
+    found = by_history.judge_session(rows, gate.family, back, MIN_RUNS, gate.options.max_trials, known)
+    return found, back.findings(gate.was_asked, gate.family.margins), []
+
+
+def _without_row(gate: Gate, node: str, metric: str) -> Comparison:
+    outcome, why = gate.outcomes.get(node, ("did not run", "the gate can judge nothing"))
+    verdict = Verdict.MISSING if outcome == "skipped" else Verdict.VOID
+    note = f"the benchmark itself {outcome}: {why}"
+    return Comparison(gate.name_of(node), gate.subjects[node], metric, verdict, note=note)
