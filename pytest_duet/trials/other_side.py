@@ -75,6 +75,11 @@ def _interpreter(path: Path, text: str) -> Path:
             f"--against={text}: there is no interpreter {python}. Give a virtual environment, an interpreter, "
             "git:REVISION or self."
         )
+    if python.parent.resolve() == Path(sys.executable).parent.resolve():  # an environment's python is a link out of it
+        raise DuetError(
+            f"--against={text}: this session itself runs in that environment, so both sides would have the same code. "
+            "--against=self does that on purpose."
+        )
     return python
 
 

@@ -93,6 +93,8 @@ def test_a_framework_that_the_other_side_lacks_is_skipped(suite, other):
     ("arguments", "message"),
     [
         (["--against=nowhere"], "there is no interpreter"),
+        ([f"--against={sys.executable}"], "this session itself runs in that environment"),
+        ([f"--against={sys.prefix}"], "--against=self does that on purpose"),
         (["--against=git:no-such-revision"], "no-such-revision"),
         (["--against=self", "--gate"], "choose one"),
         (["--against=self", "--epochs=2"], "give 3 or more"),
@@ -191,9 +193,10 @@ def test_a_pair_trains_the_same_epochs_whole_and_in_turns(runner):
     assert sum(block.new for block in pair.blocks) < sum(epoch.seconds for epoch in pair.new.steady)
 
 
-def test_python_of_this_session_is_the_other_side_by_its_path():
-    with open_other(sys.executable) as other:
-        assert other.python == sys.executable
+def test_another_interpreter_is_the_other_side_by_its_path(tmp_path):
+    (tmp_path / "python3").symlink_to(sys.executable)
+    with open_other(str(tmp_path / "python3")) as other:
+        assert other.python == str(tmp_path / "python3")
 
 
 def test_a_session_that_is_stopped_says_what_it_knows_by_then(pytestconfig, tmp_path, monkeypatch):
