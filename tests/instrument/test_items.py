@@ -280,7 +280,24 @@ def test_two(benchmark):
 """
 
 
-@pytest.mark.parametrize("setting", ["addopts = --benchmark-disable", "filterwarnings = error"])
+def test_a_worker_whose_pytest_breaks_is_a_failed_test(tmp_path):
+    """Whatever else it told: who never ran the test knows nothing of it."""
+    broken = """
+import os
+
+def pytest_collection_finish():
+    if "DUET_PADDING" in os.environ:
+        raise RuntimeError("only in a worker")
+"""
+    sessions.run(tmp_path, {"test_mine.py": ONE, "conftest.py": broken}, *SMALL, code=1)
+    kind, text = sessions.cases(tmp_path)["test_mine"]
+    assert kind == "failure" and "did not run it (pytest's exit code 3)" in text and "only in a worker" in text
+
+
+STRICT = "filterwarnings = error\naddopts = -p no:cacheprovider"
+
+
+@pytest.mark.parametrize("setting", ["addopts = --benchmark-disable", "filterwarnings = error", STRICT])
 def test_what_settings_ask_for_is_heard(tmp_path, setting):
     """Measuring that is switched off is switched on again; and no warning is ours."""
     files = {"test_mine.py": BESIDE, "pytest.ini": f"[pytest]\n{setting}\n"}

@@ -185,4 +185,5 @@ def versions(settings: Settings) -> dict[str, str]:
         version = getattr(module, "__version__", None)
         if "." not in name and isinstance(version, str) and not name.startswith("_"):
             found[name] = version
-    return {name: version for name, version in found.items() if name not in own | OF_PYTEST}
+    left_out = own | OF_PYTEST | set(getattr(sys, "stdlib_module_names", ()))  # Python's own version is told beside
+    return {name: version for name, version in found.items() if name not in left_out}

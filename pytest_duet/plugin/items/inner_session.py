@@ -39,7 +39,7 @@ class InnerSession:
         """Run the test; what there is to tell of it is in ``reports`` then.
 
         :raises SubjectError: where it cannot be collected.
-        :raises LookupError: where it is not there, or pytest did not even start; its log says why.
+        :raises LookupError: where it is not there, or pytest did not run it; its log says why.
         """
         import pytest
 
@@ -60,6 +60,8 @@ class InnerSession:
             raise SubjectError(f"it cannot be collected:\n{self._uncollected}")
         if not self._item:
             raise LookupError(f"a session of this test alone has no such test (pytest's exit code {int(code)})")
+        if int(code) == pytest.ExitCode.INTERNAL_ERROR or not self.reports:
+            raise LookupError(f"a session of this test alone did not run it (pytest's exit code {int(code)})")
 
     def _at_call(self, benchmark: Any, function: Any, *args: Any, **kwargs: Any) -> Any:
         return self._measured(benchmark, lambda how: Call(function, args, kwargs, **how))
@@ -128,7 +130,8 @@ def arguments(settings: Settings) -> list[str]:
     words = [settings.path, f"--rootdir={settings.rootdir}", "-o", "addopts=", "-q", "--no-summary"]
     words += ["-c", settings.inifile] if settings.inifile else []
     scratch = tempfile.gettempdir()  # the worker's own
-    words += [f"--basetemp={scratch}/pytest", "-o", f"cache_dir={scratch}/cache"]
+    words += [f"--basetemp={scratch}/pytest"]
+    words += [] if "no:cacheprovider" in settings.plugins else ["-o", f"cache_dir={scratch}/cache"]  # else unknown
     words += [f"--import-mode={settings.import_mode}"]
     for option, values in (("-p", settings.plugins), ("-o", settings.overrides), ("-W", settings.warnings)):
         for value in values:
