@@ -34,14 +34,15 @@ class Budget:
         self._end: float | None = None
         self._until = 0.0
 
-    def begin(self, node: str) -> None:
-        """A benchmark begins: nothing happens for what is none."""
-        if node in self._waiting:
+    def begin(self, *nodes: str) -> None:
+        """Benchmarks begin, several at once: nothing happens for what is none, or has begun."""
+        begun = self._waiting.intersection(nodes)
+        if begun:
             now = self._clock()
             self._end = now + self._seconds if self._end is None else self._end
-            self._until = now + max(0.0, self._end - now) / len(self._waiting)
-            self._waiting.remove(node)
+            self._until = now + max(0.0, self._end - now) * len(begun) / len(self._waiting)
+            self._waiting -= begun
 
     def allows(self, seconds: float) -> bool:
-        """Tell whether the benchmark that began last may take so many seconds more."""
+        """Tell whether the benchmarks that began last may take so many seconds more."""
         return self._clock() + seconds <= self._until

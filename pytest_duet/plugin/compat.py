@@ -293,6 +293,11 @@ def without_timeout(item: pytest.Item) -> None:
         item.add_marker(pytest.mark.timeout(0), append=False)
 
 
+def tear_down(session: pytest.Session, up_to: pytest.Item | None = None) -> None:
+    """Have the fixtures end that no test wants any more: all, or those that this one does not share."""
+    session._setupstate.teardown_exact(up_to)
+
+
 def count_test(session: pytest.Session) -> None:
     """Let a session count one test more than it has collected."""
     session.testscollected += 1

@@ -165,8 +165,12 @@ class Gate:
         self.narrowed = self.narrowed or any(map(is_benchmark, items))
 
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        self.begin([item.nodeid])
+
+    def begin(self, nodes: Iterable[str]) -> None:
+        """Have the time count that these benchmarks may take."""
         if self.budget:
-            self.budget.begin(item.nodeid)
+            self.budget.begin(*nodes)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.failed += report.failed and report.nodeid not in self.own  # what those say is in the verdicts

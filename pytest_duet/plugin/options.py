@@ -86,6 +86,8 @@ def _add_settings(parser: pytest.Parser) -> None:
         parser.addini(name, what, type="linelist", default=[])
     own = "numbers in extra_info that are judged, a line each: tokens_per_second = higher, 1/s, 2%"
     parser.addini("duet_metrics", own, type="linelist", default=[])
+    scope = "whose tests share their workers: test (nobody's), module or session"
+    parser.addini("duet_isolation", scope, default="test")
     waits = "auto: the clock waits for the devices that a test computes on; else a test that does not wait fails"
     parser.addini("duet_sync", waits, default="")
     for name, default in (("missing", "warn"), ("inconclusive", "warn"), ("error", "any")):

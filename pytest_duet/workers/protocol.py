@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass, field, fields
-from typing import Any, Callable, Dict, Type, TypeVar
+from typing import Any, Callable, Dict, Optional, Type, TypeVar
 
 from pytest_duet.errors import DuetError
 
@@ -128,10 +128,11 @@ class Subject:
     Where it cannot be measured it raises :class:`NotInstalled`, :class:`WrongHardware` or :class:`SubjectError`.
 
     :ivar serve_meanwhile: set by a worker: answers the call that is under way with what it is given, serves all that
-        come then, and returns once it is told to ``finish``. What the first call returns at last is the answer to that.
+        come then, and returns the request once it is told to ``finish`` (or, by a second argument, another call); None
+        where nobody asks any more. What the first call returns at last is the answer to that request.
     """
 
-    serve_meanwhile: Callable[[Any], None]
+    serve_meanwhile: Callable[..., Optional[Dict[str, Any]]]
 
     def open(self, **arguments: Any) -> Opened:
         """Make everything ready; untimed, but for what :class:`Opened` tells of it."""

@@ -19,6 +19,7 @@ import signal
 import sys
 import threading
 import traceback
+from contextlib import suppress
 from dataclasses import asdict, is_dataclass
 from typing import Any, TextIO
 
@@ -39,8 +40,8 @@ def main() -> None:
     run_as_batch_job()
     keep_to_cores(threads)
     subject = load_subject(sys.argv[1])
-    with os.fdopen(requests) as asked, os.fdopen(replies, "w") as answers:
-        Server(subject, asked, answers).serve()
+    with suppress(BrokenPipeError), os.fdopen(requests) as asked, os.fdopen(replies, "w") as answers:
+        Server(subject, asked, answers).serve()  # whose last answer nobody may wait for any more
     subject.close()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -57,17 +58,18 @@ class Server:
         self._subject, self._asked, self._answers = subject, asked, answers
         subject.serve_meanwhile = self._serve_meanwhile
 
-    def serve(self, until: str = "") -> None:
-        """Serve until there are no more requests, or until this call is asked for, whose answer is the caller's."""
+    def serve(self, until: str = "") -> dict[str, Any] | None:
+        """Serve until this call is asked for, whose answer is the caller's; None where there are no more requests."""
         for line in self._asked:
-            request = json.loads(line)
+            request: dict[str, Any] = json.loads(line)
             if request["call"] == until:
-                return
+                return request
             self._tell(answer(self._subject, request))
+        return None
 
-    def _serve_meanwhile(self, result: Any) -> None:
+    def _serve_meanwhile(self, result: Any, until: str = FINISH) -> dict[str, Any] | None:
         self._tell({"result": as_plain(result)})
-        self.serve(until=FINISH)
+        return self.serve(until)
 
     def _tell(self, reply: dict[str, Any]) -> None:
         self._answers.write(json.dumps(reply) + "\n")

@@ -74,12 +74,28 @@ class ItemHost(Subject):
         """
         from pytest_duet.plugin.items.inner_session import InnerSession
 
+        self._settings = Settings.from_json(settings)
+        self._begin(plan)
+        self._session = InnerSession(nodeid, self.measure, self._ended)
+        self._session.run(self._settings)
+        return self._what_ended
+
+    def _begin(self, plan: dict[str, int] | None) -> None:
         self._began, self._seconds = time.perf_counter_ns(), list[float]()
-        self._settings, self._plan = Settings.from_json(settings), Plan(**plan) if plan else None
+        self._plan = Plan(**plan) if plan else None
         self._call: Call | None = None
-        session = InnerSession(nodeid, self.measure)
-        session.run(self._settings)
-        return Ended(session.reports, self._call is not None, session.record, code_of(self._settings))
+
+    def _ended(self) -> str | None:
+        """Tell what became of a test, and return which one is asked for next, where others share the worker."""
+        session = self._session
+        self._what_ended = Ended(session.reports, self._call is not None, session.record, code_of(self._settings))
+        if not self._settings.together:
+            return None  # `open` returns it
+        asked = self.serve_meanwhile(self._what_ended, "open")
+        if asked is None:
+            return None
+        self._begin(asked["plan"])
+        return str(asked["nodeid"])
 
     def measure(self, benchmark: Any, call: Call, sync: bool) -> Any:
         """Take the place of pytest-benchmark's own measuring: returns what the test gets back.

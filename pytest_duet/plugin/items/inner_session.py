@@ -1,4 +1,4 @@
-"""The session of pytest in a worker: one test, with the settings of the session that it is measured for."""
+"""The session of pytest in a worker: a test, or a few, with the settings of the session they are measured for."""
 
 from __future__ import annotations
 
@@ -23,20 +23,27 @@ MOST_OUTPUT = 20_000  # characters of what a test printed, the last ones
 class InnerSession:
     """The plugin of that session.
 
-    :param measure: called when the test hands its call to ``benchmark``.
+    :param nodeid: of the test that is run first.
+    :param measure: called when a test hands its call to ``benchmark``.
+    :param then: called when a test has ended; returns the node id of the one that is run next, or None.
+    :ivar reports: pytest's of the test that was run last, as plain values; ``record`` is pytest-benchmark's.
     """
 
-    def __init__(self, nodeid: str, measure: Callable[[Any, Call, bool], Any]) -> None:
-        self.nodeid, self._measure = nodeid, measure
+    def __init__(
+        self, nodeid: str, measure: Callable[[Any, Call, bool], Any], then: Callable[[], str | None] = lambda: None
+    ) -> None:
+        self._nodeid: str | None = nodeid
+        self._measure, self._then = measure, then
         self.reports: list[dict[str, Any]] = []
         self.record: dict[str, Any] | None = None
         self._options: dict[str, Any] = {}
         self._benchmark: Any = None
+        self._items: dict[str, pytest.Item] = {}
         self._item: pytest.Item | None = None
         self._uncollected = ""
 
     def run(self, settings: Settings) -> None:
-        """Run the test; what there is to tell of it is in ``reports`` then.
+        """Run the tests that are asked for; what there is to tell of the last one is in ``reports`` then.
 
         :raises SubjectError: where it cannot be collected.
         :raises LookupError: where it is not there, or pytest did not run it; its log says why.
@@ -53,15 +60,15 @@ class InnerSession:
             use_revision(settings)
         for name in ("PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT"):
             os.environ.pop(name, None)
-        self._options = settings.options
+        self._options, self._together = settings.options, settings.together
         fixture.replace_measuring(self._at_call, self._at_pedantic)
         code = pytest.main(arguments(settings), plugins=[self, plugin])
         if self._uncollected:
             raise SubjectError(f"it cannot be collected:\n{self._uncollected}")
-        if not self._item:
-            raise LookupError(f"a session of this test alone has no such test (pytest's exit code {int(code)})")
-        if int(code) == pytest.ExitCode.INTERNAL_ERROR or not self.reports:
-            raise LookupError(f"a session of this test alone did not run it (pytest's exit code {int(code)})")
+        broke = int(code) == pytest.ExitCode.INTERNAL_ERROR
+        if broke or not self.reports:
+            what = "did not run it" if broke or self._item else "has no such test"
+            raise LookupError(f"a session of this test alone {what} (pytest's exit code {int(code)})")
 
     def _at_call(self, benchmark: Any, function: Any, *args: Any, **kwargs: Any) -> Any:
         return self._measured(benchmark, lambda how: Call(function, args, kwargs, **how))
@@ -99,10 +106,29 @@ class InnerSession:
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         from pytest_duet.plugin import compat
 
-        items[:] = [item for item in items if item.nodeid == self.nodeid][:1]
-        self._item = items[0] if items else None
+        self._items = {item.nodeid: item for item in reversed(items)}  # of several that are alike, the first
+        if not self._together:
+            items[:] = [item for item in items if item is self._items.get(self._nodeid or "")]
         for item in items:
             compat.without_timeout(item)
+
+    @hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
+        from pytest_duet.plugin import compat
+        from pytest_duet.plugin.items import fixture
+
+        while not self._uncollected and self._nodeid is not None:
+            self.reports, self.record, self._benchmark = [], None, None
+            self._item = item = self._items.get(self._nodeid)
+            if item is None:
+                break
+            compat.tear_down(session, up_to=item)
+            item.ihook.pytest_runtest_protocol(item=item, nextitem=later(item) if self._together else None)
+            if self._benchmark is not None and self._benchmark.stats:
+                self.record = fixture.as_plain_record(self._benchmark)
+            self._nodeid = self._then()
+        compat.tear_down(session)
+        return True
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
@@ -111,11 +137,17 @@ class InnerSession:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.reports.append(plain_report(self._config, report))
 
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        from pytest_duet.plugin.items import fixture
 
-        if self._benchmark is not None and self._benchmark.stats:
-            self.record = fixture.as_plain_record(self._benchmark)
+def later(item: pytest.Item) -> pytest.Item:
+    """Return an item to be named as the one after a test, which keeps the fixtures of all but the test itself."""
+    import pytest
+
+    class Later(pytest.Item):
+        def runtest(self) -> None:
+            raise NotImplementedError("it is never run")
+
+    parent: Any = item.parent
+    return Later.from_parent(parent, name="later")
 
 
 def plain_report(config: pytest.Config, report: Any) -> dict[str, Any]:
@@ -127,7 +159,7 @@ def plain_report(config: pytest.Config, report: Any) -> dict[str, Any]:
 
 def arguments(settings: Settings) -> list[str]:
     """Return the command line of the session."""
-    words = [settings.path, f"--rootdir={settings.rootdir}", "-o", "addopts=", "-q", "--no-summary"]
+    words = [*settings.paths, f"--rootdir={settings.rootdir}", "-o", "addopts=", "-q", "--no-summary"]
     words += ["-c", settings.inifile] if settings.inifile else []
     scratch = tempfile.gettempdir()  # the worker's own
     words += [f"--basetemp={scratch}/pytest"]

@@ -28,6 +28,7 @@ from pytest_duet.plugin.items.own_metrics import OwnMetric, from_settings
 from pytest_duet.plugin.items.plan import ROUND_SECONDS
 from pytest_duet.plugin.items.runner import ItemEnded, ItemRunner
 from pytest_duet.plugin.items.settings import Settings
+from pytest_duet.plugin.items.sharing import Shared, groups, take_turns
 from pytest_duet.plugin.marker import is_benchmark, is_plain_benchmark
 from pytest_duet.plugin.progress import Progress
 from pytest_duet.plugin.session import GATE, SLOT
@@ -55,6 +56,9 @@ class IsolatedItems:
         self._config, self._trials = config, trials
         self._gate = config.stash[GATE]
         self._items: dict[str, pytest.Item] = {}
+        self._groups: dict[str, list[pytest.Item]] = {}  # who shares workers with whom, by node id
+        self._shared: dict[str, Shared] = {}  # by the node id of the first of a group
+        self._turns: dict[str, tuple[ItemEntrant, Row | DuetError]] = {}  # paired trials that nobody asked for yet
         self._open = ExitStack()
         self._predicted = False
         self._other = Other("")  # of a session that takes turns
@@ -68,6 +72,11 @@ class IsolatedItems:
     @pytest.hookimpl(trylast=True)  # when -k and -m have chosen
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         self._items = {item.nodeid: item for item in items if is_plain_benchmark(item) and is_benchmark(item)}
+        try:
+            found = [[each] for each in self._items.values()] if self._elsewhere else groups(self._items.values())
+            self._groups = {each.nodeid: group for group in found for each in group}
+        except DuetError as error:
+            raise pytest.UsageError(str(error)) from None
         if self._items and self._gate.options.against and not self._config.getoption("collectonly"):
             try:  # where there is no such side, nobody is to measure anything first
                 self._other = self._open.enter_context(open_other(self._gate.options.against, self._project))
@@ -89,6 +98,8 @@ class IsolatedItems:
         return True
 
     def pytest_sessionfinish(self) -> None:
+        for shared in self._shared.values():
+            shared.close()
         self._open.close()
 
     def _reports(self, item: pytest.Item) -> list[pytest.TestReport]:
@@ -122,14 +133,29 @@ class IsolatedItems:
         """Publish a test's row, and return pytest's reports of it, as plain values."""
         if self._gate.options.against:
             self._predict()
-            its = self._entrant(item)
-            its.prepare()
-            row = its.beside(self._other, partial(self._gate.wants_more, item))
+            its, row = self._beside(item)
         else:
             its = self._in_rounds.of(item.nodeid)
             row = self._gate.measure_again(item, its.described(), its.beside, self._project)
         self._publish(item, its, row)
         return its.ended.reports
+
+    def _beside(self, item: pytest.Item) -> tuple[ItemEntrant, Row]:
+        """Return a test's paired trials; those of all tests that share its workers are run with the first one's."""
+        if item.nodeid not in self._turns:
+            group = self._groups[item.nodeid]
+            self._gate.begin(each.nodeid for each in group)
+            entrants = {each.nodeid: self._entrant(each) for each in group}
+            found = take_turns(
+                entrants, self._other, lambda nodeid, row: self._gate.wants_more(self._items[nodeid], row)
+            )
+            self._turns |= {nodeid: (entrants[nodeid], row) for nodeid, row in found.items()}
+            if group[0].nodeid in self._shared:
+                self._shared[group[0].nodeid].close()
+        its, row = self._turns.pop(item.nodeid)
+        if isinstance(row, DuetError):
+            raise row
+        return its, row
 
     def _predict(self) -> None:
         """Say before all measuring what it may take, where somebody would wonder."""
@@ -162,6 +188,7 @@ class IsolatedItems:
         return Rounds(
             {name: self._entrant(item, partial(board.tell, name)) for name, item in self._items.items()},
             self._trials,
+            together=not self._elsewhere,
             watcher=board,
             stop_at_failure=self._config.getoption("maxfail") == 1,
         )
@@ -169,11 +196,12 @@ class IsolatedItems:
     def _entrant(self, item: pytest.Item, progress: Callable[[str], object] | None = None) -> ItemEntrant:
         say = progress or (lambda text: self._progress(f"{item.name}: {text}"))
         marker = item.get_closest_marker("duet")
+        group = self._groups[item.nodeid]
         turn = self._config.getoption("duet_turn_seconds")
         runner = ItemRunner(
             name=item.name,
             nodeid=item.nodeid,
-            settings=Settings.of(self._config, item, self._project, self._tests),
+            settings=Settings.of(self._config, group, self._project, self._tests),
             exposed=self._exposed,
             sync=waits(item),
             stop=bool(marker is None or marker.kwargs.get("stop", True)),
@@ -182,10 +210,17 @@ class IsolatedItems:
             max_foreign_cores=self._config.getoption("duet_max_foreign_cores"),
             timeout_seconds=self._config.getoption("duet_timeout"),
             round_seconds=turn if turn and isfinite(turn) else ROUND_SECONDS,
+            shared=self._shared.setdefault(group[0].nodeid, Shared()) if len(group) > 1 else None,
         )
         margins = self._gate.margins[item.nodeid]
         share = next((margins[name].share for name in margins if self._gate.metrics[name].turns), USUAL.share)
         return ItemEntrant(runner, self._sampler, self._declared, log(1 + share))
+
+    @property
+    def _elsewhere(self) -> bool:
+        """Whether other workers of pytest-xdist run some of these tests."""
+        slot = self._config.stash[SLOT]
+        return slot is not None and slot.workers > 1
 
     @cached_property
     def _declared(self) -> dict[str, OwnMetric]:

@@ -105,29 +105,32 @@ class ItemEntrant:
         return [each.as_metric() for each in told(self.taken.records, self._declared).values()]
 
     def beside(self, other: Other, wants_more: Callable[[Row], bool]) -> Row:
-        """Return the row of paired trials with another side, for as long as more of them are wanted.
+        """Return the row of paired trials with another side, for as long as more of them are wanted."""
+        return next(row for row in self.pairs(other) if not wants_more(row))
+
+    def pairs(self, other: Other) -> Iterator[Row]:
+        """Yield the row of paired trials with another side, after each of them.
 
         Where the test has no trials but these, they are its own; where history asks for more, its own stay as they are.
         """
-        new, old = self.runner, replace(other.runner(self.runner), ended=[])
+        shared = self.runner.shared
+        new, old = self.runner, replace(other.runner(self.runner), ended=[], shared=shared and shared.other)
         assert new.plan
         new.plan.check_turns(new.name)
         there, ended = replace(old, plan=None).look()  # what it is; and a failure there is told as one, not as a crash
         check_sides(other, self.ended, ended)
         pairs: list[Pair] = []
         ours, theirs = Taken(), Taken()
-        row: Row | None = None
-        while row is None or wants_more(row):
+        if not self.taken.trials:
+            self.taken = ours
+        while True:
             pairs.append(run_pair(new, old, len(pairs) + 1, self._sampler, WHOLE_ROUNDS, new.stop))
             new, old = (self._fitted(each, pairs[-1]) for each in (new, old))
             ours.add(pairs[-1].new, new.ended.pop())
             theirs.add(pairs[-1].old, old.ended.pop())
             row = self._describe(new, self.opened, self.ended, ours)
             its = self._describe(old, there, ended, theirs)
-            row = replace(row, against=Against.of(other.name, its, pairs))
-        if not self.taken.trials:
-            self.taken = ours
-        return row
+            yield replace(row, against=Against.of(other.name, its, pairs))
 
     def _fitted(self, runner: ItemRunner, pair: Pair) -> ItemRunner:
         """Return the runner of the next trial, with as many rounds as the noise asks for."""
@@ -184,6 +187,7 @@ def describe(runner: ItemRunner, opened: Opened, ended: Ended, trials: Sequence[
             "cores": opened.threads["cores"],
             "fixed layout": opened.threads["fixed layout"],
             "waits for devices": runner.sync,
+            **({"shares its worker": True} if runner.shared else {}),
         },
         versions=dict(opened.versions),
         python=opened.python,

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any, Self
 
 from pytest_duet.errors import DuetError
 from pytest_duet.plugin.items.host import Ended, Looked
 from pytest_duet.plugin.items.plan import ROUND_SECONDS, Plan, make_plan
 from pytest_duet.plugin.items.settings import Revision, Settings
+from pytest_duet.plugin.items.sharing import LOOK, Shared
 from pytest_duet.trials.runner import Runner
-from pytest_duet.workers.process import Worker
+from pytest_duet.workers.process import GOODBYE_SECONDS, Worker
 from pytest_duet.workers.protocol import Opened
 
 STACK_STEP, STACK_SPAN = 1_328, 4_096  # bytes; a page's span, in steps that are a multiple of 16 and no divisor of it
@@ -33,10 +35,13 @@ class ItemWorker(Worker):
     """A worker whose subject is a test; closed in peace, it lets the test go on to its end.
 
     :ivar ended: where what became of the test is added.
+    :ivar shared: whether it is for further tests: then leaving it ends the test alone.
+    :ivar stops: whether it stands still until the next one then.
     """
 
     timeout_option = "--duet-timeout"
     ended: list[Ended]
+    shared, stops = False, True
     _measuring = False
 
     def open(self, **arguments: Any) -> Opened:
@@ -46,17 +51,32 @@ class ItemWorker(Worker):
         self._measuring = True
         return self._decode(Opened, "open", plain)
 
-    def close(self, patience_seconds: float = 0.0) -> None:
+    @property
+    def is_open(self) -> bool:
+        return bool(self._pipes)
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         try:
-            if patience_seconds and self._measuring:
-                self._measuring = False
-                self.go_on()
-                ended = Ended(**self.call("finish"))
-                self.ended.append(ended)
-                if any(report.get("outcome") == "failed" for report in ended.reports):
-                    raise ItemEnded(ended)
+            if not error:
+                self._finish()
         finally:
-            super().close(patience_seconds)
+            if not self.shared or error or self.process.poll() is not None:
+                self.close(patience_seconds=0 if error else GOODBYE_SECONDS)
+            elif self.stops:
+                self.stand_still()
+
+    def _finish(self) -> None:
+        """Let the test go on to its end.
+
+        :raises ItemEnded: where it fails there.
+        """
+        if self._measuring:
+            self._measuring = False
+            self.go_on()
+            ended = Ended(**self.call("finish"))
+            self.ended.append(ended)
+            if any(report.get("outcome") == "failed" for report in ended.reports):
+                raise ItemEnded(ended)
 
 
 def same_luck(number: int) -> dict[str, str]:
@@ -82,6 +102,7 @@ class ItemRunner(Runner):
     :param plan: how much of its work a trial has; None where that is to be found out.
     :param exposed: a folder that holds this package alone, for another interpreter must not find ours beside it.
     :param ended: what became of the test in each worker that ended in peace, the last one last.
+    :param shared: the workers that it shares with other tests; None where each is its own.
     """
 
     nodeid: str
@@ -92,6 +113,7 @@ class ItemRunner(Runner):
     round_seconds: float = ROUND_SECONDS
     plan: Plan | None = None
     ended: list[Ended] = field(default_factory=list)
+    shared: Shared | None = None
     subject: str = SUBJECT
     rounds: int = 0
 
@@ -100,6 +122,13 @@ class ItemRunner(Runner):
         return {"nodeid": self.nodeid, "settings": self.settings.as_json(), "plan": plan}
 
     def worker(self, number: int = 1) -> ItemWorker:
+        if not self.shared:
+            return self._start(number)
+        taken = self.shared.take(number, self.nodeid, partial(self._start, number))
+        taken.name, taken.ended, taken.shared, taken.stops = self.name, self.ended, True, self.stop
+        return taken
+
+    def _start(self, number: int) -> ItemWorker:
         made = ItemWorker(
             self.name,
             self.subject,
@@ -126,7 +155,7 @@ class ItemRunner(Runner):
 
         :raises ItemEnded: where it failed, was skipped, or never called ``benchmark``.
         """
-        with self.worker() as worker:
+        with self.worker(LOOK) as worker:
             self.progress("a look at it")
             opened = worker.open(**self.open_arguments())
         return opened, self.ended.pop()

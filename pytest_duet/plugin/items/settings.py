@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,9 +29,10 @@ class Revision:
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings of a session, as a session of one test alone takes them.
+    """The settings of a session, as a session of one test alone takes them, or of a few that share a worker.
 
-    :param path: the test's file.
+    :param paths: the files of the tests.
+    :param together: whether the worker is to run several tests, one after the other, as it is asked to.
     :param folder: where the session was started.
     :param options: values by the names that argparse keeps them under.
     :param plugins: those of ``-p``, as ``overrides`` are those of ``-o`` and ``warnings`` those of ``-W``.
@@ -41,7 +42,7 @@ class Settings:
     :param revision: what the code is to come from; None for the project as it is.
     """
 
-    path: str
+    paths: list[str]
     rootdir: str
     inifile: str | None
     folder: str
@@ -54,11 +55,14 @@ class Settings:
     project: str
     tests: list[str]
     revision: Revision | None = None
+    together: bool = False
 
     @classmethod
-    def of(cls, config: pytest.Config, item: pytest.Item, project: str, tests: list[str]) -> Settings:
+    def of(cls, config: pytest.Config, items: Sequence[pytest.Item], project: str, tests: list[str]) -> Settings:
+        """Return those for a worker of these tests."""
         return cls(
-            path=str(item.path),
+            paths=sorted({str(item.path) for item in items}),
+            together=len(items) > 1,
             rootdir=str(config.rootpath),
             inifile=str(config.inipath) if config.inipath else None,
             folder=str(config.invocation_params.dir),

@@ -1,0 +1,105 @@
+"""Tests that share a worker, with the fixtures of their module or session: ``@pytest.mark.duet(isolation="module")``.
+
+Trial number N of each of them runs in one worker, one test after the other, each in as many of them as it has trials.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from pytest_duet.errors import DuetError
+
+if TYPE_CHECKING:
+    import pytest
+
+    from pytest_duet.plugin.items.measuring import ItemEntrant
+    from pytest_duet.plugin.items.runner import ItemWorker
+    from pytest_duet.record.row import Row
+    from pytest_duet.trials.other_side import Other
+
+SCOPES = ("test", "module", "session")
+LOOK = 0  # the number of the worker that tests are looked at in, before their trials
+
+
+def scope_of(item: pytest.Item) -> str:
+    """Return who shares a test's worker: ``"test"``, nobody; those of its ``"module"`` or of the ``"session"``.
+
+    :raises DuetError: where its marker, or the setting ``duet_isolation``, says something else.
+    """
+    marker = item.get_closest_marker("duet")
+    chosen = str((marker.kwargs.get("isolation") if marker else None) or item.config.getini("duet_isolation"))
+    if chosen not in SCOPES:
+        raise DuetError(f"{item.nodeid}: isolation={chosen!r} is none of {', '.join(SCOPES)}, or none as a marker.")
+    return chosen
+
+
+def groups(items: Iterable[pytest.Item]) -> list[list[pytest.Item]]:
+    """Return these tests, those together that share their workers."""
+    found: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        scope = scope_of(item)
+        key = {"test": item.nodeid, "module": str(item.path), "session": ""}[scope]
+        found.setdefault(f"{scope} {key}", []).append(item)
+    return list(found.values())
+
+
+class Shared:
+    """The workers of one side that a group of tests shares; who is not at work stands still.
+
+    :param other: the same of the other side.
+    """
+
+    def __init__(self, other: Shared | None = None) -> None:
+        self.other = other or Shared(self)
+        self._workers: dict[int, ItemWorker] = {}
+        self._ran: dict[int, set[str]] = {}
+
+    def take(self, number: int, nodeid: str, start: Callable[[], ItemWorker]) -> ItemWorker:
+        """Return the worker for a test's trial: that of the others' trial of this number, where the test is new to it.
+
+        Those of earlier trials are ended: the group has gone on.
+        """
+        kept = {LOOK, 1} if number <= 1 else {number}  # a test is looked at right before its first trial
+        for each in list(self._workers):
+            if each not in kept or (each == number and (nodeid in self._ran[each] or not self._workers[each].is_open)):
+                self._workers.pop(each).close()
+        if number in self._workers:
+            self._workers[number].go_on()
+        else:
+            self._workers[number], self._ran[number] = start(), set()
+        self._ran[number].add(nodeid)
+        return self._workers[number]
+
+    def close(self) -> None:
+        for side in (self, self.other):
+            while side._workers:
+                side._workers.popitem()[1].close()
+
+
+def take_turns(
+    entrants: dict[str, ItemEntrant], other: Other, wants_more: Callable[[str, Row], bool]
+) -> dict[str, Row | DuetError]:
+    """Return the row of each test's paired trials, or what kept it from them: a trial of each, then the next of each.
+
+    :param entrants: by node id.
+    :param wants_more: tells, for a node id and its row, whether another trial is wanted.
+    """
+    found: dict[str, Row | DuetError] = {}
+    going = {}
+    for name, its in entrants.items():
+        try:
+            its.prepare()
+            going[name] = its.pairs(other)
+        except DuetError as error:
+            found[name] = error
+    while going:
+        for name in list(going):
+            try:
+                row = found[name] = next(going[name])
+                if wants_more(name, row):
+                    continue
+            except DuetError as error:
+                found[name] = error
+            del going[name]
+    return found
