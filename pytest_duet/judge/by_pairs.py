@@ -139,9 +139,9 @@ def _decided(one: Comparison, found: Evidence, alpha: float, max_trials: int, it
     strict, plain = (list(_intervals(found.shifts, error, max_trials, noise)) for error in (alpha, CLEAN_ERROR))
     said = judged(one, strict, plain, alpha) if plain else one
     if not strict and said.verdict is not Verdict.CLEAN:
-        first = _first_look(alpha, max_trials, noise)
-        needed = f"it takes {first}" if first else "--max-trials is too low"
-        return one.but(note=f"{len(found.shifts)} trials are too few for an answer; {needed}.")
+        clean, first = (_first_look(error, max_trials, noise) for error in (CLEAN_ERROR, alpha))
+        needed = f"clean takes {clean or 'more'}, regressed {first}" if first else "--max-trials is too low"
+        return one.but(note=f"{len(found.shifts)} trials are too few for an answer: {needed}.")
     one = said
     if one.verdict is not Verdict.INCONCLUSIVE or noise is None:
         return one

@@ -1,6 +1,7 @@
 """What a terminal shows of the gate's verdicts, where there are many; and how short times are told."""
 
 import pytest
+from made_up import row
 from support import Terminal
 
 from pytest_duet.judge import by_pairs
@@ -67,3 +68,10 @@ def test_more_benchmarks_take_more_trials_before_a_verdict():
     assert by_pairs.too_few(Family(metrics, {"t": {}}, 1), 16) == []
     (said,) = by_pairs.too_few(Family(metrics, {"t": {}}, 1), 2)
     assert "--max-trials=2 are too few for an answer on every metric of 1 benchmarks" in said
+
+
+def test_too_few_trials_say_what_either_answer_takes():
+    noisy = [1.1, 0.9, 1.2, 0.8, 1.0]
+    made = row("x", {"seconds": noisy}, old={"seconds": [1.0] * 5}, metrics={"seconds": DEFAULT[0]})
+    one = by_pairs.judge("t::x", made, DEFAULT[0], DEFAULT[0].against, 16, by_pairs.NONE, 0.001)
+    assert "5 trials are too few for an answer: clean takes 7, regressed 11." in one.note
