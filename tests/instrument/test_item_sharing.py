@@ -65,11 +65,6 @@ def test_a_module_s_fixture_is_built_once_a_worker(tmp_path, arguments, workers)
     assert all(row["conditions"]["shares its worker"] for row in rows)
 
 
-def test_without_the_marker_each_test_has_its_own(tmp_path):
-    session(tmp_path, {"test_mine.py": TESTS}, "--against=self", "--max-trials=1")
-    assert len(notes(tmp_path)["built"]) == 3 * 2 * 2
-
-
 def test_all_tests_of_a_session_share_one(tmp_path):
     """The module's fixtures end where another module's test comes."""
     conftest = "import os\nimport pytest\n" + "@pytest.fixture(scope='session', autouse=True)\ndef whole():\n"

@@ -27,7 +27,7 @@ LIARS = {  # who, and what the suite must say of it
 BROKEN = {
     "crashes": r"died of SIGSEGV during round[\s\S]*about to touch address 0",
     "killed": r"died of SIGKILL during round",
-    "hangs": r"did not answer round within 8 s and was killed \(--worker-timeout[\s\S]*going to sleep",
+    "hangs": r"did not answer round within 5 s and was killed \(--worker-timeout[\s\S]*going to sleep",
     "raises": r"raised RuntimeError in round: CUDA error: an illegal memory access",
     "exits": r"exited with code 3 during round",
     "not-a-number": r"train_epoch\(\) gave nan",
@@ -43,7 +43,7 @@ HONEST = ("honest", "chatty", "breeds", "resident", "wants-numpy")
 
 @pytest.mark.parametrize("offenders", [LIARS, BROKEN], ids=["liars", "broken"])
 def test_offenders_fail_alone_and_the_honest_pass(suite, offenders):
-    run = suite("--worker-timeout=8", frameworks=",".join([*offenders, *HONEST]))
+    run = suite("--worker-timeout=5", frameworks=",".join([*offenders, *HONEST]))
     outcomes = run.outcomes
 
     assert run.exit_code == 1
