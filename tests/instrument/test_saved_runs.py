@@ -125,7 +125,7 @@ def test_a_run_cut_at_any_length_is_named_and_the_rest_is_shown(tmp_path, real):
 @pytest.mark.parametrize("real", [REAL, GATED], ids=lambda path: path.stem)
 @pytest.mark.parametrize("other", OTHERS, ids=repr)
 def test_a_run_with_any_one_node_of_another_kind_is_reported_or_named(tmp_path, real, other, no_charts):
-    """Every node in turn, by every second kind, beside a sound run. The page is slower: it is rendered for one in 50."""
+    """Every node in turn, by every second kind, beside a sound run. The slower page is rendered for one in 50."""
     data, sound = small(real), write(tmp_path / "history", 1)
     broken, crashes = tmp_path / "broken.json", []
     which = list(map(repr, OTHERS)).index(repr(other)) % 2  # nan is not even itself
