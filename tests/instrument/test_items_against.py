@@ -98,10 +98,14 @@ def test_a_revision_s_code_and_today_s_tests_run(folder, told, layout):
 
 
 def test_what_history_has_measured_again_leaves_the_session_s_own_figures(folder, told):
-    """Paired trials with the last accepted code are beside the row, not in its place."""
+    """Paired trials with the last accepted code are beside the row, not in its place.
+
+    They run in workers of their own: those that tests share may hold another revision's code by then.
+    """
     project(folder, "flat")
     git(folder, "commit", "-qam", "now")
     small = ("--gate", *TURNS, "--duet-trials=2", f"--benchmark-storage=file://{folder.parent}/storage")
+    small += ("-o", "duet_isolation=module")
     for _ in range(2):
         sessions.run(folder, {}, *small, environment=told.environment, code=None)
     record = sessions.records(folder)["test_work[plain]"]
@@ -109,6 +113,7 @@ def test_what_history_has_measured_again_leaves_the_session_s_own_figures(folder
     (again,) = row["again"]
     assert again["row"]["against"]["blocks"], again["why_not"]
     assert len(row["trials"]) == 2 and len(again["row"]["trials"]) == 1
+    assert "shares its worker" in row["conditions"] and "shares its worker" not in again["row"]["conditions"]
     assert record["stats"]["rounds"] == 2 * 25, "of the two, and none of the one that was paired"
 
 

@@ -105,16 +105,19 @@ class ItemEntrant:
         return [each.as_metric() for each in told(self.taken.records, self._declared).values()]
 
     def beside(self, other: Other, wants_more: Callable[[Row], bool]) -> Row:
-        """Return the row of paired trials with another side, for as long as more of them are wanted."""
-        return next(row for row in self.pairs(other) if not wants_more(row))
+        """Return the row of paired trials with another side, for as long as more of them are wanted.
+
+        In workers of its own: those that are shared may run another side's code.
+        """
+        return next(row for row in self._pairs(replace(self.runner, shared=None), other) if not wants_more(row))
 
     def pairs(self, other: Other) -> Iterator[Row]:
-        """Yield the row of paired trials with another side, after each of them.
+        """Yield the row of paired trials with another side, always the same one, after each of them."""
+        return self._pairs(self.runner, other)
 
-        Where the test has no trials but these, they are its own; where history asks for more, its own stay as they are.
-        """
-        shared = self.runner.shared
-        new, old = self.runner, replace(other.runner(self.runner), ended=[], shared=shared and shared.other)
+    def _pairs(self, new: ItemRunner, other: Other) -> Iterator[Row]:
+        """Where the test has no trials but these, they are its own; where history asks for more, its own stay."""
+        old = replace(other.runner(new), ended=[], shared=new.shared and new.shared.other)
         assert new.plan
         new.plan.check_turns(new.name)
         there, ended = replace(old, plan=None).look()  # what it is; and a failure there is told as one, not as a crash
