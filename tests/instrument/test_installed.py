@@ -107,7 +107,8 @@ def test_three_lines_of_one_s_own_are_gated(run, tmp_path):
     (tmp_path / "test_sum.py").write_text(test.replace("NUMBER", "20_000"))
     for _ in range(8):
         run("pytest", "--gate")
-    assert "gate: 3 clean" in run("pytest", "--gate")
+    said = run("pytest", "--gate")  # on a machine of many moods, time may be inconclusive
+    assert "clean" in said and "no baseline" not in said and "regressed" not in said
     (tmp_path / "test_sum.py").write_text(test.replace("NUMBER", "26_000"))
     assert "test_sum, time: regressed" in run("pytest", "--gate", code=1)
 
