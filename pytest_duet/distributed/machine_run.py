@@ -43,25 +43,27 @@ class Machine:
 
     def take(self, report: pytest.TestReport) -> None:
         """Take what a report tells, if it is one of a benchmark's."""
+        told = worker_side.read(report)
+        if told is not None:
+            try:
+                self._learn(report.nodeid, told)
+            except DuetError as error:  # another worker's test has told otherwise of a metric
+                report.outcome, report.longrepr = "failed", str(error)
         self.gate.pytest_runtest_logreport(report)
         if report.when == "call" or not report.passed:
             self.ended.add(report.nodeid)
-        told = worker_side.read(report)
-        if told is None:
-            return
-        gate, node = self.gate, report.nodeid
+
+    def _learn(self, node: str, told: dict[str, Any]) -> None:
+        gate = self.gate
         gate.subjects[node], gate.margins[node] = told["subject"], told["margins"]
         gate.narrowed = gate.narrowed or told["narrowed"]
         if "row" in told:
             gate.publish(node, told["name"], told["row"], told["extra_info"])
-            try:
-                gate.take_own(node, told["own_metrics"])
-            except DuetError as error:  # another worker's test has told it otherwise
-                gate.outcomes[node] = ("failed", str(error))
             self.info = told["machine_info"]
             gate.fingerprint = told["machine_info"].get("fingerprint")
         if told.get("benchmark"):
             self.records[node] = told["benchmark"]
+        gate.take_own(node, told["own_metrics"])
 
     @property
     def measured(self) -> list[str]:

@@ -127,14 +127,17 @@ def test_a_test_that_tells_one_fails(tmp_path):
     assert "'a b' cannot be a metric's name" in done.stdout
 
 
-def test_two_metrics_of_one_name_have_to_be_one(tmp_path):
+@pytest.mark.parametrize("workers", [(), ("-n2", "--cores-per-worker=1")], ids=["alone", "xdist"])
+def test_two_metrics_of_one_name_have_to_be_one(tmp_path, workers, all_cores):
     one, other = (
         f"def test_{unit}(benchmark):\n    benchmark(sum, [1])\n"
         f"    benchmark.metric('size', 1, better='lower', unit='{unit}')\n"
         for unit in ("kg", "m")
     )
-    sessions.run(tmp_path, {"test_mine.py": one + other}, *SMALL, code=1)
-    assert "Give one of them another name." in sessions.cases(tmp_path)["test_m"][1]
+    sessions.run(tmp_path, {"test_mine.py": one + other}, *SMALL, *workers, code=1)
+    cases = sessions.cases(tmp_path)
+    (said,) = [text for kind, text in cases.values() if kind == "failure"]  # of the one that ends later
+    assert len(cases) == 2 and "Give one of them another name." in said
 
 
 @pytest.mark.parametrize(
