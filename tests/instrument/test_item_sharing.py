@@ -107,6 +107,12 @@ def test_what_one_of_them_does_costs_no_other(tmp_path, arguments):
     }
 
 
+def test_a_shared_fixture_that_fails_at_its_end_is_told(tmp_path):
+    tests = SHARING.replace('    note("ended")', '    raise RuntimeError("it does not end well")')
+    session(tmp_path, {"test_mine.py": tests}, "--against=self", "--max-trials=1", code=1)
+    assert "it does not end well" in next(text for kind, text in sessions.cases(tmp_path).values() if kind == "failure")
+
+
 def test_a_scope_that_is_none_is_refused(tmp_path):
     done = session(tmp_path, {"test_mine.py": SHARING.replace('"module"', '"package"')}, "--gate", code=4)
     assert "isolation='package' is none of test, module, session" in done.stderr

@@ -92,7 +92,7 @@ class ItemHost(Subject):
         if not self._settings.together:
             return None  # `open` returns it
         asked = self.serve_meanwhile(self._what_ended, "open")
-        if asked is None:
+        if asked is None or asked["nodeid"] is None:  # there are no more: the fixtures that they share end
             return None
         self._begin(asked["plan"])
         return str(asked["nodeid"])

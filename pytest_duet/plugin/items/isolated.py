@@ -99,7 +99,10 @@ class IsolatedItems:
 
     def pytest_sessionfinish(self) -> None:
         for shared in self._shared.values():
-            shared.close()
+            try:
+                shared.close()
+            except DuetError as error:
+                self._gate.cautions.append(str(error))
         self._open.close()
 
     def _reports(self, item: pytest.Item) -> list[pytest.TestReport]:

@@ -65,6 +65,18 @@ class ItemWorker(Worker):
             elif self.stops:
                 self.stand_still()
 
+    def end(self) -> None:
+        """End a worker that tests have shared, and what fixtures they did.
+
+        :raises WorkerError: where one of those fails at its end.
+        """
+        try:
+            if self.is_open:
+                self.go_on()
+                self.call("open", nodeid=None, plan=None)
+        finally:
+            self.close(GOODBYE_SECONDS)
+
     def _finish(self) -> None:
         """Let the test go on to its end.
 

@@ -63,7 +63,7 @@ class Shared:
         kept = {LOOK, 1} if number <= 1 else {number}  # a test is looked at right before its first trial
         for each in list(self._workers):
             if each not in kept or (each == number and (nodeid in self._ran[each] or not self._workers[each].is_open)):
-                self._workers.pop(each).close()
+                self._workers.pop(each).end()
         if number in self._workers:
             self._workers[number].go_on()
         else:
@@ -72,9 +72,19 @@ class Shared:
         return self._workers[number]
 
     def close(self) -> None:
+        """End them all.
+
+        :raises DuetError: where a fixture that the tests share fails at its end.
+        """
+        failed = None
         for side in (self, self.other):
             while side._workers:
-                side._workers.popitem()[1].close()
+                try:
+                    side._workers.popitem()[1].end()
+                except DuetError as error:
+                    failed = error
+        if failed:
+            raise failed
 
 
 def take_turns(
