@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 import sys
-import time
 from dataclasses import asdict
 
 import numpy as np
@@ -17,11 +16,11 @@ from benchmarks.framework_calls import FrameworkCalls
 from benchmarks.frameworks.engines.nvidia import device_time
 from benchmarks.frameworks.loading import make_ready, versions_of
 from benchmarks.frameworks.trainer import NoGpu, WrongHardware
-from benchmarks.workload import mnist
+from benchmarks.workload import handed_over, mnist
 from benchmarks.workload.dataset import synthetic
-from benchmarks.workload.sketch import sketch_update
 from benchmarks.workload.spec import Workload
 from pytest_duet.sensors import memory, python_calls
+from pytest_duet.sensors.clock import now_seconds
 from pytest_duet.sensors.cpu import process_usage, scheduling_policy, usable_cores
 from pytest_duet.workers.protocol import Examined, GpuUnseen, Opened, Reading, Subject, SubjectError, Timed
 
@@ -42,9 +41,9 @@ class TrainerHost(FrameworkCalls, Subject):
         make_ready(requires, variables)
         self.workload = Workload(**workload)
         self.dataset = mnist.load(data_directory) if data_directory else synthetic()
-        start = time.perf_counter_ns()
+        start = now_seconds()
         trainer_class = self._load(location)
-        imported = time.perf_counter_ns()
+        imported = now_seconds()
         self.initial = self.workload.initial_parameters()
         copies = [tuple(array.copy() for array in layer) for layer in self.initial]  # a trainer may train in place
         checked_class(trainer_class)
@@ -57,7 +56,7 @@ class TrainerHost(FrameworkCalls, Subject):
         except NoGpu:
             text = "it sees no GPU here; install its build for this machine's CUDA, or use --device=cpu"
             raise GpuUnseen(text) from None
-        built = time.perf_counter_ns()
+        built = now_seconds()
         gc.collect()
         gc.freeze()  # what importing left behind stays: to look through it again before each epoch took PyTorch 0.1 s
         checked_start(self.trainer, self.initial, device)
@@ -70,14 +69,14 @@ class TrainerHost(FrameworkCalls, Subject):
             python=sys.version.split()[0],
             scheduling=scheduling_policy(),
             threads={"asked": threads, "cores": usable_cores(), "framework": said},
-            import_seconds=(imported - start) / 1e9,
-            build_seconds=(built - imported) / 1e9,
+            import_seconds=imported - start,
+            build_seconds=built - imported,
             memory=self._memory(),
             declared={"contract": asdict(self.trainer.contract), "cpu_only": self.trainer.cpu_only},
         )
 
-    def take_steps(self, batches):
-        """Train on one batch at a time, and return each batch's loss and the sketched update in the end.
+    def take_steps(self, batches, folder):
+        """Train on one batch at a time, and return each batch's loss; the parameters in the end go into the folder.
 
         A trainer that is to keep its images on the device must do without the host's from here on.
         """
@@ -85,7 +84,8 @@ class TrainerHost(FrameworkCalls, Subject):
             self.dataset.train_images.fill(0)
             self.dataset.train_labels.fill(0)
         losses = [as_loss(self.trainer.train_epoch(np.asarray(batch, np.int64))) for batch in batches]
-        return {"losses": losses, "update": self._update()}
+        handed_over.write(self._parameters(), folder)
+        return {"losses": losses}
 
     def train_watched(self, batches):
         """Train on these batches at once, and return what Python has to do for it when all has been compiled.
@@ -95,9 +95,9 @@ class TrainerHost(FrameworkCalls, Subject):
         """
         order = np.concatenate([np.asarray(batch, np.int64) for batch in batches])
         for _ in range(2):  # some frameworks trace the first time and compile the second
-            start = time.perf_counter()
+            start = now_seconds()
             self.trainer.train_epoch(order)
-            seconds = time.perf_counter() - start
+            seconds = now_seconds() - start
 
         def work():
             self.trainer.train_epoch(order)
@@ -115,9 +115,9 @@ class TrainerHost(FrameworkCalls, Subject):
         seconds = []
 
         def work():
-            start = time.perf_counter()
+            start = now_seconds()
             self.trainer.train_epoch(order)
-            seconds.append(time.perf_counter() - start)
+            seconds.append(now_seconds() - start)
 
         try:
             for _ in range(2):  # some frameworks trace the first time and compile the second
@@ -131,35 +131,33 @@ class TrainerHost(FrameworkCalls, Subject):
 
     def round(self, number, first=0, stop=None):
         """Train epoch ``number``, or a part of it; the lag is looked for at the epoch's end alone."""
-        opened = process_usage()
         order = self.workload.order(number, len(self.dataset.train_labels))
         order = order[first * self.workload.batch_size : stop and stop * self.workload.batch_size]
         if first == 0:
             gc.collect()  # the garbage of what came before is not this epoch's work
         memory.reset_peak_rss()  # nor is the memory of the checks between the epochs
         before = process_usage()
-        began = time.perf_counter_ns()
+        began = now_seconds()
         loss = self.trainer.train_epoch(order)
-        ended = time.perf_counter_ns()
+        ended = now_seconds()
         used = process_usage() - before
         reading = self._memory()
         lag = self._lag(loss) if stop is None else None
         return Timed(
             number=number,
-            seconds=(ended - began) / 1e9,
+            seconds=ended - began,
             cpu_seconds=used.cpu_seconds,
             involuntary_switches=used.involuntary_switches,
             lag_seconds=lag,
             memory=reading,
             metrics={"loss": as_loss(loss)},
             work=len(order),
-            # Of all that was done here, timed or not: what the machine used beyond it was others'.
-            call_cpu_seconds=(process_usage() - opened).cpu_seconds,
         )
 
-    def examine(self):
-        """Return the test accuracy, and the sketched update so far (:mod:`benchmarks.workload.sketch`)."""
-        return Examined({"accuracy": as_share(self.trainer.evaluate())}, {"update": self._update()})
+    def examine(self, folder, last):
+        """Hand the parameters over; after the last round, evaluate as well: what comes after it, no epoch gains by."""
+        handed_over.write(self._parameters(), folder)
+        return Examined({"own_accuracy": as_share(self.trainer.evaluate())} if last else {})
 
     def _memory(self):
         said = self.trainer.memory()
@@ -174,17 +172,16 @@ class TrainerHost(FrameworkCalls, Subject):
         read's copies are held meanwhile: were they freed, the others would find their memory already mapped, and JAX
         would seem to lag by the 1 to 3 ms that its first copies' page faults take here.
         """
-        times = [time.perf_counter_ns()]
+        times = [now_seconds()]
         as_loss(loss)
-        first = checked_parameters(self.trainer, self.initial)
-        times.append(time.perf_counter_ns())
+        first = self._parameters()
+        times.append(now_seconds())
         for _ in range(2):
-            checked_parameters(self.trainer, self.initial)
-            times.append(time.perf_counter_ns())
+            self._parameters()
+            times.append(now_seconds())
         del first
         waiting, *idle = np.diff(times)
-        return max(0.0, float(waiting - max(idle)) / 1e9)
+        return max(0.0, float(waiting - max(idle)))
 
-    def _update(self):
-        arrays = checked_parameters(self.trainer, self.initial)
-        return [array.tolist() for array in sketch_update(arrays, self.initial)]
+    def _parameters(self):
+        return checked_parameters(self.trainer, self.initial)

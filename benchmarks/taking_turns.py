@@ -53,8 +53,9 @@ class TakingTurns:
         while row is None or wants_more(row):
             pairs.append(self._pair(new, old, len(pairs) + 1, cut))
             for name, done, off, trial in zip(names, trials, errors, (pairs[-1].new, pairs[-1].old)):
-                off.append(prove(name, trial, right, workload))
-                done.append(trial)
+                error, proven = prove(name, trial, right, workload, self.mnist)
+                off.append(error)
+                done.append(proven)
             sides = [describe(*side, peak) for side in zip((new, old), [self.mnist] * 2, built, trials, errors)]
             (row, training), others = sides
             row = replace(row, against=Against.of(other, others[0], pairs))
@@ -71,9 +72,9 @@ class TakingTurns:
         return replace(again, new=replace(again.new, attempt=2), old=replace(again.old, attempt=2))
 
 
-def prove(name, trial, right, workload):
-    """Return how far a trial is from the oracle, which it has to agree with."""
-    off = parity.check_trial(name, trial, right, workload)
-    wrong_accuracy = parity.wrong_accuracy(name, trial, right)
+def prove(name, trial, right, workload, dataset):
+    """Return how far a trial is from the oracle, which it has to agree with, and the trial with its accuracies."""
+    off, proven = parity.check_trial(name, trial, right, workload, dataset)
+    wrong_accuracy = parity.wrong_accuracy(name, proven, right)
     assert not wrong_accuracy, wrong_accuracy
-    return off
+    return off, proven

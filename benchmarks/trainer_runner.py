@@ -7,10 +7,12 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from benchmarks.frameworks import Entry, preallocation
+from benchmarks.workload import handed_over
 from benchmarks.workload.spec import Workload
 from pytest_duet.errors import DuetError
 from pytest_duet.trials.runner import Runner
 from pytest_duet.workers.process import ROOT
+from pytest_duet.workers.protocol import WorkerError
 
 SUBJECT = "benchmarks.host:TrainerHost"
 WATCHED_STEPS = (2, 6)
@@ -56,6 +58,15 @@ class TrainerRunner(Runner):
             "requires": list(self.entry.requires),
             "variables": {**preallocation(self.preallocate), **dict(self.entry.variables)},
         }
+
+    def received(self, examined, folder):
+        return replace(examined, evidence={"parameters": self._read_parameters(folder)})
+
+    def _read_parameters(self, folder):
+        try:
+            return handed_over.read(self.workload, folder)
+        except (OSError, ValueError) as error:
+            raise WorkerError(f"{self.name}: its worker handed no parameters over ({error}).") from error
 
     def told(self, number, done=None):
         loss = f", loss {done.metrics['loss']:.4f}" if done else ""
@@ -103,7 +114,8 @@ class TrainerRunner(Runner):
             overhead, source = self._context_overhead(worker, watch)
             opened = worker.open(**self.open_arguments())
             batches = [batch.tolist() for batch in batches]
-            steps = worker.call("take_steps", batches=batches)
+            steps = worker.call("take_steps", batches=batches, folder=worker.folder)
+            steps["parameters"] = self._read_parameters(worker.folder)
             short, long = (worker.call("train_watched", batches=batches[:1] * count) for count in WATCHED_STEPS)
             per_step = {
                 f"{name}_per_step": (long[name] - short[name]) / (WATCHED_STEPS[1] - WATCHED_STEPS[0])

@@ -55,8 +55,9 @@ class Training:
         if parity.lags(trial):
             again = self.runner.run(number, self.turns.sampler)
             trial = replace(again, attempt=trial.attempt + again.attempt)
-        self.errors.append(prove(self.name, trial, self.right, self.runner.workload))
-        self.trials.append(trial)
+        error, proven = prove(self.name, trial, self.right, self.runner.workload, self.turns.mnist)
+        self.errors.append(error)
+        self.trials.append(proven)
 
     def news(self):
         last = self.trials[-1]

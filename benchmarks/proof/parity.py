@@ -7,7 +7,7 @@ learning rate, start, order or batch are all far outside.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 import numpy as np
@@ -19,6 +19,11 @@ from pytest_duet.errors import DuetError
 STEPS = 8  # full batches of the parity check; the ragged last batch comes after them
 LOSS_TOLERANCE = 1e-5  # relative
 UPDATE_TOLERANCE = 1e-3  # norm of the difference over norm of the update, each array, beside float32's rounding
+# Of the parameters after an epoch, by the suite; of those after the last one, by the trainer itself.
+ACCURACIES = {
+    "accuracy": "The losses agreed with the oracle: look at the last updates.",
+    "own_accuracy": "The training agreed with the oracle: look at evaluate().",
+}
 ACCURACY_TOLERANCE = 0.0005  # absolute: 5 of 10,000 images
 LAG_SHARE = 0.005  # of an epoch that the device may work on after the clock has stopped
 LAG_SECONDS = 0.002  # below it, a lag is within the scatter of reading the parameters: up to 0.6 ms
@@ -66,18 +71,21 @@ def check_steps(name, steps, workload, dataset):
                 f"{RESIDENT_HINT if steps['contract']['data'] == 'device-resident' else ''}"
             )
     expected = sketch_update(parameters, initial)
-    _check_update(name, f"after {len(batches)} steps", steps["update"], expected, _rounding(initial, len(batches)))
+    update = sketch_update(steps["parameters"], initial)
+    _check_update(name, f"after {len(batches)} steps", update, expected, _rounding(initial, len(batches)))
 
 
-def check_trial(name, trial, trajectory, workload):
-    """Hold a whole trial against the oracle, but for its accuracy, and return its :class:`Errors`.
+def check_trial(name, trial, trajectory, workload, dataset):
+    """Hold a whole trial against the oracle, and return its :class:`Errors` and the trial with its accuracies.
+
+    These are the suite's own, of the parameters after each epoch; what the trainer makes of the last ones is checked.
 
     :param trial: :class:`pytest_duet.trials.trial.Trial`.
     :param trajectory: :class:`benchmarks.workload.oracle.Trajectory`.
     :raises ParityError: naming the first epoch that differs, or the lag of a trainer that does not synchronise.
     """
     initial = workload.initial_parameters()
-    losses, updates, accuracies = [], [], []
+    losses, updates, accuracies, rounds = [], [], [], []
     for epoch in trial.rounds:
         number, found, right = epoch.number, epoch.metrics["loss"], trajectory.epoch_losses[epoch.number - 1]
         losses.append(_relative(found, right))
@@ -86,11 +94,16 @@ def check_trial(name, trial, trajectory, workload):
                 f"{name}: parity fails in epoch {number}: {_loss_text(found, right)}. {_epoch_hint(number)}"
             )
         if epoch.evidence is None:
+            rounds.append(epoch)
             continue
+        parameters = epoch.evidence["parameters"]
         expected = trajectory.updates[number - 1]
         rounding = _rounding(initial, number * len(trajectory.step_losses))
-        updates.append(_check_update(name, f"after epoch {number}", epoch.evidence["update"], expected, rounding))
-        accuracies.append(abs(epoch.metrics["accuracy"] - trajectory.accuracies[number - 1]))
+        update = sketch_update(parameters, initial)
+        updates.append(_check_update(name, f"after epoch {number}", update, expected, rounding))
+        metrics = {**epoch.metrics, "accuracy": oracle.accuracy(parameters, dataset)}
+        accuracies += [abs(metrics[each] - trajectory.accuracies[number - 1]) for each in ACCURACIES if each in metrics]
+        rounds.append(replace(epoch, metrics=metrics, evidence=None))
     lag, allowed = _lag(trial)
     if lag > allowed:
         raise ParityError(
@@ -98,18 +111,20 @@ def check_trial(name, trial, trajectory, workload):
             f"after an epoch of {trial.seconds:.3f} s (allowed {allowed * 1e3:.1f} ms). Wait for the device, "
             "parameters included, before returning."
         )
-    return Errors(max(losses), max(updates), max(accuracies))
+    return Errors(max(losses), max(updates), max(accuracies)), replace(trial, rounds=tuple(rounds))
 
 
 def wrong_accuracy(name, trial, trajectory):
     """Return what is wrong with the accuracies of a trial, the first of them; ``""`` if nothing is."""
     for epoch in trial.rounds:
-        found, right = epoch.metrics.get("accuracy"), trajectory.accuracies[epoch.number - 1]
-        if found is not None and not accuracy_agrees(found, right):
-            return (
-                f"{name}: test accuracy {found:.4f}, the oracle's is {right:.4f}; they may differ by "
-                f"{ACCURACY_TOLERANCE:g}, up or down. The training agreed with the oracle: look at evaluate()."
-            )
+        right = trajectory.accuracies[epoch.number - 1]
+        for metric, hint in ACCURACIES.items():
+            found = epoch.metrics.get(metric)
+            if found is not None and not accuracy_agrees(found, right):
+                return (
+                    f"{name}: test accuracy {found:.4f}, the oracle's is {right:.4f}; they may differ by "
+                    f"{ACCURACY_TOLERANCE:g}, up or down. {hint}"
+                )
     return ""
 
 

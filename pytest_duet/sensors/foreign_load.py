@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import time
 from typing import NamedTuple, Sequence
 
-from pytest_duet.sensors.cpu import machine_usage, own_cores, process_usage, session_seconds
+from pytest_duet.sensors.clock import now_seconds
+from pytest_duet.sensors.cpu import cpu_seconds_of, machine_usage, own_cores, process_usage, session_seconds
 from pytest_duet.sensors.memory import id_in_proc
 
 
@@ -30,20 +30,22 @@ class ForeignLoad:
     """
 
     def __init__(self, pid: int, cores: Sequence[int] | None = None) -> None:
-        self._in_process, self._cores = pid == os.getpid(), cores or own_cores()
+        self._pid, self._in_process, self._cores = pid, pid == os.getpid(), cores or own_cores()
         self._session = None if self._in_process else id_in_proc(pid)
         self._helpers = self._helpers_seconds()
-        self._start, self._machine = time.perf_counter(), machine_usage(cores=self._cores)
-        self._own = process_usage()
+        self._start, self._machine = now_seconds(), machine_usage(cores=self._cores)
+        self._own, self._worker = process_usage(), cpu_seconds_of(pid)
 
-    def stop(self, worker_cpu_seconds: float) -> Load | None:
+    def stop(self) -> Load | None:
         """Return the :class:`Load` since the start; None where the kernel does not tell."""
-        seconds, now = time.perf_counter() - self._start, machine_usage(cores=self._cores)
-        if now is None or self._machine is None:
+        worker = cpu_seconds_of(self._pid)
+        seconds, now = now_seconds() - self._start, machine_usage(cores=self._cores)
+        if now is None or self._machine is None or worker is None or self._worker is None:
             return None
-        own = (process_usage() - self._own).cpu_seconds
+        ours = (process_usage() - self._own).cpu_seconds
         machine = now - self._machine
-        ours = own if self._in_process else own + worker_cpu_seconds + max(0.0, self._helpers_seconds() - self._helpers)
+        if not self._in_process:
+            ours += worker - self._worker + max(0.0, self._helpers_seconds() - self._helpers)
         return Load(seconds, machine.busy_seconds + machine.steal_seconds - ours, machine.steal_seconds)
 
     def _helpers_seconds(self) -> float:

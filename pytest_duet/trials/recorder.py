@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from pytest_duet.sensors.cpu import cpu_seconds_of
 from pytest_duet.sensors.energy import used_joules
 from pytest_duet.sensors.foreign_load import ForeignLoad, Load
 from pytest_duet.sensors.gpu import POWER_CAP
 from pytest_duet.sensors.sampler import MemorySampler, Window, memory_source, samples_of
 from pytest_duet.trials.trial import Disturbance, Memory, Round, Trial
-from pytest_duet.workers.hosted import Hosted
-from pytest_duet.workers.protocol import Examined, Reading, Timed
+from pytest_duet.workers.hosted import Hosted, Span
+from pytest_duet.workers.protocol import Examined, Reading, SubjectError, Timed
 
 if TYPE_CHECKING:
     from pytest_duet.trials.runner import Runner
+
+
+# Of all the calls for a trial's rounds, what may pass on the way to the worker and back: a share, and so much for each.
+LATE_SHARE, LATE_SECONDS = 0.05, 0.03
 
 
 class Recorder:
@@ -30,9 +36,11 @@ class Recorder:
         self._readings: list[Reading] = [self.opened.memory]
         self._windows: list[Window] = []
         self._loads: list[Load | None] = []
-        self._parts: list[tuple[Timed, Window]] = []
+        self._parts: list[tuple[Timed, Window, Span]] = []
+        self._spans: list[Span] = []
         self._rounds_windows: list[list[Window]] = []
         self.rounds: list[Round] = []
+        self._used = self._cpu_seconds()
 
     def round(self, number: int) -> Round:
         self.part(number)
@@ -43,10 +51,11 @@ class Recorder:
         self._sampler.look()
         others = ForeignLoad(self._worker.pid, self._cores)
         timed = self._worker.round(number, first, stop)
-        self._loads.append(others.stop(timed.call_cpu_seconds))
+        self._loads.append(others.stop())
         self._windows.append(self._sampler.look())
         self._readings.append(timed.memory)
-        self._parts.append((timed, self._windows[-1]))
+        self._spans.append(self._worker.span)
+        self._parts.append((timed, self._windows[-1], self._worker.span))
         return timed.seconds
 
     def end_round(self, number: int, examine: bool = True) -> Round:
@@ -54,22 +63,29 @@ class Recorder:
 
         :param examine: whether to have the subject account for its work; a later account holds this round's, too.
         """
-        parts, windows = [timed for timed, _ in self._parts], [window for _, window in self._parts]
+        parts = [timed for timed, _, _ in self._parts]
+        windows = [window for _, window, _ in self._parts]
+        called = sum(span.seconds for _, _, span in self._parts)
         self._parts = []
         self._rounds_windows.append(windows)
         switches = [part.involuntary_switches for part in parts if part.involuntary_switches is not None]
         seconds = sum(part.seconds for part in parts)
         source = memory_source(windows, self._on_gpu)
         sampled = [samples_of(window, source) for window in windows] if source else []
-        examined = self._worker.examine() if examine else Examined()
+        examined, accounting = self._account(last=number == self._runner.rounds) if examine else (Examined(), 0.0)
+        before, self._used = self._used, self._cpu_seconds()
+        cpu_seconds = sum(part.cpu_seconds for part in parts)
         done = Round(
             number=number,
             seconds=seconds,
-            cpu_seconds=sum(part.cpu_seconds for part in parts),
+            cpu_seconds=cpu_seconds,
             involuntary_switches=sum(switches) if len(switches) == len(parts) else None,
             lag_seconds=parts[-1].lag_seconds,
             metrics={**mean_metrics(parts), **examined.metrics},
             evidence=examined.evidence if examine else None,
+            call_seconds=called,
+            untimed_seconds=called - seconds + accounting,
+            untimed_cpu_seconds=_difference(before, self._used, cpu_seconds),
             memory_peak_bytes=_highest(peak for peak, _ in sampled),
             memory_average_bytes=_mean(average for _, average in sampled),
             memory_source=source,
@@ -86,12 +102,39 @@ class Recorder:
         self.rounds.append(done)
         return done
 
+    def _account(self, last: bool) -> tuple[Examined, float]:
+        """Return what the subject accounts for, and how long that took."""
+        examined = self._worker.examine(last)
+        return self._runner.received(examined, self._worker.folder), self._worker.span.seconds
+
+    def _cpu_seconds(self) -> float | None:
+        return None if self._worker.pid == os.getpid() else cpu_seconds_of(self._worker.pid)
+
+    def _check_clock(self, found: Disturbance) -> None:
+        """Have the worker's clock explain what passed by this process's, but for what the way there and back takes.
+
+        Nothing is said of a disturbed trial: a busy machine lets a reply lie.
+        """
+        called = sum(span.seconds for span in self._spans)
+        told = sum(span.worker_seconds for span in self._spans)
+        if called - told > LATE_SHARE * called + LATE_SECONDS * len(self._spans) and not found.reasons:
+            raise SubjectError(
+                f"{self._runner.name}: its rounds took {called:.3f} s, and its worker's clock saw {told:.3f} s of them."
+            )
+
     def drop_parts(self) -> None:
         """Leave the parts since the last round out of the record: they were warm-up."""
         self._parts = []
 
     def trial(self) -> Trial:
-        """Return what has been done so far."""
+        """Return what has been done so far.
+
+        :raises SubjectError: where the worker's clock does not explain the time that it took.
+        """
+        found = disturbance(
+            self._loads, self._windows, self._sampler.foreign_gpu_processes, self._runner.max_foreign_cores
+        )
+        self._check_clock(found)
         done = Trial(
             seconds=median(each.seconds for each in self.rounds[1:] or self.rounds),
             first_seconds=self.rounds[0].seconds,
@@ -99,9 +142,8 @@ class Recorder:
             build_seconds=self.opened.build_seconds,
             rounds=tuple(self.rounds),
             memory=ledger(self._readings, self._windows, self._on_gpu),
-            disturbance=disturbance(
-                self._loads, self._windows, self._sampler.foreign_gpu_processes, self._runner.max_foreign_cores
-            ),
+            disturbance=found,
+            clocks_replaced=self._worker.span.replaced,
         )
         if not self._on_gpu:
             return done
@@ -174,6 +216,10 @@ def _throttling(windows: Sequence[Window]) -> tuple[str, ...] | None:
     """Return all reasons why the GPU clocked down, sorted; None where nobody could tell."""
     known = [window.throttle_reasons for window in windows if window.throttle_reasons is not None]
     return tuple(sorted({reason for reasons in known for reason in reasons})) if known else None
+
+
+def _difference(before: float | None, after: float | None, timed: float) -> float | None:
+    return None if before is None or after is None else max(0.0, after - before - timed)
 
 
 def _highest(values: Iterable[float | None]) -> Any:

@@ -12,6 +12,7 @@ from pytest_duet.trials.recorder import Recorder
 from pytest_duet.trials.trial import Round, Trial
 from pytest_duet.workers.hosted import Hosted, InProcess
 from pytest_duet.workers.process import Worker
+from pytest_duet.workers.protocol import Examined
 from pytest_duet.workers.slots import Slot
 
 ATTEMPTS = 3  # a disturbed trial is repeated twice at the most
@@ -56,6 +57,10 @@ class Runner:
     def told(self, number: int, done: Round | None = None) -> str:
         """Return what a line of progress says of a round, and of how it ended once it is done."""
         return f"round {number}/{self.rounds}"
+
+    def received(self, examined: Examined, folder: str) -> Examined:
+        """Return what a subject accounts for, with what it wrote into the folder, which goes with the worker."""
+        return examined
 
     def at_root(self, root: str, name: str) -> Self:
         """Return this runner with its workers running the code in another folder.

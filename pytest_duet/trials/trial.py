@@ -36,6 +36,10 @@ class Round:
     """One round of a trial's work; :class:`pytest_duet.workers.protocol.Timed` explains what both have.
 
     :param evidence: of correctness, right after it; not kept in the JSON.
+    :param call_seconds: by the measurer's clock, from each request for a part of it to the reply.
+    :param untimed_seconds: of those, what the worker did not time, and what its account took.
+    :param untimed_cpu_seconds: what all threads of the worker used since the round before beyond ``cpu_seconds``, by
+        the kernel's count; None where that tells nobody, and where the subject has no process of its own.
     :param memory_peak_bytes: highest sample of the round, of ``memory_source``; the average is of the same samples.
     :param memory_source: ``nvml_process``, else ``nvml_device_delta``, else ``host_rss``, which a CPU's always is.
     :param gpu_clock_mhz: mean of the samples of the GPU's clock; None on a CPU, as is the next.
@@ -52,6 +56,9 @@ class Round:
     lag_seconds: float | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     evidence: dict[str, Any] | None = field(default=None, repr=False)
+    call_seconds: float | None = None
+    untimed_seconds: float | None = None
+    untimed_cpu_seconds: float | None = None
     memory_peak_bytes: float | None = None
     memory_average_bytes: float | None = None
     memory_source: str | None = None
@@ -89,6 +96,7 @@ class Trial:
     :param rounds: all of them, the first included.
     :param attempt: 1, or more where earlier ones were thrown away.
     :param started_at: Unix time, in seconds.
+    :param clocks_replaced: the functions of :mod:`time` that the subject had replaced by its end.
     :param nvml_process_hidden: why NVML did not tell what it books on the process, in words; None where it did, and on
         a CPU, as are the next.
     :param gpu_idle_watts: what the GPU drew at the session's start, with nobody on it.
@@ -104,6 +112,7 @@ class Trial:
     disturbance: Disturbance = Disturbance()
     attempt: int = 1
     started_at: float | None = None
+    clocks_replaced: tuple[str, ...] = ()
     nvml_process_hidden: str | None = None
     gpu_idle_watts: float | None = None
     gpu_energy_joules: float | None = None

@@ -6,13 +6,31 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from dataclasses import dataclass
 from typing import Any, NoReturn, Type, TypeVar
 
+from pytest_duet.sensors.clock import now_seconds
 from pytest_duet.workers import protocol
 from pytest_duet.workers.protocol import ON_PURPOSE, Examined, Opened, SubjectError, Timed, WorkerError
 from pytest_duet.workers.serve import as_plain
 
 T = TypeVar("T")
+CLOCK_SLACK_SECONDS = 1e-3  # by which two processes' readings of one clock may disagree
+
+
+@dataclass(frozen=True)
+class Span:
+    """How long a call took, in seconds.
+
+    :param seconds: by this process's clock, from the request to the reply.
+    :param worker_seconds: by the worker's, from reading the one to writing the other.
+    :param replaced: the functions of :mod:`time` that the subject has replaced by then.
+    """
+
+    seconds: float
+    worker_seconds: float
+    replaced: tuple[str, ...] = ()
 
 
 class Hosted:
@@ -20,10 +38,14 @@ class Hosted:
 
     :ivar name: the subject's, for messages.
     :ivar pid: of the process that it lives in.
+    :ivar folder: for files that go with its answers.
+    :ivar span: how long the last call took.
     """
 
     name: str
     pid: int
+    folder: str
+    span: Span
 
     def __enter__(self: T) -> T:
         return self
@@ -52,8 +74,8 @@ class Hosted:
     def round(self, number: int, first: int = 0, stop: int | None = None) -> Timed:
         return self._decode(Timed, "round", self.call("round", number=number, first=first, stop=stop))
 
-    def examine(self) -> Examined:
-        return self._decode(Examined, "examine", self.call("examine"))
+    def examine(self, last: bool) -> Examined:
+        return self._decode(Examined, "examine", self.call("examine", folder=self.folder, last=last))
 
     def hurry(self, seconds: float) -> None:
         """Let each reply from now on take so long at the most, however much longer the worker was given."""
@@ -96,14 +118,21 @@ class InProcess(Hosted):
 
     def __init__(self, name: str, subject: str) -> None:
         self.name, self.pid = name, os.getpid()
+        self._scratch = tempfile.TemporaryDirectory(prefix="benchmark-subject-")
+        self.folder = self._scratch.name
         self._subject = protocol.load_subject(subject)
 
     def __exit__(self, *_: object) -> None:
         self._subject.close()
+        self._scratch.cleanup()
 
     def call(self, call: str, **arguments: Any) -> Any:
+        began = now_seconds()
         try:
-            return as_plain(getattr(self._subject, call)(**arguments))
+            found = as_plain(getattr(self._subject, call)(**arguments))
+            took = now_seconds() - began
+            self.span = Span(took, took)
+            return found
         except tuple(ON_PURPOSE.values()) as error:
             self._on_purpose(type(error).__name__, str(error))
             raise

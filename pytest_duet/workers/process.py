@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any, NoReturn, Type
 
 from pytest_duet.sensors import memory
+from pytest_duet.sensors.clock import now_seconds
 from pytest_duet.sensors.cpu import usable_cores
-from pytest_duet.workers.hosted import Hosted
-from pytest_duet.workers.protocol import WorkerError
+from pytest_duet.workers.hosted import CLOCK_SLACK_SECONDS, Hosted, Span
+from pytest_duet.workers.protocol import SubjectError, WorkerError
 from pytest_duet.workers.standstill import Standstill
 
 ROOT = Path(__file__).parents[2]
@@ -54,7 +55,8 @@ class Worker(Hosted):
         self._answered = b""
         self._started_kills = memory.out_of_memory_kills()
         self._scratch = tempfile.TemporaryDirectory(prefix="benchmark-worker-", ignore_cleanup_errors=True)
-        self._log = Path(self._scratch.name) / "log"
+        self.folder = self._scratch.name
+        self._log = Path(self.folder) / "log"
         theirs_in, requests = os.pipe()
         replies, theirs_out = os.pipe()
         theirs_alive, lifeline = os.pipe()
@@ -70,8 +72,8 @@ class Worker(Hosted):
                     stdout=log,
                     stderr=log,
                     pass_fds=theirs,
-                    env={**_environment(self._scratch.name, threads, root or str(ROOT)), **(variables or {})},
-                    cwd=self._scratch.name,  # what a subject drops into its working directory goes with it
+                    env={**_environment(self.folder, threads, root or str(ROOT)), **(variables or {})},
+                    cwd=self.folder,  # what a subject drops into its working directory goes with it
                     start_new_session=True,  # a group of its own: killed whole, and deaf to the terminal's Ctrl-C
                 )
         except OSError as error:
@@ -89,13 +91,16 @@ class Worker(Hosted):
         self.close(patience_seconds=0 if error else GOODBYE_SECONDS)
 
     def call(self, call: str, **arguments: Any) -> Any:
+        sent = now_seconds()
         try:
             os.write(self._pipes["requests"], json.dumps(dict(arguments, call=call)).encode() + b"\n")
         except BrokenPipeError:
             self._fail_dead(call)
         line = self._read_line(call)
+        received = now_seconds()
         try:
             reply = json.loads(line)
+            self._hear_of_time(call, reply.get("clock"), sent, received)
             if "error" not in reply:
                 return reply["result"]
         except (ValueError, TypeError, KeyError):
@@ -103,6 +108,19 @@ class Worker(Hosted):
         self._on_purpose(reply["kind"], reply["error"])
         last = "\n".join(reply.get("traceback", "").strip().splitlines()[-LOG_LINES:])
         self._fail(f"raised {reply['kind']}", f": {reply['error']}\n{last}", f" in {call}", "raised")
+
+    def _hear_of_time(self, call: str, told: Any, sent: float, received: float) -> None:
+        """Hold the worker's clock against this process's: both read the same one."""
+        if told is None:  # an older revision's worker, which is refused for its protocol once it is opened
+            return
+        began, ended = told["began"], told["ended"]
+        self.span = Span(received - sent, ended - began, tuple(told["replaced"]))
+        if not sent - CLOCK_SLACK_SECONDS <= began <= ended <= received + CLOCK_SLACK_SECONDS:
+            whose = f", whose code replaced {', '.join(self.span.replaced)}" if self.span.replaced else ""
+            raise SubjectError(
+                f"{self.name}: by its worker's clock{whose}, {call} began {began - sent:.3f} s after it was asked for "
+                f"and ended {received - ended:.3f} s before its answer came; there is one clock for all processes."
+            )
 
     def hurry(self, seconds: float) -> None:
         if seconds < self.timeout_seconds:

@@ -12,7 +12,7 @@ from typing import Any, Callable, Dict, Optional, Type, TypeVar
 
 from pytest_duet.errors import DuetError
 
-PROTOCOL = 2
+PROTOCOL = 3
 T = TypeVar("T")
 
 
@@ -97,7 +97,6 @@ class Timed:
     :param number: of the round; the first is 1.
     :param seconds: wall time by the worker's own clock; ``cpu_seconds`` is that of all its threads meanwhile.
     :param involuntary_switches: how often the scheduler took a core from it meanwhile; None where nobody counts.
-    :param call_cpu_seconds: CPU time of the whole call, with what is not timed.
     :param lag_seconds: for how long the device worked on after the clock was stopped; None where nobody looked.
     :param metrics: a round's are the mean of its parts', each weighed by its ``work``.
     :param work: how much was done, in the subject's own unit.
@@ -107,7 +106,6 @@ class Timed:
     seconds: float
     cpu_seconds: float
     involuntary_switches: int | None
-    call_cpu_seconds: float
     lag_seconds: float | None = None
     memory: Reading = Reading()
     metrics: dict[str, float] = field(default_factory=dict)
@@ -116,7 +114,10 @@ class Timed:
 
 @dataclass(frozen=True)
 class Examined:
-    """What an untimed look found: ``metrics``, and ``evidence`` of correctness for whoever can judge it."""
+    """What an untimed look found: ``metrics``, and ``evidence`` of correctness for whoever can judge it.
+
+    What is too large for a line goes as files into the folder that the subject was given.
+    """
 
     metrics: dict[str, float] = field(default_factory=dict)
     evidence: dict[str, Any] = field(default_factory=dict)
@@ -146,8 +147,12 @@ class Subject:
         """
         raise NotImplementedError
 
-    def examine(self) -> Examined:
-        """Account for what was done so far; untimed."""
+    def examine(self, folder: str, last: bool) -> Examined:
+        """Account for what was done so far; untimed.
+
+        :param folder: for files that go with the answer; the measurer reads them before it asks for anything else.
+        :param last: whether no round will follow.
+        """
         return Examined()
 
     def close(self) -> None:

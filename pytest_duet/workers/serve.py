@@ -2,8 +2,9 @@
 
 It hosts one subject, of the class at SUBJECT, ``"module:Class"``. Reads one JSON request a line from the file
 descriptor REQUESTS, ``{"call": "round", "number": 2}``, and writes one JSON reply a line to REPLIES:
-``{"result": ...}``, or ``{"error": ..., "kind": ..., "traceback": ...}``. Standard output and standard error are the
-log's: whatever a subject prints cannot be taken for a reply.
+``{"result": ...}``, or ``{"error": ..., "kind": ..., "traceback": ...}``; with either comes ``clock``, when the request
+was read and the reply written, and which of the clocks the subject has replaced. Standard output and standard error are
+the log's: whatever a subject prints cannot be taken for a reply.
 
 LIFELINE is the reading end of a pipe whose other end the parent keeps open. When the parent goes, however it goes, the
 worker's whole process group goes with it. THREADS is how many cores it may use.
@@ -23,6 +24,7 @@ from contextlib import suppress
 from dataclasses import asdict, is_dataclass
 from typing import Any, TextIO
 
+from pytest_duet.sensors import clock
 from pytest_duet.sensors.cpu import NO_RANDOMIZE, hardware_threads, has_fixed_layout
 from pytest_duet.workers.protocol import Subject, load_subject
 
@@ -61,6 +63,7 @@ class Server:
     def serve(self, until: str = "") -> dict[str, Any] | None:
         """Serve until this call is asked for, whose answer is the caller's; None where there are no more requests."""
         for line in self._asked:
+            self._began = clock.now_seconds()
             request: dict[str, Any] = json.loads(line)
             if request["call"] == until:
                 return request
@@ -72,6 +75,7 @@ class Server:
         return self.serve(until)
 
     def _tell(self, reply: dict[str, Any]) -> None:
+        reply["clock"] = {"began": self._began, "ended": clock.now_seconds(), "replaced": clock.replaced()}
         self._answers.write(json.dumps(reply) + "\n")
         self._answers.flush()
 

@@ -38,6 +38,7 @@ def quiet_machine(monkeypatch):
 
     monkeypatch.setattr(foreign_load, "machine_usage", usage)
     monkeypatch.setattr(foreign_load, "process_usage", lambda: cpu.Usage(0.0, 0))
+    monkeypatch.setattr(foreign_load, "cpu_seconds_of", lambda pid: 0.0)
     return others
 
 
@@ -64,9 +65,11 @@ def test_a_worker_s_own_helpers_are_no_others(class_name, monkeypatch):
     with helped.worker() as worker:
         worker.open(**helped.open_arguments())
         for epoch in (1, 2):
+            before = cpu.cpu_seconds_of(worker.pid)
             watch = ForeignLoad(worker.pid)
-            own = worker.round(epoch).call_cpu_seconds
-            _, others, _ = watch.stop(own)
+            worker.round(epoch)
+            _, others, _ = watch.stop()
+            own = cpu.cpu_seconds_of(worker.pid) - before
             assert 0.25 < 10 - own - others < 1
 
 
@@ -101,7 +104,9 @@ def test_a_helper_that_is_lost_frees_nobody_else(monkeypatch):
     monkeypatch.setattr(foreign_load, "machine_usage", lambda cores: next(machine))
     monkeypatch.setattr(foreign_load, "process_usage", lambda: cpu.Usage(0.0, 0))
     monkeypatch.setattr(foreign_load, "session_seconds", lambda session: next(helpers))
-    _, others, _ = ForeignLoad(NOBODY).stop(worker_cpu_seconds=7.0)
+    workers = iter([1.0, 8.0])
+    monkeypatch.setattr(foreign_load, "cpu_seconds_of", lambda pid: next(workers))
+    _, others, _ = ForeignLoad(NOBODY).stop()
     assert others == 3.0
 
 
@@ -121,7 +126,7 @@ def test_neighbours_on_cores_that_nobody_may_use_here_are_not_watched(
     monkeypatch.setattr(cpu.os, "sched_getaffinity", lambda process: may_use)
     monkeypatch.setattr(cpu.os, "cpu_count", lambda: machine_has)
     monkeypatch.setattr(foreign_load, "machine_usage", lambda cores: asked.append(cores))
-    ForeignLoad(os.getpid(), slot_s).stop(worker_cpu_seconds=0.0)
+    ForeignLoad(os.getpid(), slot_s).stop()
     assert asked == [watched] * 2
 
 
@@ -205,5 +210,7 @@ def test_the_worker_s_time_and_our_own_are_not_others(monkeypatch, in_process, f
     own = iter([cpu.Usage(5.0, 0), cpu.Usage(6.0, 0)])
     monkeypatch.setattr(foreign_load, "machine_usage", lambda cores: next(machine))
     monkeypatch.setattr(foreign_load, "process_usage", lambda: next(own))
-    _, others, stolen = ForeignLoad(os.getpid() if in_process else NOBODY).stop(worker_cpu_seconds=7.0)
+    workers = iter([1.0, 8.0])
+    monkeypatch.setattr(foreign_load, "cpu_seconds_of", lambda pid: next(workers))
+    _, others, stolen = ForeignLoad(os.getpid() if in_process else NOBODY).stop()
     assert (others, stolen) == (foreign, 0.5)

@@ -13,6 +13,7 @@ from pytest_duet.sensors.energy import idle_watts
 from pytest_duet.sensors.gpu import Gpu
 from pytest_duet.sensors.sampler import MemorySampler
 from pytest_duet.trials.recorder import Recorder
+from pytest_duet.workers.hosted import Span
 from pytest_duet.workers.protocol import Examined, Opened, Reading, Timed
 
 IDLE = 50.0
@@ -54,7 +55,7 @@ class Card:
 class Worker:
     """Answers as a worker does, whose epochs take these seconds of the card's clock."""
 
-    pid = WORKER
+    pid, folder, span = WORKER, "", None
 
     def __init__(self, card, *seconds, device="gpu:Fake", aside=0.0):
         self.aside = aside  # seconds of each call that are no training
@@ -64,9 +65,9 @@ class Worker:
     def open(self):
         return Opened(self.device, {}, "3", None, {}, 1, 1, Reading(1))
 
-    def examine(self):
+    def examine(self, last):
         self.card.sleep(3)  # between the epochs, and nobody's
-        return Examined({"accuracy": 0.5}, {"update": []})
+        return Examined({"own_accuracy": 0.5})
 
     def round(self, number, first, stop):
         self.card.watts = BUSY
@@ -75,14 +76,17 @@ class Worker:
         if self.aside:
             self.card.sleep(self.aside)
         self.meanwhile()
-        return Timed(number, self.seconds[number - 1], 1, 0, 1, 0, Reading(1), {"loss": 1.0}, work=10)
+        self.span = Span(self.seconds[number - 1], self.seconds[number - 1])
+        return Timed(number, self.seconds[number - 1], 1, 0, 0, Reading(1), {"loss": 1.0}, work=10)
 
 
 def train(card, *seconds, idle=IDLE, device="gpu:Fake", meanwhile=lambda: None, aside=0.0):
     """Return the trial of some epochs on a card."""
     worker = Worker(card, *seconds, device=device, aside=aside)
     worker.meanwhile = meanwhile
-    runner = SimpleNamespace(open_arguments=dict, max_foreign_cores=1e9, slot=None)
+    runner = SimpleNamespace(
+        open_arguments=dict, max_foreign_cores=1e9, slot=None, rounds=len(seconds), received=lambda said, folder: said
+    )
     with card.sampler(idle).watch(WORKER) as sampler:
         recorder = Recorder(runner, worker, sampler)
         for number in range(1, len(seconds) + 1):

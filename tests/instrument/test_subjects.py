@@ -28,7 +28,7 @@ from pytest_duet.workers.protocol import (
 )
 
 OPENED = Opened("gpu:x", {"numpy": "2"}, "3.8.18", None, {"asked": 1}, 0.5, 1, Reading(7), {"contract": {"a": 1}})
-TIMED = Timed(2, 1.5, 1, None, 2, None, Reading(7, 8, 9), {"loss": 0.5}, 128)
+TIMED = Timed(2, 1.5, 1, None, None, Reading(7, 8, 9), {"loss": 0.5}, 128)
 
 
 @pytest.fixture(params=["process", "none"])
@@ -74,7 +74,7 @@ def test_two_of_them_take_turns(runner):
 @pytest.mark.parametrize(
     ("name", "kind", "said"),
     [
-        ("Foreign", WorkerError, f"foreign: .* protocol 3, and this session's {PROTOCOL}. .* cannot take turns"),
+        ("Foreign", WorkerError, f"foreign: .* protocol 99, and this session's {PROTOCOL}. .* cannot take turns"),
         ("Absent", NotInstalled, "absent: no_such_module not installed here$"),
         ("Breaks", SubjectError, r"breaks: it gave no evidence\.$"),
         ("Texts", WorkerError, "texts: the worker answered round with nonsense: Timed.seconds is '1.0', not float"),

@@ -22,10 +22,10 @@ class Counts(Subject):
         steps = list(range(STEPS)[first:stop])
         self.total += sum(steps)
         return Timed(
-            number, 0.001 * len(steps), 0.0, 0, 0.0, 0.0, metrics={"mean": sum(steps) / len(steps)}, work=len(steps)
+            number, 0.001 * len(steps), 0.0, 0, 0.0, metrics={"mean": sum(steps) / len(steps)}, work=len(steps)
         )
 
-    def examine(self):
+    def examine(self, folder, last):
         return Examined(evidence={"total": self.total})
 
 
@@ -33,7 +33,7 @@ class Foreign(Counts):
     """Of a revision to come."""
 
     def open(self, **arguments):
-        return replace(super().open(), protocol=3)
+        return replace(super().open(), protocol=99)
 
 
 class Absent(Counts):
@@ -42,7 +42,7 @@ class Absent(Counts):
 
 
 class Breaks(Counts):
-    def examine(self):
+    def examine(self, folder, last):
         raise SubjectError("it gave no evidence")
 
 

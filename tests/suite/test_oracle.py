@@ -1,7 +1,6 @@
 """The oracle is right, by finite differences; its committed file is what it computes; damage is not believed."""
 
 import json
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,8 +8,9 @@ import pytest
 from benchmarks.proof import parity
 from benchmarks.workload import mnist, oracle
 from benchmarks.workload.dataset import synthetic
-from benchmarks.workload.sketch import BUCKETS, relative_error, sketch, sketch_update
+from benchmarks.workload.sketch import BUCKETS, relative_error, sketch
 from benchmarks.workload.spec import Workload
+from pytest_duet.trials.trial import Memory, Round, Trial
 
 SMALL = Workload(dataset="synthetic", layer_sizes=(784, 7, 5, 10), epochs=2)
 MNIST_DIGEST = "5a4d4600f9ae243d"  # the first half of Dataset.digest of the verified files
@@ -142,14 +142,17 @@ def test_float32_training_is_well_within_the_tolerances(data, rate):
         losses = oracle.train(parameters, batches, data, np.float32(rate))
         loss = np.average(losses, weights=[len(batch) for batch in batches])
         assert abs(loss / found.epoch_losses[epoch] - 1) < parity.LOSS_TOLERANCE / 5
-    update = sketch_update(parameters, initial)
-    evidence = {"update": update}
-    last = SimpleNamespace(number=2, metrics={"loss": loss, "accuracy": 0}, evidence=evidence, lag_seconds=0)
-    trial = SimpleNamespace(rounds=[last], steady=[last], seconds=1)
-    parity.check_trial("float32", trial, found, workload)
-    evidence["update"] = [1.01 * np.asarray(array) for array in update]
+    off, proven = parity.check_trial("float32", trial(loss, parameters), found, workload, data)
+    assert off.accuracy == 0
+    assert proven.rounds[-1].metrics["accuracy"] == found.accuracies[-1] and proven.rounds[-1].evidence is None
+    more = [[then + 1.01 * (now - then) for now, then in zip(*layers)] for layers in zip(parameters, initial)]
     with pytest.raises(parity.ParityError, match="after epoch 2: the update of layer 1's weight is off by 0.01 of"):
-        parity.check_trial("one percent more", trial, found, workload)
+        parity.check_trial("one percent more", trial(loss, more), found, workload, data)
+
+
+def trial(loss, parameters):
+    last = Round(2, 1.0, metrics={"loss": loss}, lag_seconds=0.0, evidence={"parameters": parameters})
+    return Trial(Memory(), 1.0, rounds=(last, last))
 
 
 def test_accuracy_may_differ_by_five_images_of_ten_thousand_either_way():

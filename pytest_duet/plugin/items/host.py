@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 import sys
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from statistics import median
@@ -19,6 +18,7 @@ from pytest_duet.plugin.items.plan import Allowed, Plan
 from pytest_duet.plugin.items.settings import Settings, code_of
 from pytest_duet.plugin.items.timing import Call, call_seconds
 from pytest_duet.sensors import memory
+from pytest_duet.sensors.clock import now_seconds
 from pytest_duet.sensors.cpu import has_fixed_layout, process_usage, scheduling_policy, usable_cores
 from pytest_duet.workers.protocol import Opened, Subject, Timed
 
@@ -81,7 +81,7 @@ class ItemHost(Subject):
         return self._what_ended
 
     def _begin(self, plan: dict[str, int] | None) -> None:
-        self._began, self._seconds = time.perf_counter_ns(), list[float]()
+        self._began, self._seconds = now_seconds(), list[float]()
         self._plan = Plan(**plan) if plan else None
         self._call: Call | None = None
 
@@ -103,7 +103,7 @@ class ItemHost(Subject):
         :param benchmark: its fixture.
         :param sync: whether the clock waits for the devices.
         """
-        reached = time.perf_counter_ns()
+        reached = now_seconds()
         self._call = call
         first = self._unit(call.fixed_calls)
         refuse_coroutine(call.result)
@@ -114,7 +114,7 @@ class ItemHost(Subject):
             python=sys.version.split()[0],
             scheduling=scheduling_policy(),
             threads={"asked": None, "cores": usable_cores(), "framework": None, "fixed layout": has_fixed_layout()},
-            import_seconds=(reached - self._began) / 1e9,
+            import_seconds=reached - self._began,
             build_seconds=first / call.fixed_calls,
             memory=devices.reading(memory.peak_rss_bytes()),
             declared=asdict(looked) if looked else {},
@@ -159,7 +159,6 @@ class ItemHost(Subject):
     def round(self, number: int, first: int = 0, stop: int | None = None) -> Timed:
         """Time the units of a round; the calls are the test's own, setup and teardown outside of the clock."""
         assert self._plan
-        opened = process_usage()
         memory.reset_peak_rss()
         total = 0.0
         before = process_usage()
@@ -171,7 +170,6 @@ class ItemHost(Subject):
             seconds=total,
             cpu_seconds=used.cpu_seconds,
             involuntary_switches=used.involuntary_switches,
-            call_cpu_seconds=(process_usage() - opened).cpu_seconds,
             memory=devices.reading(memory.peak_rss_bytes()),
             work=self._plan.calls_a_round,
         )

@@ -1,0 +1,34 @@
+"""A network's parameters on their way from the worker, in a file: what is made of them is made where no trainer is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+NAME = "parameters.float32"
+
+
+def write(parameters, folder):
+    """Write ``[(weight, bias), ...]`` as float32 into a file of a folder, one array after the other."""
+    flat = [np.asarray(array, np.float32).ravel() for layer in parameters for array in layer]
+    np.concatenate(flat).tofile(str(Path(folder) / NAME))
+
+
+def read(workload, folder):
+    """Return the parameters of a workload's network that lie in a folder, float32, and remove their file.
+
+    :raises OSError: where there is none.
+    :raises ValueError: where it holds another network's.
+    """
+    path = Path(folder) / NAME
+    flat = np.fromfile(str(path), np.float32)
+    path.unlink()
+    layers, place = [], 0
+    for n_in, n_out in zip(workload.layer_sizes[:-1], workload.layer_sizes[1:]):
+        weight, place = flat[place : place + n_in * n_out].reshape(n_in, n_out), place + n_in * n_out
+        bias, place = flat[place : place + n_out], place + n_out
+        layers.append((weight, bias))
+    if place != flat.size or bias.size != n_out:
+        raise ValueError(f"{flat.size} numbers where the network has {place}")
+    return layers

@@ -1,0 +1,23 @@
+"""The clocks of this process, taken before anything that is measured could replace them.
+
+On Linux, macOS and Windows ``time.perf_counter`` is one clock for all processes of a machine (PEP 418), so what a
+worker reads from it has to lie between what its parent reads before and after.
+"""
+
+from __future__ import annotations
+
+import time
+from time import perf_counter
+
+NAMES = ("perf_counter", "monotonic", "process_time", "thread_time", "time")
+_TAKEN = {name: getattr(time, name) for each in NAMES for name in (each, f"{each}_ns") if hasattr(time, name)}
+
+
+def now_seconds() -> float:
+    """Return the clock that all processes of the machine share, by the function that was there at the start."""
+    return perf_counter()
+
+
+def replaced() -> list[str]:
+    """Return the functions of :mod:`time` that are not those of the process's start any more."""
+    return [f"time.{name}" for name, function in _TAKEN.items() if getattr(time, name, None) is not function]
