@@ -55,12 +55,12 @@ def runner(framework, options, data_directory, duet_progress):
 
 
 @pytest.fixture(scope="session")
-def taking_turns(mnist, oracle, gpu_memory, pytestconfig):
+def taking_turns(mnist, oracle, gpu_memory, measured_peak, pytestconfig):
     """How training is proven, and takes turns with another side, :class:`benchmarks.taking_turns.TakingTurns`."""
     from benchmarks.taking_turns import TakingTurns
     from pytest_duet.plugin.session import GATE
 
-    return TakingTurns(mnist, oracle, gpu_memory, pytestconfig.stash[GATE].options.turn_seconds)
+    return TakingTurns(mnist, oracle, gpu_memory, pytestconfig.stash[GATE].options.turn_seconds, measured_peak.bound)
 
 
 @pytest.fixture(scope="session")

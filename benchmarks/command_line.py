@@ -64,6 +64,14 @@ def add_options(parser):
         default="process",
         help="none: train in pytest's own process, for debuggers and profilers",
     )
+    add(
+        "--writable",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="let trainers write there although it outlives them, such as to a compiler's cache; else they can write "
+        "nowhere that does (Linux)",
+    )
     _add_number(add, "--worker-timeout", float, 600, "SECONDS", "for one answer")
     beside = "CPU that others may use beside a trial before it is repeated"
     _add_number(add, "--max-foreign-cores", float, MAX_FOREIGN_CORES, "CORES", beside)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -44,6 +45,7 @@ class Options:
     memory_interval: float
     preallocate: bool
     mnist_dir: str | None
+    writable: tuple[str, ...]
     require_frameworks: bool
     measure_limit: bool
     limit_again: bool
@@ -90,6 +92,7 @@ class Options:
             timeout_seconds=self.worker_timeout,
             max_foreign_cores=self.max_foreign_cores,
             preallocate=self.preallocate,
+            writable=self.writable,
             progress=progress,
             slot=self.slot,
         )
@@ -150,6 +153,7 @@ def read_options(config, slot=None):
         entries={entry.name: entry for entry in entries},
         workload=Workload(**{field.name: get(field.name) for field in fields(Workload)}),
         **{name: get(name) for name in AS_GIVEN},
+        writable=tuple(map(os.path.abspath, get("writable"))),
         **limits,
         pythons=dict(named_python(text, here) for text in get("python")),
         environments=get("envs") or str(config.rootpath / ".tox"),

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from benchmarks.proof import parity
 from benchmarks.proof.contract import check_contract
+from benchmarks.proof.floor import check_floor
+from benchmarks.proof.untimed import check_untimed
 from benchmarks.summary import describe
 from benchmarks.workload.dataset import Dataset
+from benchmarks.workload.spec import FLOAT_BYTES
 from pytest_duet.record.row import Against
 from pytest_duet.sensors.sampler import MemorySampler
 from pytest_duet.trials.pairs import run_pair
@@ -21,12 +25,14 @@ class TakingTurns:
 
     :param oracle: gives, for a workload, how its training must go.
     :param sampler: gives a fresh sampler for one side of one trial.
+    :param bound: :meth:`benchmarks.peak.measured_peak.MeasuredPeaks.bound`.
     """
 
     mnist: Dataset
     oracle: Callable
     sampler: Callable[[], MemorySampler]
     turn_seconds: float
+    bound: Callable
 
     def prove_steps(self, name, runner):
         """Return what a side says of itself and of its first steps, which have to be the oracle's."""
@@ -37,6 +43,13 @@ class TakingTurns:
     def check_contract(self, name, runner, built):
         """Hold a side against its contract; after its trials, which tell better what is wrong with one that lags."""
         check_contract(name, built, runner.workload, self.mnist)
+
+    def check_floor(self, name, runner, device, trials):
+        """Return what an epoch takes at the least, which none of these trials' may fall short of."""
+        flops = runner.workload.flops_per_epoch(runner.workload.images_per_epoch(len(self.mnist.train_labels)))
+        rounds = [each for trial in trials for each in trial.steady]
+        bound = partial(self.bound, device, runner.workload)
+        return check_floor(name, rounds, flops, bound, on_cpu=device == "cpu")
 
     def with_other(self, other, new, old, built, peak, wants_more):
         """Return both sides' rows, each with what :func:`benchmarks.summary.describe` returns beside it.
@@ -59,8 +72,9 @@ class TakingTurns:
             sides = [describe(*side, peak) for side in zip((new, old), [self.mnist] * 2, built, trials, errors)]
             (row, training), others = sides
             row = replace(row, against=Against.of(other, others[0], pairs))
-        for side in zip(names, (new, old), built):
-            self.check_contract(*side)
+        for name, runner, said, done in zip(names, (new, old), built, trials):
+            self.check_contract(name, runner, said)
+            self.check_floor(name, runner, said["device"], done)
         return (row, training), others
 
     def _pair(self, new, old, number, cut):
@@ -77,4 +91,5 @@ def prove(name, trial, right, workload, dataset):
     off, proven = parity.check_trial(name, trial, right, workload, dataset)
     wrong_accuracy = parity.wrong_accuracy(name, proven, right)
     assert not wrong_accuracy, wrong_accuracy
+    check_untimed(name, trial, workload.n_parameters * FLOAT_BYTES)
     return off, proven

@@ -34,6 +34,8 @@ class TrainerRunner(Runner):
     data_directory: str | None = None
     device: str = "auto"
     preallocate: bool = False
+    # Nothing that a trainer remembers is to spare a later one its work.
+    writable: tuple[str, ...] | None = field(default=(), kw_only=True)
     name: str = field(init=False)
     subject: str = field(init=False, default=SUBJECT)
     rounds: int = field(init=False)

@@ -69,7 +69,9 @@ class Training:
         It is checked after the trials, which tell better what is wrong with one that lags.
         """
         self.turns.check_contract(self.name, self.runner, self.built)
-        return describe(self.runner, self.turns.mnist, self.built, self.trials, self.errors, self.peak)
+        floor = self.turns.check_floor(self.name, self.runner, self.built["device"], self.trials)
+        row, found = describe(self.runner, self.turns.mnist, self.built, self.trials, self.errors, self.peak)
+        return row, replace(found, floor_seconds=floor)
 
     def beside(self, other, wants_more):
         """Return the row of paired trials with another side's code, for as long as more of them are wanted."""

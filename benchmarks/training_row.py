@@ -85,6 +85,7 @@ class TrainingRow:
     images_per_second: float | None = None
     flops_per_second: float | None = None
     peak_share: float | None = None
+    floor_seconds: float | None = None
     copy_share: float | None = None
     accuracy: float | None = None
     parity: Parity = Parity()

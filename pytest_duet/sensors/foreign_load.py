@@ -11,11 +11,17 @@ from pytest_duet.sensors.memory import id_in_proc
 
 
 class Load(NamedTuple):
-    """Wall seconds; CPU seconds of others meanwhile, stolen ones included; and those that a hypervisor stole."""
+    """Wall seconds, and CPU seconds meanwhile.
+
+    :param foreign_seconds: of others, stolen ones included.
+    :param stolen_seconds: those that a hypervisor stole.
+    :param helpers_seconds: of the worker's helpers.
+    """
 
     seconds: float
     foreign_seconds: float
     stolen_seconds: float
+    helpers_seconds: float
 
 
 class ForeignLoad:
@@ -44,9 +50,11 @@ class ForeignLoad:
             return None
         ours = (process_usage() - self._own).cpu_seconds
         machine = now - self._machine
+        helpers = 0.0
         if not self._in_process:
-            ours += worker - self._worker + max(0.0, self._helpers_seconds() - self._helpers)
-        return Load(seconds, machine.busy_seconds + machine.steal_seconds - ours, machine.steal_seconds)
+            helpers = max(0.0, self._helpers_seconds() - self._helpers)
+            ours += worker - self._worker + helpers
+        return Load(seconds, machine.busy_seconds + machine.steal_seconds - ours, machine.steal_seconds, helpers)
 
     def _helpers_seconds(self) -> float:
         return 0.0 if self._session is None else session_seconds(self._session) or 0.0

@@ -8,6 +8,7 @@ from dataclasses import replace
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from pytest_duet.sensors.clock import now_seconds
 from pytest_duet.sensors.cpu import cpu_seconds_of
 from pytest_duet.sensors.energy import used_joules
 from pytest_duet.sensors.foreign_load import ForeignLoad, Load
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 # Of all the calls for a trial's rounds, what may pass on the way to the worker and back: a share, and so much for each.
 LATE_SHARE, LATE_SECONDS = 0.05, 0.03
+CPU_SLACK_SECONDS = 0.02  # the kernel's two counts of a process, getrusage's and its clock's, differ by a tick or two
 
 
 class Recorder:
@@ -40,7 +42,8 @@ class Recorder:
         self._spans: list[Span] = []
         self._rounds_windows: list[list[Window]] = []
         self.rounds: list[Round] = []
-        self._used = self._cpu_seconds()
+        self._secluded = worker.secluded
+        self._mark()
 
     def round(self, number: int) -> Round:
         self.part(number)
@@ -56,6 +59,7 @@ class Recorder:
         self._readings.append(timed.memory)
         self._spans.append(self._worker.span)
         self._parts.append((timed, self._windows[-1], self._worker.span))
+        self._helpers += self._loads[-1].helpers_seconds if self._loads[-1] else 0.0
         return timed.seconds
 
     def end_round(self, number: int, examine: bool = True) -> Round:
@@ -73,8 +77,11 @@ class Recorder:
         source = memory_source(windows, self._on_gpu)
         sampled = [samples_of(window, source) for window in windows] if source else []
         examined, accounting = self._account(last=number == self._runner.rounds) if examine else (Examined(), 0.0)
-        before, self._used = self._used, self._cpu_seconds()
         cpu_seconds = sum(part.cpu_seconds for part in parts)
+        before, since, helpers = self._used, self._since, self._helpers
+        self._mark()
+        untimed = None if before is None or self._used is None else self._used - before - cpu_seconds
+        self._check_cpu_seconds(number, cpu_seconds, untimed, self._since - since - seconds)
         done = Round(
             number=number,
             seconds=seconds,
@@ -85,7 +92,8 @@ class Recorder:
             evidence=examined.evidence if examine else None,
             call_seconds=called,
             untimed_seconds=called - seconds + accounting,
-            untimed_cpu_seconds=_difference(before, self._used, cpu_seconds),
+            untimed_cpu_seconds=untimed,
+            helpers_cpu_seconds=None if untimed is None else helpers,
             memory_peak_bytes=_highest(peak for peak, _ in sampled),
             memory_average_bytes=_mean(average for _, average in sampled),
             memory_source=source,
@@ -110,6 +118,15 @@ class Recorder:
     def _cpu_seconds(self) -> float | None:
         return None if self._worker.pid == os.getpid() else cpu_seconds_of(self._worker.pid)
 
+    def _check_cpu_seconds(self, number: int, told: float, untimed: float | None, untimed_wall: float) -> None:
+        """Have the CPU time that a worker tells of be within the kernel's count, and let the rest have had its time."""
+        fits = untimed_wall * (os.cpu_count() or 1) + CPU_SLACK_SECONDS
+        if untimed is not None and not -CPU_SLACK_SECONDS <= untimed <= fits:
+            raise SubjectError(
+                f"{self._runner.name}: it says that it used {told:.3f} s of CPU time in round {number}, and the kernel "
+                f"counts {told + untimed:.3f} s, {fits:.3f} s of which can have passed outside of the clock."
+            )
+
     def _check_clock(self, found: Disturbance) -> None:
         """Have the worker's clock explain what passed by this process's, but for what the way there and back takes.
 
@@ -125,6 +142,11 @@ class Recorder:
     def drop_parts(self) -> None:
         """Leave the parts since the last round out of the record: they were warm-up."""
         self._parts = []
+        self._mark()
+
+    def _mark(self) -> None:
+        """Count from here on what the next round uses."""
+        self._used, self._since, self._helpers = self._cpu_seconds(), now_seconds(), 0.0
 
     def trial(self) -> Trial:
         """Return what has been done so far.
@@ -144,6 +166,7 @@ class Recorder:
             memory=ledger(self._readings, self._windows, self._on_gpu),
             disturbance=found,
             clocks_replaced=self._worker.span.replaced,
+            secluded=self._secluded,
         )
         if not self._on_gpu:
             return done
@@ -216,10 +239,6 @@ def _throttling(windows: Sequence[Window]) -> tuple[str, ...] | None:
     """Return all reasons why the GPU clocked down, sorted; None where nobody could tell."""
     known = [window.throttle_reasons for window in windows if window.throttle_reasons is not None]
     return tuple(sorted({reason for reasons in known for reason in reasons})) if known else None
-
-
-def _difference(before: float | None, after: float | None, timed: float) -> float | None:
-    return None if before is None or after is None else max(0.0, after - before - timed)
 
 
 def _highest(values: Iterable[float | None]) -> Any:

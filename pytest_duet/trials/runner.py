@@ -34,6 +34,7 @@ class Runner:
     :param timeout_seconds: how long a worker may take over one reply.
     :param max_foreign_cores: a trial beside which others used more CPU than this, in cores, is disturbed.
     :param progress: called with a line of text whenever there is news.
+    :param writable: the folders that workers may write to although they outlive them; None for no such limit.
     :param slot: this session's share of the machine, where other workers have the rest.
     """
 
@@ -48,6 +49,7 @@ class Runner:
     timeout_seconds: float = 600
     max_foreign_cores: float = MAX_FOREIGN_CORES
     progress: Callable[[str], object] = lambda text: None
+    writable: tuple[str, ...] | None = None
     slot: Slot | None = None
 
     def open_arguments(self) -> dict[str, Any]:
@@ -76,7 +78,8 @@ class Runner:
         """
         if self.isolation == "none":
             return InProcess(self.name, self.subject)
-        return Worker(self.name, self.subject, self.python, self.timeout_seconds, self.threads, self.root)
+        where = self.python, self.timeout_seconds, self.threads, self.root
+        return Worker(self.name, self.subject, *where, writable=self.writable)
 
     def run(self, number: int, sampler: Callable[[], MemorySampler]) -> Trial:
         """Return trial ``number``: the first undisturbed attempt, each with a new sampler, else the least disturbed."""

@@ -40,6 +40,7 @@ class Round:
     :param untimed_seconds: of those, what the worker did not time, and what its account took.
     :param untimed_cpu_seconds: what all threads of the worker used since the round before beyond ``cpu_seconds``, by
         the kernel's count; None where that tells nobody, and where the subject has no process of its own.
+    :param helpers_cpu_seconds: what the worker's helpers used during those calls, the other processes of its session.
     :param memory_peak_bytes: highest sample of the round, of ``memory_source``; the average is of the same samples.
     :param memory_source: ``nvml_process``, else ``nvml_device_delta``, else ``host_rss``, which a CPU's always is.
     :param gpu_clock_mhz: mean of the samples of the GPU's clock; None on a CPU, as is the next.
@@ -59,6 +60,7 @@ class Round:
     call_seconds: float | None = None
     untimed_seconds: float | None = None
     untimed_cpu_seconds: float | None = None
+    helpers_cpu_seconds: float | None = None
     memory_peak_bytes: float | None = None
     memory_average_bytes: float | None = None
     memory_source: str | None = None
@@ -97,6 +99,7 @@ class Trial:
     :param attempt: 1, or more where earlier ones were thrown away.
     :param started_at: Unix time, in seconds.
     :param clocks_replaced: the functions of :mod:`time` that the subject had replaced by its end.
+    :param secluded: whether the worker could write to no place that outlives it; None where nobody could tell.
     :param nvml_process_hidden: why NVML did not tell what it books on the process, in words; None where it did, and on
         a CPU, as are the next.
     :param gpu_idle_watts: what the GPU drew at the session's start, with nobody on it.
@@ -113,6 +116,7 @@ class Trial:
     attempt: int = 1
     started_at: float | None = None
     clocks_replaced: tuple[str, ...] = ()
+    secluded: bool | None = None
     nvml_process_hidden: str | None = None
     gpu_idle_watts: float | None = None
     gpu_energy_joules: float | None = None

@@ -80,6 +80,11 @@ class Hosted:
     def hurry(self, seconds: float) -> None:
         """Let each reply from now on take so long at the most, however much longer the worker was given."""
 
+    @property
+    def secluded(self) -> bool | None:
+        """Whether nothing that it writes outlives it; None where nobody can tell."""
+        return False
+
     def stand_still(self) -> list[int]:
         """Have its processes take no core until :meth:`go_on`, and return those that go on nevertheless."""
         return []

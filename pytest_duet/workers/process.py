@@ -12,13 +12,14 @@ import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NoReturn, Type
+from typing import Any, NoReturn, Sequence, Type
 
 from pytest_duet.sensors import memory
 from pytest_duet.sensors.clock import now_seconds
 from pytest_duet.sensors.cpu import usable_cores
 from pytest_duet.workers.hosted import CLOCK_SLACK_SECONDS, Hosted, Span
 from pytest_duet.workers.protocol import SubjectError, WorkerError
+from pytest_duet.workers.seclusion import is_secluded, own_places
 from pytest_duet.workers.standstill import Standstill
 
 ROOT = Path(__file__).parents[2]
@@ -35,6 +36,8 @@ class Worker(Hosted):
     Its parameters are those of :class:`pytest_duet.trials.runner.Runner` that have the same names.
 
     :param variables: further environment variables, which have the last word.
+    :param writable: where nothing is to outlive the worker, the folders that it may write to nevertheless; None where
+        it may write wherever its user may.
     """
 
     timeout_option = "--worker-timeout"
@@ -48,6 +51,7 @@ class Worker(Hosted):
         threads: int | None = None,
         root: str | None = None,
         variables: dict[str, str] | None = None,
+        writable: Sequence[str] | None = None,
     ) -> None:
         self.name = name
         self.timeout_seconds = timeout_seconds
@@ -63,16 +67,20 @@ class Worker(Hosted):
         theirs = (theirs_in, theirs_out, theirs_alive)
         self._pipes = {"requests": requests, "replies": replies, "lifeline": lifeline}
         threads = threads or usable_cores()
+        folders = [] if writable is None else [self.folder, *writable]
+        places = own_places(self.folder) if folders else {}
+        if places:
+            os.mkdir(places["HOME"])
         python = python or sys.executable
         try:
             with open(self._log, "wb") as log:
                 self.process = subprocess.Popen(
-                    [python, "-m", "pytest_duet.workers.serve", subject, *map(str, theirs), str(threads)],
+                    [python, "-m", "pytest_duet.workers.serve", subject, *map(str, theirs), str(threads), *folders],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
                     pass_fds=theirs,
-                    env={**_environment(self.folder, threads, root or str(ROOT)), **(variables or {})},
+                    env={**_environment(self.folder, threads, root or str(ROOT)), **places, **(variables or {})},
                     cwd=self.folder,  # what a subject drops into its working directory goes with it
                     start_new_session=True,  # a group of its own: killed whole, and deaf to the terminal's Ctrl-C
                 )
@@ -125,6 +133,10 @@ class Worker(Hosted):
     def hurry(self, seconds: float) -> None:
         if seconds < self.timeout_seconds:
             self.timeout_seconds, self._timeout_advice = seconds, ""
+
+    @property
+    def secluded(self) -> bool | None:
+        return is_secluded(self.pid)
 
     def stand_still(self) -> list[int]:
         return self._standstill.stop()

@@ -1,4 +1,4 @@
-"""A worker: ``python -m pytest_duet.workers.serve SUBJECT REQUESTS REPLIES LIFELINE THREADS``.
+"""A worker: ``python -m pytest_duet.workers.serve SUBJECT REQUESTS REPLIES LIFELINE THREADS [FOLDER ...]``.
 
 It hosts one subject, of the class at SUBJECT, ``"module:Class"``. Reads one JSON request a line from the file
 descriptor REQUESTS, ``{"call": "round", "number": 2}``, and writes one JSON reply a line to REPLIES:
@@ -7,7 +7,8 @@ was read and the reply written, and which of the clocks the subject has replaced
 the log's: whatever a subject prints cannot be taken for a reply.
 
 LIFELINE is the reading end of a pipe whose other end the parent keeps open. When the parent goes, however it goes, the
-worker's whole process group goes with it. THREADS is how many cores it may use.
+worker's whole process group goes with it. THREADS is how many cores it may use. Where there are FOLDERs, it is to write
+to these alone.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from typing import Any, TextIO
 from pytest_duet.sensors import clock
 from pytest_duet.sensors.cpu import NO_RANDOMIZE, hardware_threads, has_fixed_layout
 from pytest_duet.workers.protocol import Subject, load_subject
+from pytest_duet.workers.seclusion import seclude
 
 FINISH = "finish"  # the call that ends what a subject serves meanwhile
 TRIED = "DUET_FIXED_LAYOUT"  # in the environment of a worker that was started anew
@@ -41,6 +43,8 @@ def main() -> None:
     hold_on_to(lifeline)
     run_as_batch_job()
     keep_to_cores(threads)
+    if sys.argv[6:]:
+        seclude(sys.argv[6:])
     subject = load_subject(sys.argv[1])
     with suppress(BrokenPipeError), os.fdopen(requests) as asked, os.fdopen(replies, "w") as answers:
         Server(subject, asked, answers).serve()  # whose last answer nobody may wait for any more

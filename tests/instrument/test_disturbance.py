@@ -68,9 +68,10 @@ def test_a_worker_s_own_helpers_are_no_others(class_name, monkeypatch):
             before = cpu.cpu_seconds_of(worker.pid)
             watch = ForeignLoad(worker.pid)
             worker.round(epoch)
-            _, others, _ = watch.stop()
+            _, others, _, helpers = watch.stop()
             own = cpu.cpu_seconds_of(worker.pid) - before
             assert 0.25 < 10 - own - others < 1
+            assert helpers == pytest.approx(10 - own - others, abs=0.05)
 
 
 def test_beside_a_trainer_with_helpers_a_busy_neighbour_is_noticed(all_cores, busy_neighbour, one_attempt):
@@ -106,7 +107,7 @@ def test_a_helper_that_is_lost_frees_nobody_else(monkeypatch):
     monkeypatch.setattr(foreign_load, "session_seconds", lambda session: next(helpers))
     workers = iter([1.0, 8.0])
     monkeypatch.setattr(foreign_load, "cpu_seconds_of", lambda pid: next(workers))
-    _, others, _ = ForeignLoad(NOBODY).stop()
+    _, others, _, _ = ForeignLoad(NOBODY).stop()
     assert others == 3.0
 
 
@@ -212,5 +213,5 @@ def test_the_worker_s_time_and_our_own_are_not_others(monkeypatch, in_process, f
     monkeypatch.setattr(foreign_load, "process_usage", lambda: next(own))
     workers = iter([1.0, 8.0])
     monkeypatch.setattr(foreign_load, "cpu_seconds_of", lambda pid: next(workers))
-    _, others, stolen = ForeignLoad(os.getpid() if in_process else NOBODY).stop()
+    _, others, stolen, _ = ForeignLoad(os.getpid() if in_process else NOBODY).stop()
     assert (others, stolen) == (foreign, 0.5)

@@ -55,7 +55,7 @@ class Card:
 class Worker:
     """Answers as a worker does, whose epochs take these seconds of the card's clock."""
 
-    pid, folder, span = WORKER, "", None
+    pid, folder, span, secluded = WORKER, "", None, None
 
     def __init__(self, card, *seconds, device="gpu:Fake", aside=0.0):
         self.aside = aside  # seconds of each call that are no training

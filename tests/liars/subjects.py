@@ -102,3 +102,18 @@ class Layout(Counts):
 def _spin():
     while True:
         pass
+
+
+class Writes(Counts):
+    """Tells where it can write, of these places, and where it thinks that it is at home."""
+
+    def places(self, paths):
+        can = []
+        for path in paths:
+            try:
+                with open(os.path.join(path, "note"), "a") as file:
+                    file.write("I was here\n")
+                can.append(path)
+            except OSError:
+                pass
+        return {"can": can, "home": os.path.expanduser("~"), "cwd": os.getcwd(), "shared": os.listdir("/dev/shm")}
