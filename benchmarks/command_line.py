@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from benchmarks.frameworks import DEFAULT
-from benchmarks.workload.spec import Workload
+from benchmarks.workload.spec import DRAWS, Workload
 from pytest_duet.sensors.sampler import INTERVAL_SECONDS
 from pytest_duet.trials.runner import MAX_FOREIGN_CORES
 
@@ -102,6 +102,8 @@ def _add_workload(parser):
     _add_number(add, "--learning-rate", float, default.learning_rate, "RATE", "of SGD")
     _add_number(add, "--init-scale", float, default.init_scale, "SCALE", "deviation of the initial values")
     _add_number(add, "--seed", int, default.seed, "N", "of the initial values and the batch orders")
+    drawn = f"which of the {DRAWS} orders of a seed is trained (default: drawn by the session)"
+    add("--draw", type=int, metavar="N", help=drawn)
 
 
 def _add_number(add, option, kind, default, unit, what):

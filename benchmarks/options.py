@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import uuid
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from benchmarks.command_line import QUICK
 from benchmarks.frameworks import DEFAULT, REGISTRY, entries_of_file, select
 from benchmarks.frameworks.interpreters import find_interpreter
 from benchmarks.trainer_runner import TrainerRunner
-from benchmarks.workload.spec import Workload
+from benchmarks.workload.spec import DRAWS, Workload
 from pytest_duet.errors import DuetError
 from pytest_duet.sensors.cpu import usable_cores
 from pytest_duet.sensors.gpu import find_gpu
@@ -151,7 +153,7 @@ def read_options(config, slot=None):
         limits["epoch_budget"] = AGAINST_EPOCH_SECONDS
     options = Options(
         entries={entry.name: entry for entry in entries},
-        workload=Workload(**{field.name: get(field.name) for field in fields(Workload)}),
+        workload=Workload(**{**{field.name: get(field.name) for field in fields(Workload)}, "draw": drawn(config)}),
         **{name: get(name) for name in AS_GIVEN},
         writable=tuple(map(os.path.abspath, get("writable"))),
         **limits,
@@ -167,6 +169,17 @@ def read_options(config, slot=None):
     if options.race and (get("duet_against") or options.isolation == "none"):
         raise DuetError("--race is for frameworks in processes of their own: not with --isolation=none, nor --against.")
     return options
+
+
+def drawn(config):
+    """Return which of the known orders a session trains, all its workers, machines and shards the same."""
+    get = config.getoption
+    if get("draw") is not None:
+        return get("draw")
+    if get("testrunuid", None) is None:  # xdist's name of a run, which it hands to its workers, as it would itself
+        config.option.testrunuid = uuid.uuid4().hex
+    session = get("duet_run_id") or config.option.testrunuid
+    return int(hashlib.sha256(session.encode()).hexdigest(), 16) % DRAWS
 
 
 def look_quickly(given):

@@ -7,23 +7,26 @@ from statistics import mean, median, stdev
 
 from benchmarks.metrics import ACCURACY, EPOCH, FIRST_EPOCH, METRICS, PEAK_MEMORY
 from benchmarks.training_row import DeviceTime, Parity, Peak, Threads, TrainedData, TrainingRow
+from pytest_duet.judge.leaks import leak_of
 from pytest_duet.record.metrics import Measured
 from pytest_duet.record.row import Row, memory_source, worst
 
 
-def describe(runner, dataset, built, trials, errors, peak):
+def describe(runner, dataset, built, trials, errors, peak, right):
     """Return one benchmark's :class:`Row` and :class:`TrainingRow`, which RESULTS.md documents.
 
     :param runner: :class:`benchmarks.trainer_runner.TrainerRunner`, that of the trials.
     :param built: what the worker said of itself, :meth:`benchmarks.trainer_runner.TrainerRunner.take_steps`.
     :param errors: :class:`benchmarks.proof.parity.Errors` of each trial.
     :param peak: the device's, :class:`benchmarks.peak.measured_peak.MeasuredPeaks`.
+    :param right: how the training had to go, :class:`benchmarks.workload.oracle.Trajectory`.
     """
     workload, train_images = runner.workload, len(dataset.train_labels)
     steps = workload.steps_per_epoch(train_images)
     images = workload.images_per_epoch(train_images)
     training = TrainingRow(
-        workload=workload.as_dict(),
+        workload=workload.described(),
+        draw=workload.draw,
         dataset=TrainedData(dataset.name, dataset.digest, train_images),
         environment=runner.environment,
         threads=Threads(**built["threads"]),
@@ -43,10 +46,10 @@ def describe(runner, dataset, built, trials, errors, peak):
         context_overhead_source=built["context_overhead_source"],
     )
     training = replace(with_figures(training, trials, images), **_device_fields(built, trials, steps))
-    return _row(runner, dataset, built, trials, training), training
+    return _row(runner, dataset, built, trials, training, right.accuracies[workload.epochs - 1]), training
 
 
-def _row(runner, dataset, built, trials, training):
+def _row(runner, dataset, built, trials, training, right_accuracy):
     contract = built["contract"]
     row = Row(
         subject=runner.entry.name,
@@ -68,6 +71,7 @@ def _row(runner, dataset, built, trials, training):
         python=built["python"],
         disturbed_trials=sum(trial.disturbed for trial in trials),
         repeated_attempts=sum(trial.attempt - 1 for trial in trials),
+        leak=leak_of(trials),
     )
     source = memory_source(row)
     values = {
@@ -77,6 +81,7 @@ def _row(runner, dataset, built, trials, training):
         FIRST_EPOCH.name: [trial.first_seconds for trial in trials],
     }
     kept = {each.name: Measured.of(each, values[each.name], source if each is PEAK_MEMORY else "") for each in METRICS}
+    kept[ACCURACY.name] = replace(kept[ACCURACY.name], expected=right_accuracy)
     return replace(row, metrics=kept)
 
 

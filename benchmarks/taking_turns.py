@@ -69,7 +69,7 @@ class TakingTurns:
                 error, proven = prove(name, trial, right, workload, self.mnist)
                 off.append(error)
                 done.append(proven)
-            sides = [describe(*side, peak) for side in zip((new, old), [self.mnist] * 2, built, trials, errors)]
+            sides = [describe(*side, peak, right) for side in zip((new, old), [self.mnist] * 2, built, trials, errors)]
             (row, training), others = sides
             row = replace(row, against=Against.of(other, others[0], pairs))
         for name, runner, said, done in zip(names, (new, old), built, trials):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import secrets
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from pytest_duet.workers.protocol import WorkerError
 
 SUBJECT = "benchmarks.host:TrainerHost"
 WATCHED_STEPS = (2, 6)
+SINGLE_STEPS = 3  # of an audited epoch
+LEAST_AUDITED = 4  # epochs of a trial, the first included: two are left to be timed
 PROFILED_SECONDS = 10  # of a longer epoch, only the first steps are profiled
 PROFILE_TIMEOUT_SECONDS = 120  # three times those steps, and a profiler's reading of its own records
 
@@ -27,6 +30,8 @@ class TrainerRunner(Runner):
     :param data_directory: where the four MNIST files are; None for the synthetic data set.
     :param device: ``"auto"``, ``"cpu"`` or ``"gpu"``.
     :param preallocate: whether the frameworks that take a pool of the GPU's memory at the start are let to.
+    :param audited_trial: in which one epoch is trained in parts; None for none.
+    :param steps: of an epoch, which the parts are drawn from.
     """
 
     entry: Entry
@@ -36,6 +41,8 @@ class TrainerRunner(Runner):
     preallocate: bool = False
     # Nothing that a trainer remembers is to spare a later one its work.
     writable: tuple[str, ...] | None = field(default=(), kw_only=True)
+    audited_trial: int | None = None
+    steps: int = 0
     name: str = field(init=False)
     subject: str = field(init=False, default=SUBJECT)
     rounds: int = field(init=False)
@@ -60,6 +67,18 @@ class TrainerRunner(Runner):
             "requires": list(self.entry.requires),
             "variables": {**preallocation(self.preallocate), **dict(self.entry.variables)},
         }
+
+    def audited_round(self, trial):
+        """Return one of the steady epochs of the audited trial, if there are enough to time without it."""
+        if trial != self.audited_trial or self.rounds < LEAST_AUDITED or self.steps < 2 * SINGLE_STEPS:
+            return None
+        return 2 + secrets.randbelow(self.rounds - 1)
+
+    def drawn_cut(self):
+        """Return an epoch in a part from its beginning, some single steps, and the rest."""
+        place = 1 + secrets.randbelow(self.steps - SINGLE_STEPS - 1)
+        single = [(step, step + 1) for step in range(place, place + SINGLE_STEPS)]
+        return [(0, place), *single, (place + SINGLE_STEPS, None)]
 
     def received(self, examined, folder):
         return replace(examined, evidence={"parameters": self._read_parameters(folder)})
@@ -115,10 +134,10 @@ class TrainerRunner(Runner):
             self.progress("parity check")
             overhead, source = self._context_overhead(worker, watch)
             opened = worker.open(**self.open_arguments())
-            batches = [batch.tolist() for batch in batches]
-            steps = worker.call("take_steps", batches=batches, folder=worker.folder)
-            steps["parameters"] = self._read_parameters(worker.folder)
-            short, long = (worker.call("train_watched", batches=batches[:1] * count) for count in WATCHED_STEPS)
+            steps = self.steps_of(worker, batches)
+            short, long = (
+                worker.call("train_watched", batches=[batches[0].tolist()] * count) for count in WATCHED_STEPS
+            )
             per_step = {
                 f"{name}_per_step": (long[name] - short[name]) / (WATCHED_STEPS[1] - WATCHED_STEPS[0])
                 for name in ("calls", "lines", "seconds")
@@ -137,6 +156,11 @@ class TrainerRunner(Runner):
             "context_overhead_bytes": overhead,
             "context_overhead_source": source,
         }
+
+    def steps_of(self, worker, batches):
+        """Have an open worker train on one batch at a time; return ``losses``, and ``parameters`` in the end."""
+        steps = worker.call("take_steps", batches=[batch.tolist() for batch in batches], folder=worker.folder)
+        return {**steps, "parameters": self._read_parameters(worker.folder)}
 
     def _context_overhead(self, worker, sampler):
         """Make a fresh worker's framework ready, and return what the GPU holds for it then, and by which source.

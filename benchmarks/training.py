@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,6 +23,7 @@ class Training:
     :param make_runner: gives its :class:`TrainerRunner`, or raises what keeps it from training here.
     :param peak_of: gives, for a device, its measured peak.
     :param epoch_budget: in seconds; None for whole epochs, however long.
+    :param audited_trial: drawn for the session; None for none.
     :ivar built: what the trainer said of itself.
     """
 
@@ -30,6 +32,7 @@ class Training:
     turns: TakingTurns
     peak_of: Callable
     epoch_budget: float | None
+    audited_trial: int | None = None
 
     def prepare(self):
         self.trials, self.errors = [], []
@@ -38,6 +41,8 @@ class Training:
         self.peak, self.step_seconds = self.peak_of(self.built["device"]), self.built["seconds_per_step"]
         images = len(self.turns.mnist.train_labels)
         self.runner = self.runner.within(self.epoch_budget, self.step_seconds, images)
+        steps = self.runner.workload.steps_per_epoch(images)
+        self.runner = replace(self.runner, audited_trial=self.audited_trial, steps=steps)
         self.right = self.turns.oracle(self.runner.workload)
 
     def run(self, number):
@@ -70,7 +75,8 @@ class Training:
         """
         self.turns.check_contract(self.name, self.runner, self.built)
         floor = self.turns.check_floor(self.name, self.runner, self.built["device"], self.trials)
-        row, found = describe(self.runner, self.turns.mnist, self.built, self.trials, self.errors, self.peak)
+        told = self.built, self.trials, self.errors, self.peak, self.right
+        row, found = describe(self.runner, self.turns.mnist, *told)
         return row, replace(found, floor_seconds=floor)
 
     def beside(self, other, wants_more):
@@ -99,7 +105,7 @@ def rounds_of(request, options, data_directory, turns, peak_of, progress):
 
     def training(name):
         make_runner = partial(options.runner, options.entries[name], data_directory, partial(board.tell, name))
-        return Training(name, make_runner, turns, peak_of, options.epoch_budget)
+        return Training(name, make_runner, turns, peak_of, options.epoch_budget, 1 + secrets.randbelow(trials))
 
     return Rounds(
         {name: training(name) for name in names},

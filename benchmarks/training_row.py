@@ -62,6 +62,7 @@ class DeviceTime:
 class TrainingRow:
     workload: dict[str, Any]
     dataset: TrainedData = TrainedData()
+    draw: int = 0
     environment: str | None = None
     threads: Threads = Threads()
     cpu_only: str | None = None

@@ -108,7 +108,7 @@ def _train(worker, runner, holders, found):
     dataset = synthetic()
     opened = worker.open(**runner.open_arguments())
     batches = parity.parity_batches(runner.workload, len(dataset.train_labels))
-    steps = worker.call("take_steps", batches=[batch.tolist() for batch in batches])
+    steps = runner.steps_of(worker, batches)
     differs = None
     try:
         parity.check_steps(runner.entry.name, {**opened.declared, **steps}, runner.workload, dataset)

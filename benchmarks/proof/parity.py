@@ -93,12 +93,13 @@ def check_trial(name, trial, trajectory, workload, dataset):
             raise ParityError(
                 f"{name}: parity fails in epoch {number}: {_loss_text(found, right)}. {_epoch_hint(number)}"
             )
+        losses += _check_parts(name, epoch, trajectory.step_losses[number - 1], workload, dataset)
         if epoch.evidence is None:
             rounds.append(epoch)
             continue
         parameters = epoch.evidence["parameters"]
         expected = trajectory.updates[number - 1]
-        rounding = _rounding(initial, number * len(trajectory.step_losses))
+        rounding = _rounding(initial, number * len(trajectory.step_losses[0]))
         update = sketch_update(parameters, initial)
         updates.append(_check_update(name, f"after epoch {number}", update, expected, rounding))
         metrics = {**epoch.metrics, "accuracy": oracle.accuracy(parameters, dataset)}
@@ -112,6 +113,22 @@ def check_trial(name, trial, trajectory, workload, dataset):
             "parameters included, before returning."
         )
     return Errors(max(losses), max(updates), max(accuracies)), replace(trial, rounds=tuple(rounds))
+
+
+def _check_parts(name, epoch, step_losses, workload, dataset):
+    """Hold an epoch that was trained in parts against the oracle's steps; return the relative errors of its losses."""
+    sizes = [len(batch) for batch in workload.batches(workload.order(epoch.number, len(dataset.train_labels)))]
+    errors = []
+    for part in epoch.parts:
+        steps = slice(part.first, part.stop)
+        found, right = part.metrics["loss"], float(np.average(step_losses[steps], weights=sizes[steps]))
+        errors.append(_relative(found, right))
+        if errors[-1] > LOSS_TOLERANCE:
+            raise ParityError(
+                f"{name}: parity fails in epoch {epoch.number}, steps {part.first + 1} to {part.stop or len(sizes)}: "
+                f"{_loss_text(found, right)}. {_epoch_hint(epoch.number)}"
+            )
+    return errors
 
 
 def wrong_accuracy(name, trial, trajectory):

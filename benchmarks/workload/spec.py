@@ -18,6 +18,7 @@ from pytest_duet.errors import DuetError
 
 FLOAT_BYTES = 4
 _PARAMETERS, _ORDER = 0, 1  # two independent random streams of one seed
+DRAWS = 4  # of the orders that a session draws one of: the oracle's way along each is committed, for MNIST
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Workload:
     :param init_scale: standard deviation of the initial weights and biases, all drawn from N(0, init_scale²).
     :param seed: of the initial parameters and of the batch orders.
     :param steps: of an epoch, the first ones of its order; None for all of them.
+    :param draw: which of the :data:`DRAWS` orders of a seed it is. It is no part of what is measured: a session draws
+        it, so that no trainer knows from an earlier one what it will train.
     :raises DuetError: naming the option, for a value that no epoch can be trained with.
     """
 
@@ -45,6 +48,7 @@ class Workload:
     init_scale: float = 0.1
     seed: int = 0
     steps: int | None = None
+    draw: int = 0
 
     def __post_init__(self):
         object.__setattr__(self, "layer_sizes", tuple(self.layer_sizes))
@@ -63,6 +67,8 @@ class Workload:
             raise DuetError(f"--steps={self.steps}: give 1 or more steps an epoch.")
         if not 0 <= self.seed < 2**32:
             raise DuetError(f"--seed={self.seed}: NumPy takes seeds from 0 to 4294967295.")
+        if not 0 <= self.draw < DRAWS:
+            raise DuetError(f"--draw={self.draw}: give 0 to {DRAWS - 1}, or leave it to the session.")
         for name in ("learning_rate", "init_scale"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
@@ -82,7 +88,8 @@ class Workload:
         Batch ``i`` of the epoch is ``order[i * batch_size : (i + 1) * batch_size]``. With ``steps``, the permutation's
         beginning.
         """
-        order = np.random.RandomState([self.seed, _ORDER, epoch]).permutation(images).astype(np.int64)
+        drawn = [self.draw] if self.draw else []
+        order = np.random.RandomState([self.seed, _ORDER, epoch, *drawn]).permutation(images).astype(np.int64)
         return order[: self.images_per_epoch(images)]
 
     def images_per_epoch(self, images):
@@ -134,19 +141,24 @@ class Workload:
         It becomes part of the benchmark's name, so that pytest-benchmark, which compares by name alone, never
         compares two workloads.
         """
-        changed = [f for f in fields(self) if getattr(self, f.name) != f.default]
+        changed = [f for f in fields(self) if f.name != "draw" and getattr(self, f.name) != f.default]
         return ",".join(f"{f.name}={_spell(getattr(self, f.name))}" for f in changed)
 
     def as_dict(self):
         """Return the parameters as JSON knows them; ``Workload(**that)`` gives the workload back."""
         return dict(asdict(self), layer_sizes=list(self.layer_sizes))
 
+    def described(self):
+        """Return what is compared of them: all but the draw."""
+        return {name: value for name, value in self.as_dict().items() if name != "draw"}
+
     def digest(self):
         """Return a SHA-256 (hexadecimal) of everything that decides the training's path, whatever its length.
 
         The number of epochs is left out: a shorter training is the beginning of a longer one.
         """
-        path = {name: value for name, value in self.as_dict().items() if name != "epochs" and value is not None}
+        path = {name: value for name, value in self.described().items() if name != "epochs" and value is not None}
+        path.update({"draw": self.draw} if self.draw else {})
         return hashlib.sha256(json.dumps(path, sort_keys=True).encode()).hexdigest()
 
     def _draw(self, random, *shape):

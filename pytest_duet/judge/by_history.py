@@ -96,8 +96,20 @@ def evidence(row: Row, metric: Metric, source: str = "") -> list[float] | None:
 def _exact(benchmark: str, row: Row, metric: Metric, back: Lookback) -> Comparison:
     window = back.window(benchmark, metric.name)
     old = window[0].typical(metric.name) if window else None
-    one = exactly(benchmark, row.subject, metric, row.typical(metric.name), old)
+    one = exactly(benchmark, row.subject, metric, row.typical(metric.name), old, _drift(row, window, metric, old))
     return one.but(trials=len(row.trials), runs=len(window), note="" if window else "no earlier run.")
+
+
+def _drift(row: Row, window: Sequence[Row], metric: Metric, old: float | None) -> float:
+    """Return by how much more was to be expected today: each session may draw its own variant of the work.
+
+    An older row does not tell what was expected; it had been held against that, or it would not have been kept.
+    """
+    expected = row.expected(metric.name)
+    if expected is None or old is None:
+        return 0.0
+    before = window[0].expected(metric.name)
+    return expected - (old if before is None else before)
 
 
 def _versions(row: Row, newest: Row) -> str:

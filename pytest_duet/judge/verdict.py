@@ -122,11 +122,16 @@ def step_up(judges: Sequence[Judge], alpha: float) -> list[Comparison]:
 ERRORS = {"any": holm, "share": step_up}
 
 
-def exactly(benchmark: str, subject: str, metric: Metric, new: float | None, old: float | None) -> Comparison:
-    """Return the comparison of a metric that has to stay the same."""
+def exactly(
+    benchmark: str, subject: str, metric: Metric, new: float | None, old: float | None, drift: float = 0.0
+) -> Comparison:
+    """Return the comparison of a metric that has to stay the same.
+
+    :param drift: by how much the new value was expected to be above the old one.
+    """
     verdict = Verdict.MISSING
     if new is not None and old is not None:
-        verdict = Verdict.CLEAN if metric.agree(new, old) else Verdict.REGRESSED
+        verdict = Verdict.CLEAN if metric.agree(new - drift, old) else Verdict.REGRESSED
     return Comparison(benchmark, subject, metric.name, verdict, old, new)
 
 

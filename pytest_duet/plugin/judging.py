@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_duet.judge import by_history, by_pairs, calibration
+from pytest_duet.judge import by_history, by_pairs, calibration, leaks
 from pytest_duet.judge.verdict import void_where_exact_changed
 from pytest_duet.record.comparison import Comparison, Verdict
 from pytest_duet.record.history import MIN_RUNS
+from pytest_duet.record.metrics import MEMORY
 
 if TYPE_CHECKING:
     from pytest_duet.plugin.gate import Gate
@@ -32,23 +33,32 @@ def judge_session(gate: Gate) -> Judged:
     """Judge every benchmark that was chosen, also those that have no row, which is a verdict too."""
     sound = [node for node in gate.margins if node in gate.rows and node not in gate.outcomes]
     rows = {gate.name_of(node): gate.rows[node] for node in sound}
-    found, findings, cautions = (_by_pairs if gate.options.against else _by_history)(gate, rows)
+    found, findings, cautions, before = (_by_pairs if gate.options.against else _by_history)(gate, rows)
+    found = leaks.with_leaks(found, rows, before)
+    cautions += [f"{row.subject} leaks: {leaks.in_words(row.leak)}." for row in rows.values() if row.leak]
     expected = [name for name, metric in gate.metrics.items() if not metric.own]
     found += [_without_row(gate, node, metric) for node in gate.margins if node not in sound for metric in expected]
     found = void_where_exact_changed(found, gate.metrics)
     return Judged(found, findings, cautions + calibration.cautions(found, gate.calibrated, gate.metrics))
 
 
-def _by_pairs(gate: Gate, rows: dict[str, Row]) -> tuple[list[Comparison], list[str], list[str]]:
+# Either returns comparisons, findings, cautions, and the rows that those given were compared with.
+Found = tuple[list[Comparison], list[str], list[str], dict[str, "Row | None"]]
+
+
+def _by_pairs(gate: Gate, rows: dict[str, Row]) -> Found:
     found = by_pairs.judge_session(rows, gate.family, gate.options.max_trials, gate.calibrated)
-    return found, [], calibration.unknown(found, gate.calibrated)
+    before = {name: row.against.row if row.against else None for name, row in rows.items()}
+    return found, [], calibration.unknown(found, gate.calibrated), before
 
 
-def _by_history(gate: Gate, rows: dict[str, Row]) -> tuple[list[Comparison], list[str], list[str]]:
+def _by_history(gate: Gate, rows: dict[str, Row]) -> Found:
     back = gate.look_back(rows)
     known = gate.settling.known(rows, back)
     found = by_history.judge_session(rows, gate.family, back, MIN_RUNS, gate.options.max_trials, known)
-    return found, back.findings(gate.was_asked, gate.family.margins), []
+    windows = {name: back.window(name, MEMORY) for name in rows}
+    before = {name: window[0] if window else None for name, window in windows.items()}
+    return found, back.findings(gate.was_asked, gate.family.margins), [], before
 
 
 def _without_row(gate: Gate, node: str, metric: str) -> Comparison:

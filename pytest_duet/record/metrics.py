@@ -79,6 +79,7 @@ class Measured:
     """What a row keeps of a metric, so that whoever reads it needs to know nothing else.
 
     :param values: one for each trial; None where it is unknown.
+    :param expected: what they should be, where somebody knows: by it values of different draws are compared.
     :param source: of the memory, a key of the ledger (:class:`pytest_duet.trials.trial.Memory`).
     """
 
@@ -87,6 +88,7 @@ class Measured:
     better: Literal["lower", "higher", "same"] = "lower"
     values: tuple[float | None, ...] = ()
     source: str = ""
+    expected: float | None = None
 
     @classmethod
     def of(cls, metric: Metric, values: Iterable[float | None], source: str = "") -> Measured:

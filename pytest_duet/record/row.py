@@ -73,6 +73,15 @@ class Again:
 
 
 @dataclass(frozen=True)
+class Leak:
+    """By how many bytes memory grows from round to round, and the interval of that mean."""
+
+    bytes_per_round: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class Row:
     """What a session measured of one benchmark.
 
@@ -85,6 +94,7 @@ class Row:
         another revision's stand after its name.
     :param disturbed_trials: trials that stayed disturbed after every repetition.
     :param repeated_attempts: attempts that were thrown away.
+    :param leak: where its memory grows from round to round.
     :param against: with ``--against``, the other side.
     :param again: with ``--gate``, what was measured once more because history left it open.
     """
@@ -102,6 +112,7 @@ class Row:
     code: dict[str, str] = field(default_factory=dict)
     disturbed_trials: int = 0
     repeated_attempts: int = 0
+    leak: Leak | None = None
     against: Against | None = None
     again: tuple[Again, ...] = ()
     schema: int = SCHEMA
@@ -146,6 +157,11 @@ class Row:
             return Measured("", values=tuple(getattr(trial.memory, source) for trial in self.trials)).known
         found = self.metrics.get(metric)
         return found.known if found else None
+
+    def expected(self, metric: str) -> float | None:
+        """Return what a metric should be; None where nobody knows."""
+        found = self.metrics.get(metric)
+        return found.expected if found else None
 
     def typical(self, metric: str) -> float | None:
         """Return the median over the trials; None where it is not known of all."""

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_duet.sensors.clock import now_seconds
 from pytest_duet.sensors.cpu import cpu_seconds_of
@@ -14,7 +14,7 @@ from pytest_duet.sensors.energy import used_joules
 from pytest_duet.sensors.foreign_load import ForeignLoad, Load
 from pytest_duet.sensors.gpu import POWER_CAP
 from pytest_duet.sensors.sampler import MemorySampler, Window, memory_source, samples_of
-from pytest_duet.trials.trial import Disturbance, Memory, Round, Trial
+from pytest_duet.trials.trial import Disturbance, Memory, Part, Round, Trial
 from pytest_duet.workers.hosted import Hosted, Span
 from pytest_duet.workers.protocol import Examined, Reading, SubjectError, Timed
 
@@ -25,6 +25,14 @@ if TYPE_CHECKING:
 # Of all the calls for a trial's rounds, what may pass on the way to the worker and back: a share, and so much for each.
 LATE_SHARE, LATE_SECONDS = 0.05, 0.03
 CPU_SLACK_SECONDS = 0.02  # the kernel's two counts of a process, getrusage's and its clock's, differ by a tick or two
+
+
+class _Done(NamedTuple):
+    first: int
+    stop: int | None
+    timed: Timed
+    window: Window
+    span: Span
 
 
 class Recorder:
@@ -38,16 +46,21 @@ class Recorder:
         self._readings: list[Reading] = [self.opened.memory]
         self._windows: list[Window] = []
         self._loads: list[Load | None] = []
-        self._parts: list[tuple[Timed, Window, Span]] = []
+        self._parts: list[_Done] = []
         self._spans: list[Span] = []
         self._rounds_windows: list[list[Window]] = []
         self.rounds: list[Round] = []
         self._secluded = worker.secluded
         self._mark()
 
-    def round(self, number: int) -> Round:
-        self.part(number)
-        return self.end_round(number)
+    def round(self, number: int, cut: Sequence[tuple[int, int | None]] = ()) -> Round:
+        """Have a round done, and return it.
+
+        :param cut: where it is audited, the parts that it is done in.
+        """
+        for first, stop in cut or ((0, None),):
+            self.part(number, first, stop)
+        return self.end_round(number, audited=bool(cut))
 
     def part(self, number: int, first: int = 0, stop: int | None = None) -> float:
         """Have the steps from ``first`` up to ``stop`` of a round done and return how long they took, in seconds."""
@@ -58,19 +71,20 @@ class Recorder:
         self._windows.append(self._sampler.look())
         self._readings.append(timed.memory)
         self._spans.append(self._worker.span)
-        self._parts.append((timed, self._windows[-1], self._worker.span))
+        self._parts.append(_Done(first, stop, timed, self._windows[-1], self._worker.span))
         self._helpers += self._loads[-1].helpers_seconds if self._loads[-1] else 0.0
         return timed.seconds
 
-    def end_round(self, number: int, examine: bool = True) -> Round:
+    def end_round(self, number: int, examine: bool = True, audited: bool = False) -> Round:
         """Return the round that the parts since the last one make up.
 
         :param examine: whether to have the subject account for its work; a later account holds this round's, too.
         """
-        parts = [timed for timed, _, _ in self._parts]
-        windows = [window for _, window, _ in self._parts]
-        called = sum(span.seconds for _, _, span in self._parts)
-        self._parts = []
+        done_parts, self._parts = self._parts, []
+        parts, windows = [each.timed for each in done_parts], [each.window for each in done_parts]
+        called = sum(each.span.seconds for each in done_parts)
+        if audited:
+            del self._readings[-len(parts) :]  # what is compiled for the cut is not the work's own
         self._rounds_windows.append(windows)
         switches = [part.involuntary_switches for part in parts if part.involuntary_switches is not None]
         seconds = sum(part.seconds for part in parts)
@@ -90,6 +104,8 @@ class Recorder:
             lag_seconds=parts[-1].lag_seconds,
             metrics={**mean_metrics(parts), **examined.metrics},
             evidence=examined.evidence if examine else None,
+            parts=tuple(Part(each.first, each.stop, each.timed.metrics) for each in done_parts),
+            audited=audited,
             call_seconds=called,
             untimed_seconds=called - seconds + accounting,
             untimed_cpu_seconds=untimed,
@@ -157,8 +173,9 @@ class Recorder:
             self._loads, self._windows, self._sampler.foreign_gpu_processes, self._runner.max_foreign_cores
         )
         self._check_clock(found)
+        steady = [each for each in self.rounds[1:] if not each.audited]
         done = Trial(
-            seconds=median(each.seconds for each in self.rounds[1:] or self.rounds),
+            seconds=median(each.seconds for each in steady or self.rounds),
             first_seconds=self.rounds[0].seconds,
             import_seconds=self.opened.import_seconds,
             build_seconds=self.opened.build_seconds,
@@ -171,8 +188,8 @@ class Recorder:
         if not self._on_gpu:
             return done
         # The steady rounds' together: the counter's step, which one round may be lost in, weighs less there.
-        steady = [window for windows in self._rounds_windows[1:] for window in windows]
-        joules = used_joules(steady, self._sampler.idle_watts, sum(each.seconds for each in self.rounds[1:]))
+        windows = [window for windows in self._rounds_windows[1:] for window in windows]
+        joules = used_joules(windows, self._sampler.idle_watts, sum(each.seconds for each in self.rounds[1:]))
         seen = any(window.nvml_process[0] is not None for window in self._windows)
         return replace(
             done,

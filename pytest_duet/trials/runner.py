@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -59,6 +59,14 @@ class Runner:
     def told(self, number: int, done: Round | None = None) -> str:
         """Return what a line of progress says of a round, and of how it ended once it is done."""
         return f"round {number}/{self.rounds}"
+
+    def audited_round(self, trial: int) -> int | None:
+        """Return which round of a trial is done in parts, asked when its worker is open; None for none."""
+        return None
+
+    def drawn_cut(self) -> Sequence[tuple[int, int | None]]:
+        """Return the parts, first step and the one to stop before, that an audited round is done in; drawn for it."""
+        return ()
 
     def received(self, examined: Examined, folder: str) -> Examined:
         """Return what a subject accounts for, with what it wrote into the folder, which goes with the worker."""
@@ -116,13 +124,15 @@ class Runner:
         with self.worker(trial_number) as worker, sampler.watch(worker.pid):
             self.progress(f"{name}, starting")
             recorder = Recorder(self, worker, sampler)
+            audited = self.audited_round(trial_number)
             for number in range(1, self.rounds + 1):
                 if stop:
                     restless.update(worker.stand_still())
                 yield
                 if stop:
                     worker.go_on()
-                self.progress(f"{name}, {self.told(number, recorder.round(number))}")
+                done = recorder.round(number, self.drawn_cut() if number == audited else ())
+                self.progress(f"{name}, {self.told(number, done)}")
         trial = replace(recorder.trial(), started_at=started_at)
         if not restless:
             return trial

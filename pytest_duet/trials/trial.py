@@ -6,7 +6,7 @@ Times are seconds, memory is bytes, shares are 0 to 1. None (``null`` in JSON) m
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,20 @@ class Memory:
     nvml_device_delta_average_bytes: float | None = None
 
 
+class Part(NamedTuple):
+    """The steps of a round from ``first`` up to ``stop``, None for its end, that were done at once; their metrics."""
+
+    first: int
+    stop: int | None
+    metrics: dict[str, float]
+
+
 @dataclass(frozen=True)
 class Round:
     """One round of a trial's work; :class:`pytest_duet.workers.protocol.Timed` explains what both have.
 
-    :param evidence: of correctness, right after it; not kept in the JSON.
+    :param evidence: of correctness, right after it; not kept in the JSON, nor are the parts that it was done in.
+    :param audited: whether it was cut at places that nobody could know before; then its time is not a steady round's.
     :param call_seconds: by the measurer's clock, from each request for a part of it to the reply.
     :param untimed_seconds: of those, what the worker did not time, and what its account took.
     :param untimed_cpu_seconds: what all threads of the worker used since the round before beyond ``cpu_seconds``, by
@@ -57,6 +66,8 @@ class Round:
     lag_seconds: float | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     evidence: dict[str, Any] | None = field(default=None, repr=False)
+    parts: tuple[Part, ...] = field(default=(), repr=False)
+    audited: bool = False
     call_seconds: float | None = None
     untimed_seconds: float | None = None
     untimed_cpu_seconds: float | None = None
@@ -123,7 +134,7 @@ class Trial:
 
     @property
     def steady(self) -> tuple[Round, ...]:
-        return self.rounds[1:]
+        return tuple(each for each in self.rounds[1:] if not each.audited)
 
     @property
     def disturbed(self) -> bool:
@@ -132,5 +143,5 @@ class Trial:
     def as_json(self) -> dict[str, Any]:
         plain = asdict(self)
         for one in plain["rounds"]:
-            del one["evidence"]  # kilobytes that only the check reads
+            del one["evidence"], one["parts"]  # kilobytes that only the check reads
         return plain

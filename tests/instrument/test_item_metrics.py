@@ -7,8 +7,8 @@ import sessions
 from test_items import SMALL
 
 from pytest_duet.errors import DuetError
+from pytest_duet.judge.leaks import leak_of
 from pytest_duet.judge.verdict import Family
-from pytest_duet.plugin.items.measuring import leak_bytes
 from pytest_duet.plugin.items.own_metrics import OwnMetric, from_settings, told, values
 from pytest_duet.record.margins import Margin
 from pytest_duet.record.metrics import DEFAULT
@@ -225,12 +225,25 @@ MIB = 2**20
         ([MIB * 50 + 1000 * number for number in range(20)], None),
         ([None] * 20, None),
         ([MIB * (50 + number) for number in range(4)], None),
+        ([MIB * (500 + 40 * number) for number in range(6)], 40 * MIB),
+        ([MIB * each for each in (560, 570, 573.9, 574.35, 574.42, 574.43)], None),
     ],
-    ids=["leaks", "steady", "goes up and down", "once more", "by next to nothing", "unknown", "too few rounds"],
+    ids=[
+        "leaks",
+        "steady",
+        "goes up and down",
+        "once more",
+        "by next to nothing",
+        "unknown",
+        "too few rounds",
+        "few rounds",
+        "warm-up",
+    ],
 )
 def test_memory_that_grows_with_every_round_is_a_leak(peaks, leaks):
-    assert leak_bytes([trial(peaks)]) == leaks
-    assert leak_bytes([trial(peaks), trial([50 * MIB] * 20)]) is None, "every trial has to"
+    found = leak_of([trial(peaks)])
+    assert (found and found.bytes_per_round) == leaks
+    assert leak_of([trial(peaks), trial([50 * MIB] * 20)]) is None, "every trial has to"
 
 
 def test_a_leak_is_told(tmp_path):

@@ -89,7 +89,8 @@ def runners(tmp_path, monkeypatch):
     (tmp_path / "trainer.py").write_text(TRAINER)
     workload = Workload(dataset="synthetic", layer_sizes=(784, 10), epochs=2)
     entries = {entry.name: entry for entry in entries_of_file(tmp_path / "trainer.py")}
-    return {name: TrainerRunner(entry, workload, max_foreign_cores=1e9, threads=1) for name, entry in entries.items()}
+    how = {"max_foreign_cores": 1e9, "threads": 1, "writable": (str(tmp_path),)}
+    return {name: TrainerRunner(entry, workload, **how) for name, entry in entries.items()}
 
 
 def card(tmp_path, hides=False):

@@ -23,7 +23,7 @@ from pytest_duet.errors import DuetError
 from pytest_duet.plugin import compat
 from pytest_duet.plugin.board import Board
 from pytest_duet.plugin.items.inner_session import waits
-from pytest_duet.plugin.items.measuring import ItemEntrant, leak_bytes
+from pytest_duet.plugin.items.measuring import ItemEntrant
 from pytest_duet.plugin.items.own_metrics import OwnMetric, from_settings
 from pytest_duet.plugin.items.plan import ROUND_SECONDS
 from pytest_duet.plugin.items.runner import ItemEnded, ItemRunner
@@ -177,9 +177,6 @@ class IsolatedItems:
         if self._gate.options.against:
             record["group"] = record.get("group") or f"taking turns with {self._gate.options.against}"
         self._gate.take_own(item.nodeid, its.own_metrics())
-        leak = leak_bytes(its.taken.trials)
-        if leak:
-            self._gate.cautions.append(f"{item.name} leaks: each round takes {leak / 2**10:,.0f} KiB more memory.")
         self._gate.publish(item.nodeid, record["fullname"], row, extra_info)
         self._gate.records[item.nodeid] = record
         compat.add_record(self._config, compat.record_from_json(record, extra_info))

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import pairwise
 from math import log
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from pytest_duet.errors import DuetError
+from pytest_duet.judge.leaks import leak_of
 from pytest_duet.plugin.items import devices
 from pytest_duet.plugin.items.host import Ended, Looked
 from pytest_duet.plugin.items.own_metrics import OwnMetric, told, values
-from pytest_duet.plugin.items.plan import MIN_ROUNDS
 from pytest_duet.plugin.items.runner import ItemEnded, ItemRunner
 from pytest_duet.plugin.items.settings import Settings
 from pytest_duet.record.metrics import DEFAULT, MEMORY, Measured, Metric, as_time
@@ -27,8 +25,6 @@ from pytest_duet.trials.trial import Trial
 from pytest_duet.trials.turns import WHOLE_ROUNDS
 from pytest_duet.workers.protocol import Opened
 
-# A trial leaks in whose rounds memory grows nearly every time, and by more than an allocator's blocks altogether.
-LEAKING_SHARE, LEAKED_BYTES = 0.9, 2 * 2**20
 DOES_NOT_WAIT = (
     "{name} returns before its device has done the work: a call took {seconds}, and the device worked on for {lag}. "
     "What is timed is the handing over. Let the function wait, such as "
@@ -197,6 +193,7 @@ def describe(runner: ItemRunner, opened: Opened, ended: Ended, trials: Sequence[
         code=imported(ended.code, runner.settings),
         disturbed_trials=sum(trial.disturbed for trial in own),
         repeated_attempts=sum(trial.attempt - 1 for trial in own),
+        leak=leak_of(trials),
     )
     source = memory_source(row)
     found: dict[str, list[float | None]] = {
@@ -206,24 +203,6 @@ def describe(runner: ItemRunner, opened: Opened, ended: Ended, trials: Sequence[
     }
     kept = {each.name: Measured.of(each, found[each.name], source if each.name == MEMORY else "") for each in DEFAULT}
     return replace(row, metrics=kept)
-
-
-def leak_bytes(trials: Sequence[Trial]) -> float | None:
-    """Return by how much a round's memory grows, in the median trial; None where it does not, from round to round."""
-    growths = [_growth([each.memory_peak_bytes for each in trial.steady]) for trial in trials]
-    known = [growth for growth in growths if growth]
-    return median(known) if known and len(known) == len(growths) else None
-
-
-def _growth(peaks: Sequence[float | None]) -> float | None:
-    """Return the mean growth of a trial's rounds; None where not nearly all of them grow, or by next to nothing."""
-    known = [peak for peak in peaks if peak is not None]
-    if len(known) < MIN_ROUNDS or len(known) < len(peaks):
-        return None
-    steps = [later - earlier for earlier, later in pairwise(known)]
-    all_in_all = known[-1] - known[0]
-    grows = sum(step > 0 for step in steps) >= LEAKING_SHARE * len(steps)
-    return all_in_all / len(steps) if grows and all_in_all > LEAKED_BYTES else None
 
 
 def imported(files: dict[str, str], settings: Settings) -> dict[str, str]:
