@@ -17,6 +17,7 @@ from pytest_duet.errors import DuetError
 from pytest_duet.sensors.cpu import usable_cores
 from pytest_duet.sensors.gpu import find_gpu
 from pytest_duet.trials.turns import WARM_ROUNDS
+from pytest_duet.workers.protocol import NotInstalled
 from pytest_duet.workers.slots import Slot
 
 # Options that the session takes from the command line as they are, and those that must not be less than a number.
@@ -80,7 +81,13 @@ class Options:
         return self.device == "gpu" or (self.device == "auto" and find_gpu() is not None)
 
     def runner(self, entry, data_directory=None, progress=lambda text: None):
-        """Return the :class:`TrainerRunner` of one framework's trials."""
+        """Return the :class:`TrainerRunner` of one framework's trials.
+
+        :raises NotInstalled: where the machine lacks a program that it needs.
+        """
+        missing = () if self.on_gpu() else entry.missing_programs()
+        if missing:
+            raise NotInstalled(f"{entry.name}: no {' and no '.join(missing)} on this machine", cause="program")
         python, environment = find_interpreter(entry, self.pythons, self.environments, self.on_gpu())
         return TrainerRunner(
             entry=entry,

@@ -67,8 +67,7 @@ def pytest_pyfunc_call(pyfuncitem):
     try:
         return (yield)
     except NotInstalled as error:
-        environments = options.entries[subject_of(pyfuncitem)].environments(options.on_gpu())
-        text = f"{error}; `tox run --notest -e {environments[0]}` installs it" if environments else str(error)
+        text = f"{error}; {how}" if (how := how_to_install(error, options, subject_of(pyfuncitem))) else str(error)
         if options.require_frameworks:
             raise pytest.fail.Exception(f"{text} (--require-frameworks)", pytrace=False) from None
         raise pytest.skip.Exception(text) from None
@@ -77,6 +76,15 @@ def pytest_pyfunc_call(pyfuncitem):
             raise  # it may be the trainer's own, and somebody is looking into it
         message, _, _ = str(error).partition("\nassert ")  # pytest's own explanation shows the suite's variables
         raise pytest.fail.Exception(message, pytrace=False) from None
+
+
+def how_to_install(error, options, framework):
+    """Return the one command that installs what a framework misses; ``""`` where nobody knows."""
+    entry = options.entries[framework]
+    if error.cause == "program":
+        return f"`apt-get install {' '.join(entry.missing_programs())}`, or your system's like, installs it"
+    environments = entry.environments(options.on_gpu())
+    return f"`tox run --notest -e {environments[0]}` installs it" if environments else ""
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # below everything else

@@ -29,6 +29,10 @@ SIGNS = (  # a pattern of the framework's or the loader's own words, what to do;
         r"ModuleNotFoundError.*No module named '([\w.]+)'",
         "install {0} beside it: `pip check` says what else is missing",
     ),
+    (
+        r"No such file or directory: '(clang|g\+\+)'|InvalidCxxCompiler",
+        "install the compiler that it calls: `apt-get install {0}`, or your system's like",
+    ),
     (r"cuDNN version incompat|CUDNN_STATUS_(?:SUBLIBRARY_)?VERSION_MISMATCH", "unset LD_LIBRARY_PATH, or " + REINSTALL),
     (r"CUDA driver version is insufficient|driver on your system is too old", "update the NVIDIA driver"),
     (r"no kernel image is available", "install a release of it that is built for this GPU"),
@@ -57,6 +61,6 @@ def advise(failure, executable, module):
     for pattern, what in SIGNS:
         found = re.search(pattern, text)
         if found:
-            return what.format(*found.groups())
+            return what.format(*(group or "g++" for group in found.groups()))
     what = CRASHED if failure.cause.startswith("SIG") else ELSE
     return CAUSES.get(failure.cause, what).format(try_it=try_it)

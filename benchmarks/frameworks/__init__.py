@@ -6,6 +6,8 @@ CONTRIBUTING.md says how one is added: a file here, a line in ``REGISTRY``, a pi
 from __future__ import annotations
 
 import fnmatch
+import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +21,8 @@ class Entry:
     :param name: the benchmark's parameter id.
     :param location: ``"module:Class"``, or ``"path/to/file.py:Class"``.
     :param requires: the modules it stands on, the framework itself first; where one is missing, the entry is skipped.
-    :param environment: the tox environment that has them.
+    :param programs: what it calls on the machine where it trains on a CPU, such as a compiler; likewise.
+    :param environment: the tox environment that has the modules.
     :param variables: pairs of environment variable and value, set before the framework is imported.
     :param gpu_environments: the tox environments that have them built for a GPU, the one to prefer first; empty where
         there is no such build.
@@ -28,6 +31,7 @@ class Entry:
     name: str
     location: str
     requires: tuple = ()
+    programs: tuple = ()
     environment: str | None = None
     variables: tuple = ()
     gpu_environments: tuple = ()
@@ -38,6 +42,12 @@ class Entry:
             return self.gpu_environments
         return (self.environment,) if self.environment else ()
 
+    def missing_programs(self):
+        """Return those of its programs that this machine does not have, nor another in the variable that names one."""
+        return [name for name in self.programs if not (os.environ.get(NAMED_BY[name]) or shutil.which(name))]
+
+
+NAMED_BY = {"clang": "CC", "g++": "CXX"}  # the environment variables by which a program's users name their own
 
 # An entry's environments on a GPU machine, by its environment elsewhere and the module that computes: first one for a
 # single framework, with the newest CUDA that it knows, then the one for all that can share.
@@ -50,10 +60,10 @@ _GPU_ENVIRONMENTS = {
 }
 
 
-def _entry(name, place, *requires, environment="cpu", **variables):
+def _entry(name, place, *requires, environment="cpu", programs=(), **variables):
     gpu = filter(None, (_GPU_ENVIRONMENTS.get((environment, module)) for module in requires))
     pairs = tuple(variables.items())
-    return Entry(name, f"benchmarks.frameworks.{place}", requires, environment, pairs, next(gpu, ()))
+    return Entry(name, f"benchmarks.frameworks.{place}", requires, programs, environment, pairs, next(gpu, ()))
 
 
 _KERAS_ON_TENSORFLOW = {"KERAS_BACKEND": "tensorflow"}
@@ -78,11 +88,11 @@ REGISTRY = {
         _entry("caffe2", "caffe2:Caffe2Trainer", "caffe2.python", "torch", environment="caffe2"),
         _entry("onnxruntime", "onnxruntime:OnnxRuntimeTrainer", *_ONNXRUNTIME, environment="onnxruntime"),
         _entry("mindspore", "mindspore:MindsporeTrainer", "mindspore", environment="mindspore"),
-        _entry("tinygrad", "tinygrad:TinygradTrainer", "tinygrad"),
+        _entry("tinygrad", "tinygrad:TinygradTrainer", "tinygrad", programs=("clang",)),
         _entry("mlx", "mlx:MlxTrainer", "mlx.core", environment="mlx"),
         _entry("numpy", "numpy:NumpyTrainer", "numpy", "threadpoolctl"),
         # Compiled.
-        _entry("torch-compile", "torch_compile:TorchCompileTrainer", "torch"),
+        _entry("torch-compile", "torch_compile:TorchCompileTrainer", "torch", programs=("g++",)),
         _entry("torch-script", "torch_script:TorchScriptTrainer", "torch"),
         _entry("keras-xla", "keras_tensorflow:KerasXlaTrainer", "keras", "tensorflow", **_KERAS_ON_TENSORFLOW),
         _entry("tensorflow-xla", "tensorflow:TensorFlowXlaTrainer", "tensorflow"),

@@ -80,6 +80,20 @@ def replace_storage(config: pytest.Config, make: Callable[[Any], Any]) -> bool:
     return True
 
 
+def replace_json_writer(config: pytest.Config, write: Callable[[Path, dict[str, Any]], bool]) -> None:
+    """Have ``--benchmark-json`` written by ``write``, which is given its path and what belongs into it.
+
+    :param write: tells whether it could.
+    """
+    session = _session(config)
+
+    def save_json(output_json: dict[str, Any]) -> None:
+        if write(Path(session.json), output_json):
+            session.logger.info(f"Wrote benchmark data in: {session.json}", purple=True)
+
+    session.save_json = save_json
+
+
 def storage_folder(config: pytest.Config) -> Path | None:
     """Return the folder where runs are saved; None where they are not kept in files."""
     folder = getattr(_session(config).storage, "path", None)

@@ -22,8 +22,7 @@ def outcome(comparisons: Iterable[Comparison], fail_on: Collection[str], record:
     if not told:
         return "passed", ""
     told.sort(key=lambda one: not _fails(one, fail_on))
-    text = "\n".join(verdicts.paragraph(one, record) for one in told)
-    return "failed" if _fails(told[0], fail_on) else "skipped", text
+    return "failed" if _fails(told[0], fail_on) else "skipped", verdicts.paragraphs(told, record)
 
 
 def undecided(comparisons: Iterable[Comparison], fail_on: Collection[str]) -> int:

@@ -4,26 +4,39 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pytest_benchmark.storage.file import FileStorage
 
+from pytest_duet.atomic import atomic_write
 from pytest_duet.plugin import compat
-from pytest_duet.record.storage import as_bytes, number, save_run
+from pytest_duet.record.storage import as_bytes, number, rescue, save_run
+from pytest_duet.report.text_table import wrapped
 from pytest_duet.sensors.fingerprint import fingerprint
+
+NOT_SAVED: pytest.StashKey[list[str]] = pytest.StashKey()  # what could not be saved where it was to be, in sentences
 
 
 class SafeStorage(FileStorage):
-    """The same folder, files and names; numbers are given out once, files appear whole, and there is a run 10000."""
+    """The same folder, files and names; numbers are given out once, files appear whole, and there is a run 10000.
+
+    :ivar not_saved: called with a sentence where a run had to be kept elsewhere.
+    """
+
+    not_saved: Callable[[str], object] = staticmethod(warnings.warn)
 
     def save(self, output_json: dict[str, Any], save: str) -> None:
         """Write a run under the next number."""
         folder = self.path / self.default_machine_id if self.default_machine_id else self.path
-        path = save_run(folder, as_bytes(output_json), save)
-        self.logger.info(f"Saved benchmark data in: {path}")
+        data = as_bytes(output_json)
+        try:
+            self.logger.info(f"Saved benchmark data in: {save_run(folder, data, save)}")
+        except OSError as error:
+            self.not_saved(rescue(data, save, folder, error))
 
     @property
     def location(self) -> str:
@@ -45,14 +58,30 @@ def use_safe_storage(config: pytest.Config, must_save: bool) -> None:
     :param must_save: whether the run must be saved: history is judged by, so this run belongs into it.
     :raises pytest.UsageError: where it must, and runs are not kept in files.
     """
-    if not compat.replace_storage(config, _safe) and must_save:
+    said = config.stash.setdefault(NOT_SAVED, [])
+
+    def safe(storage: FileStorage) -> FileStorage:
+        made = SafeStorage(storage.path, storage.logger, storage.default_machine_id)  # type: ignore[no-untyped-call]
+        made.not_saved = said.append
+        return made
+
+    def write_json(path: Path, plain: dict[str, Any]) -> bool:
+        data = as_bytes(plain)
+        try:
+            if path.exists() and not path.is_file():  # such as /dev/stdout, in whose place there is to be no file
+                path.write_bytes(data)
+            else:
+                atomic_write(path, data)
+        except OSError as error:
+            said.append(rescue(data, path.stem, path.parent, error))
+            return False
+        return True
+
+    compat.replace_json_writer(config, write_json)
+    if not compat.replace_storage(config, safe) and must_save:
         raise pytest.UsageError("--gate: it needs runs in files, --benchmark-storage=file://DIR.")
     if must_save:
         compat.save_always(config)
-
-
-def _safe(storage: FileStorage) -> FileStorage:
-    return SafeStorage(storage.path, storage.logger, storage.default_machine_id)  # type: ignore[no-untyped-call]
 
 
 class Recording:
@@ -67,6 +96,15 @@ class Recording:
 
     def pytest_benchmark_update_machine_info(self, machine_info: dict[str, Any]) -> None:
         machine_info["fingerprint"] = fingerprint()
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        for sentence in self.config.stash.get(NOT_SAVED, []):
+            terminalreporter.write_line(wrapped(sentence), red=True)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self.config.stash.get(NOT_SAVED, []) and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED  # who asked for a file must not believe that there is one
 
     def pytest_benchmark_update_json(self, output_json: dict[str, Any]) -> None:
         output_json["command"] = shlex.join(["pytest", *map(str, self.config.invocation_params.args)])

@@ -7,15 +7,19 @@ a file, and after run 9999 its pattern for numbers no longer matches.
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from pytest_duet.atomic import atomic_write
 from pytest_duet.errors import DuetError
 
+KIB = 1024
 LOCK_SECONDS = 60
 NUMBERED = re.compile(r"(\d{4,})_.*\.json")
 
@@ -46,6 +50,24 @@ def _write(folder: Path, data: bytes, name: str) -> Path:
     path = folder / f"{last + 1:04}_{name}.json"
     atomic_write(path, data)
     return path
+
+
+def rescue(data: bytes, name: str, wanted: Path, error: OSError) -> str:
+    """Keep a run that could not be written where it was to be, and say so; minutes of measuring are in it.
+
+    :returns: what happened, where it is, and what to do.
+    """
+    reason = error.strerror or str(error)
+    with suppress(OSError):
+        free = shutil.disk_usage(next(each for each in (wanted, *wanted.parents) if each.is_dir())).free
+        reason += f", {free / KIB:,.0f} KiB free where {len(data) / KIB:,.0f} are needed"
+    text = f"{wanted}: the run could not be saved there ({reason})."
+    for folder in (tempfile.gettempdir(), os.getcwd(), os.path.expanduser("~")):
+        path = Path(folder) / f"rescued-{os.getpid()}-{name}.json"
+        with suppress(OSError):
+            atomic_write(path, data)
+            return f"{text} It is kept in {path}: move it there once that is mended."
+    return f"{text} Nor could it be kept anywhere else, so it is lost."
 
 
 def as_bytes(run: Any) -> bytes:

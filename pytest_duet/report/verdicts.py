@@ -20,13 +20,29 @@ if TYPE_CHECKING:
     import pytest
 
 
+LONG_NOTE = 40  # characters; a shorter one is said again
 MANY = 40  # comparisons; of more, the terminal shows those that somebody has to look at
 
 
-def paragraph(one: Comparison, gate: GateRecord) -> str:
-    """Return what the test of a comparison says that failed or is open: values, interval, margin, and what to do."""
+def paragraphs(comparisons: Sequence[Comparison], gate: GateRecord) -> str:
+    """Return a paragraph for each of a benchmark's comparisons, and one for all that have nothing but a note alike."""
+    alike: dict[tuple[object, ...], list[Comparison]] = {}
+    for one in comparisons:
+        bare = one.note and one.low is None and one.old is None
+        alike.setdefault((one.verdict, one.note) if bare else (one.metric,), []).append(one)
+    return "\n".join(
+        paragraph(first, gate, ", ".join(gate.metrics[one.metric].title for one in (first, *others)))
+        for first, *others in alike.values()
+    )
+
+
+def paragraph(one: Comparison, gate: GateRecord, titles: str = "") -> str:
+    """Return what the test of a comparison says that failed or is open: values, interval, margin, and what to do.
+
+    :param titles: of its metric, and of others of which the same is to be said.
+    """
     metric = gate.metrics[one.metric]
-    parts = [f"{one.subject}, {metric.title}: {one.verdict}"]
+    parts = [f"{one.subject}, {titles or metric.title}: {one.verdict}"]
     if one.old is not None:
         parts[0] += f", {metric.text(one.old)} → {metric.text(one.new)}"
     if one.low is not None and one.high is not None:
@@ -112,7 +128,7 @@ def show(terminalreporter: pytest.TerminalReporter, gate: GateRecord, subject: s
     right = ("before", "now", "margin", "visible", "trials")
     columns = len(headings(subject)) - (not wide)
     shown = gate if wide else replace(gate, comparisons=_worth_a_line(gate.comparisons))
-    lines = [line[:columns] for line in rows(shown)]
+    lines = [line[:columns] for line in _once(rows(shown))]
     write_table(terminalreporter, f"gate: {headline(gate)}", headings(subject)[:columns], lines, right)
     left_out = len(gate.comparisons) - len(shown.comparisons)
     if left_out:
@@ -134,6 +150,16 @@ def _worth_a_line(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
     return tuple(one for one in comparisons if one.verdict is not Verdict.CLEAN or one.note)
 
 
+def _once(lines: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Return the lines, with a long note in the first one alone that has it."""
+    seen: set[str] = set()
+    found = []
+    for *cells, note in lines:
+        found.append((*cells, "as above" if note in seen and len(note) > LONG_NOTE else note))
+        seen.add(note)
+    return found
+
+
 def _few(names: list[str]) -> str:
     """Return names as a list that is no longer than a line."""
     return ", ".join(names) if len(names) <= 3 else f"{', '.join(names[:3])} and {len(names) - 3} more"
@@ -147,7 +173,7 @@ def markdown(gate: GateRecord, subject: str, machine: str = "") -> str:
     where = f" on {machine}" if machine else ""
     lines = [f"### Gate{where}: {headline(gate)}", ""]
     lines += [table_row(headings(subject)), table_row(["---"] * len(headings(subject)))]
-    lines += [table_row(line) for line in rows(gate)]
+    lines += [table_row(line) for line in _once(rows(gate))]
     lines += [""] + [f"- {escape(finding)}" for finding in gate.findings + gate.cautions]
     return "\n".join(lines) + "\n\n"
 

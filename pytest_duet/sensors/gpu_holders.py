@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Dict, Optional
+from typing import Dict, Iterable, Optional
 
 from pytest_duet.sensors.gpu import Gpu
 from pytest_duet.sensors.memory import id_in_proc
@@ -56,11 +56,11 @@ class Holders:
         self.before = None if listed is None else sorted(set(listed) - {os.getpid()})
         self._numbers: dict[int, set[int]] = {}
 
-    def look(self, pid: int) -> Held:
-        """Return what the worker ``pid`` holds now."""
+    def look(self, pid: int, helpers: Iterable[int] = ()) -> Held:
+        """Return what the worker ``pid`` holds now, and its helpers, whose ids these are."""
         holders, used = self._gpu.holders(), self._gpu.used_bytes()
         delta = None if used is None or self._used_before is None else used - self._used_before
-        worker = self._numbers_of(pid)
+        worker = self._numbers_of(pid).union(set(helpers) - set(self.before or ()))
         known = [size for its, size in (holders or {}).items() if its in worker and size is not None]
         return Held(
             process_bytes=sum(known) if known else None,

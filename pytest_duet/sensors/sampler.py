@@ -7,9 +7,9 @@ import time
 from dataclasses import dataclass
 from typing import Callable, Iterable, Optional, Sequence, Tuple, TypeVar
 
+from pytest_duet.sensors.family import IDLE_LOOK_SECONDS, LOOK_SECONDS, Family
 from pytest_duet.sensors.gpu import Gpu
 from pytest_duet.sensors.gpu_holders import Held, Holders
-from pytest_duet.sensors.memory import id_in_proc, rss_bytes
 
 T = TypeVar("T")
 Summary = Tuple[Optional[float], Optional[float]]  # the highest sample and the mean of all
@@ -59,7 +59,7 @@ def samples_of(window: Window, source: str) -> Summary:
 
 
 class MemorySampler:
-    """Reads one process's memory every ``interval_seconds``, on the host and, where there is one, on a GPU.
+    """Reads a worker's memory every ``interval_seconds``, its helpers' included, on the host and, if any, on a GPU.
 
     Create it before the worker starts: the GPU's memory in use then is what its delta is counted from. Use it as a
     context manager around the work.
@@ -82,6 +82,7 @@ class MemorySampler:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._family: Family | None = None
         self._counted: tuple[float | None, float] = None, now()
         self._clear()
 
@@ -93,8 +94,8 @@ class MemorySampler:
         self._gpu_others: frozenset[int] | None = None
 
     def watch(self, pid: int) -> MemorySampler:
-        """Start sampling process ``pid``; returns the sampler, to be used as a context manager."""
-        self._pid, self._proc_pid = pid, id_in_proc(pid)
+        """Start sampling the worker ``pid``; returns the sampler, to be used as a context manager."""
+        self._pid, self._family = pid, Family(pid)
         self._stop.clear()
         if self.interval_seconds:
             self._thread = threading.Thread(target=self._run, name="memory-sampler", daemon=True)
@@ -114,7 +115,7 @@ class MemorySampler:
         """Return what was seen since the last look, with one sample taken now, and begin the next."""
         energy = self._read_energy()  # before the sample, which takes its time and is no part of the work
         if self.interval_seconds:
-            self._sample()
+            self._sample(IDLE_LOOK_SECONDS)
         with self._lock:
             window = Window(
                 **{name: _summary(samples) for name, samples in self._samples.items()},
@@ -130,7 +131,8 @@ class MemorySampler:
 
     def held(self, pid: int) -> Held | None:
         """Return what a worker holds of the GPU now; None without a GPU."""
-        return self._holders.look(pid) if self._holders else None
+        helpers = self._family.helpers if self._family else frozenset()
+        return self._holders.look(pid, helpers) if self._holders else None
 
     def _read_energy(self) -> tuple[float | None, float]:
         """Return the GPU's counter and the time; no counter where nothing is to be read."""
@@ -141,8 +143,9 @@ class MemorySampler:
         while not self._stop.wait(self.interval_seconds):
             self._sample()
 
-    def _sample(self) -> None:
-        seen, held, reasons = {"rss": rss_bytes(self._proc_pid)}, self.held(self._pid), None
+    def _sample(self, look_seconds: float = LOOK_SECONDS) -> None:
+        seen: dict[str, float | None] = {"rss": self._family.memory_bytes(look_seconds) if self._family else None}
+        held, reasons = self.held(self._pid), None
         if self.gpu and held:
             reasons = self.gpu.throttle_reasons()
             seen.update(nvml_process=held.process_bytes, nvml_device_delta=held.device_delta_bytes)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 # Of all the calls for a trial's rounds, what may pass on the way to the worker and back: a share, and so much for each.
 LATE_SHARE, LATE_SECONDS = 0.05, 0.03
+PEAK_TIMES, PEAK_BYTES = 1.02, 16 * 2**20  # a sample may fall into the checks after a round
 CPU_SLACK_SECONDS = 0.02  # the kernel's two counts of a process, getrusage's and its clock's, differ by a tick or two
 
 
@@ -174,13 +175,15 @@ class Recorder:
         )
         self._check_clock(found)
         steady = [each for each in self.rounds[1:] if not each.audited]
+        audited = [each.audited for each in self.rounds]
+        windows = [one for of_round, cut in zip(self._rounds_windows, audited) if not cut for one in of_round]
         done = Trial(
             seconds=median(each.seconds for each in steady or self.rounds),
             first_seconds=self.rounds[0].seconds,
             import_seconds=self.opened.import_seconds,
             build_seconds=self.opened.build_seconds,
             rounds=tuple(self.rounds),
-            memory=ledger(self._readings, self._windows, self._on_gpu),
+            memory=ledger(self._readings, windows, self._on_gpu),
             disturbance=found,
             clocks_replaced=self._worker.span.replaced,
             secluded=self._secluded,
@@ -188,7 +191,7 @@ class Recorder:
         if not self._on_gpu:
             return done
         # The steady rounds' together: the counter's step, which one round may be lost in, weighs less there.
-        windows = [window for windows in self._rounds_windows[1:] for window in windows]
+        windows = [window for of_round in self._rounds_windows[1:] for window in of_round]
         joules = used_joules(windows, self._sampler.idle_watts, sum(each.seconds for each in self.rounds[1:]))
         seen = any(window.nvml_process[0] is not None for window in self._windows)
         return replace(
@@ -209,7 +212,9 @@ def ledger(readings: Sequence[Reading], windows: Sequence[Window], on_gpu: bool)
     """Return a trial's memory from what the worker said and what the sampler saw, round by round."""
     steady = windows[1:]
     found = Memory(
-        host_peak_rss_bytes=_highest(reading.host_peak_rss_bytes for reading in readings),
+        host_peak_rss_bytes=_host_peak(
+            _highest(reading.host_peak_rss_bytes for reading in readings), _highest(window.rss[0] for window in windows)
+        ),
         host_average_rss_bytes=_mean(window.rss[1] for window in steady),
         allocator_peak_bytes=_highest(reading.allocator_peak_bytes for reading in readings),
         allocator_reserved_bytes=_highest(reading.allocator_reserved_bytes for reading in readings),
@@ -223,6 +228,16 @@ def ledger(readings: Sequence[Reading], windows: Sequence[Window], on_gpu: bool)
         nvml_device_delta_peak_bytes=_highest(window.nvml_device_delta[0] for window in windows),
         nvml_device_delta_average_bytes=_mean(window.nvml_device_delta[1] for window in steady),
     )
+
+
+def _host_peak(told: float | None, seen: float | None) -> float | None:
+    """Return the worker's own peak, which no sample misses; what was seen, where that is more than its word explains.
+
+    It is so where helpers hold memory, of which the worker knows nothing; and where its word is not to be trusted.
+    """
+    if told is None or seen is None or seen <= PEAK_TIMES * told + PEAK_BYTES:
+        return told
+    return seen
 
 
 def disturbance(

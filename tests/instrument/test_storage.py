@@ -5,8 +5,10 @@ import logging
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+import sessions
 from made_runs import FOLDER, run
 from pytest_benchmark.storage.file import FileStorage
 from support import ROOT, wait_until
@@ -119,3 +121,49 @@ def test_a_storage_that_somebody_else_holds_is_named(tmp_path, monkeypatch):
     assert list(kept.load()) == []
     kept.save(run(), "free")
     assert numbers(kept.load()) == [1]
+
+
+TEST = {"test_mine.py": "def test_mine(benchmark):\n    benchmark(sum, [1, 2])\n"}
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a device that is always full")
+def test_a_full_disk_loses_no_run(tmp_path):
+    """What could not be saved is said, with the reason, and kept elsewhere; the session does not end as if it were."""
+    (tmp_path / "spare").mkdir()
+    (tmp_path / "storage").mkdir()
+    (tmp_path / "storage" / storage.platform_folder(platform_of())).write_text("in the way")
+    asked = ("--duet-trials=1", "--benchmark-save=mine", f"--benchmark-storage=file://{tmp_path}/storage")
+    spare = {"TMPDIR": str(tmp_path / "spare")}
+    done = sessions.run(tmp_path, TEST, *asked, "--benchmark-json=/dev/full", code=1, environment=spare)
+    said = " ".join(done.stdout.split())
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "/dev: the run could not be saved there (No space left on device" in said
+    assert "the run could not be saved there (File exists" in said
+    kept = sorted((tmp_path / "spare").glob("rescued-*.json"))
+    assert len(kept) == 2 and all(json.loads(path.read_text())["benchmarks"][0]["name"] == "test_mine" for path in kept)
+    assert all(str(path) in done.stdout.replace("\n", "") for path in kept)
+
+
+def test_a_run_that_can_be_kept_nowhere_is_said_to_be_lost(tmp_path, monkeypatch):
+    def full(path, data):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(storage, "atomic_write", full)
+    with pytest.warns(UserWarning, match="No space left on device, .* KiB free where .* it is lost"):
+        open_storage(tmp_path).save(run(), "mine")
+
+
+def test_a_json_file_may_be_a_device(tmp_path):
+    done = sessions.run(tmp_path, TEST, "--duet-trials=1", "--benchmark-json=/dev/stdout")
+    assert '"benchmarks": [' in done.stdout
+
+
+def platform_of():
+    import platform
+
+    return {
+        "python_version": platform.python_version(),
+        "python_implementation": platform.python_implementation(),
+        "machine": platform.machine(),
+        "system": platform.system(),
+    }

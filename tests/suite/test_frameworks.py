@@ -29,6 +29,24 @@ def test_a_framework_trains_what_the_oracle_trains(suite, name):
     assert row["parity"]["loss"] < 1e-5
 
 
+def test_who_lacks_a_compiler_is_skipped_with_what_installs_it(suite, tmp_path):
+    run = suite(
+        "--device=cpu", frameworks="tinygrad,torch-compile", environment={"PATH": str(tmp_path), "CC": "", "CXX": ""}
+    )
+    for name, program in (("tinygrad", "clang"), ("torch-compile", "g++")):
+        outcome, message = run.outcomes[name]
+        assert outcome == "skipped", message
+        assert f"{name}: no {program} on this machine; `apt-get install {program}`" in message
+
+
+def test_whoever_names_a_compiler_of_his_own_has_one(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setenv("CC", "clang-19")
+    assert REGISTRY["tinygrad"].missing_programs() == []
+    monkeypatch.delenv("CC")
+    assert REGISTRY["tinygrad"].missing_programs() == ["clang"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", DEFAULT)
 def test_a_framework_can_be_run_in_process(suite, name):
