@@ -54,7 +54,7 @@ def with_leaks(
     """
     new = {name: row.leak for name, row in rows.items() if row.leak and not leaked(before.get(name))}
     return [
-        one.but(verdict=Verdict.REGRESSED, note=f"it leaks: {in_words(leak)}, and it did not before.")
+        one.but(verdict=Verdict.REGRESSED, note=f"it leaks: {leak}, and it did not before.")
         if one.metric == MEMORY and (leak := new.get(one.benchmark))
         else one
         for one in comparisons
@@ -64,8 +64,3 @@ def with_leaks(
 def leaked(row: Row | None) -> bool:
     """Tell whether a row leaks, or nobody can tell what it was before: an older file does not say so itself."""
     return row is None or bool(row.leak or leak_of(row.trials))
-
-
-def in_words(leak: Leak) -> str:
-    mean, low, high = (each / 2**20 for each in (leak.bytes_per_round, leak.low, leak.high))
-    return f"each round takes {mean:.3g} MiB more memory ({low:.3g} to {high:.3g})"

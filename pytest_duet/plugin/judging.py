@@ -35,7 +35,7 @@ def judge_session(gate: Gate) -> Judged:
     rows = {gate.name_of(node): gate.rows[node] for node in sound}
     found, findings, cautions, before = (_by_pairs if gate.options.against else _by_history)(gate, rows)
     found = leaks.with_leaks(found, rows, before)
-    cautions += [f"{row.subject} leaks: {leaks.in_words(row.leak)}." for row in rows.values() if row.leak]
+    cautions += [f"{row.subject} leaks: {row.leak}." for row in rows.values() if row.leak]
     expected = [name for name, metric in gate.metrics.items() if not metric.own]
     found += [_without_row(gate, node, metric) for node in gate.margins if node not in sound for metric in expected]
     found = void_where_exact_changed(found, gate.metrics)

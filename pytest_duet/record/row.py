@@ -80,6 +80,10 @@ class Leak:
     low: float
     high: float
 
+    def __str__(self) -> str:
+        mean, low, high = (each / 2**20 for each in (self.bytes_per_round, self.low, self.high))
+        return f"each round takes {mean:.3g} MiB more memory ({low:.3g} to {high:.3g})"
+
 
 @dataclass(frozen=True)
 class Row:

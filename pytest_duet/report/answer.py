@@ -8,7 +8,6 @@ from itertools import pairwise
 from statistics import median
 from typing import Any
 
-from pytest_duet.judge.leaks import in_words
 from pytest_duet.judge.ranking import ERROR, MOST_ROUNDS, Ranking, Ratio, rank
 from pytest_duet.record.metrics import MEMORY, as_time
 from pytest_duet.record.row import Row
@@ -224,7 +223,7 @@ class _Telling:
         disturbed = [name for name, row in self.rows.items() if row.disturbed_trials]
         if disturbed:
             lines.append(f"Others disturbed trials of {self.names(disturbed)}.")
-        lines += [f"{self.name(name)} leaks: {in_words(row.leak)}." for name, row in self.rows.items() if row.leak]
+        lines += [f"{self.name(name)} leaks: {row.leak}." for name, row in self.rows.items() if row.leak]
         return lines
 
 

@@ -87,7 +87,7 @@ def test_each_trial_s_value_is_saved_and_judged(session, tmp_path, workers, all_
     assert records["test_told"]["extra_info"]["tokens_per_second"] in its["values"]
     named = records["test_named"]["extra_info"]["duet"]["metrics"]["score"]
     assert (named["unit"], named["better"]) == ("points", "lower") and len(named["values"]) == 2
-    assert "test_told, tokens per second: no baseline" in cases["test_told.gate"][1]
+    assert "test_told, time, peak memory, first round, tokens per second: no baseline" in cases["test_told.gate"][1]
     found = verdicts(tmp_path)
     assert found["test_told", "tokens_per_second"]["verdict"] == "no baseline"
     others = {("test_plain", "score"), ("test_plain", "tokens_per_second"), ("test_told", "score")}
