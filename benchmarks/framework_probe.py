@@ -13,7 +13,7 @@ import time
 
 import numpy as np
 
-from benchmarks.frameworks.loading import load_trainer, make_ready, versions_of
+from benchmarks.frameworks.loading import installed_versions, load_trainer, make_ready, versions_of
 from pytest_duet.sensors.gpu import cuda_text, cudnn_text
 from pytest_duet.workers.protocol import SubjectError
 
@@ -39,7 +39,7 @@ def import_framework(requires, variables):
         importlib.import_module(name)
     return {
         "import_seconds": time.perf_counter() - start if requires else None,
-        "versions": versions_of(requires),
+        "versions": versions_of(requires, installed_versions(requires)),
         "python": sys.version.split()[0],
     }
 

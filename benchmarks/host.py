@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks.checked_trainer import as_loss, as_share, checked_class, checked_parameters, checked_start
 from benchmarks.framework_calls import FrameworkCalls
 from benchmarks.frameworks.engines.nvidia import device_time
-from benchmarks.frameworks.loading import make_ready, versions_of
+from benchmarks.frameworks.loading import installed_versions, make_ready, versions_of
 from benchmarks.frameworks.trainer import NoGpu, WrongHardware
 from benchmarks.workload import handed_over, mnist
 from benchmarks.workload.dataset import synthetic
@@ -41,6 +41,7 @@ class TrainerHost(FrameworkCalls, Subject):
         make_ready(requires, variables)
         self.workload = Workload(**workload)
         self.dataset = mnist.load(data_directory) if data_directory else synthetic()
+        installed = installed_versions(requires)
         start = now_seconds()
         trainer_class = self._load(location)
         imported = now_seconds()
@@ -65,7 +66,7 @@ class TrainerHost(FrameworkCalls, Subject):
             raise SubjectError(f"it computes with {said} threads where {threads} were asked for (--threads)")
         return Opened(
             device=str(self.trainer.device_name),
-            versions=versions_of(requires),
+            versions=versions_of(requires, installed),
             python=sys.version.split()[0],
             scheduling=scheduling_policy(),
             threads={"asked": threads, "cores": usable_cores(), "framework": said},

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from benchmarks.proof import parity
-from benchmarks.proof.contract import check_contract
+from benchmarks.proof.contract import check_contract, check_device
 from benchmarks.proof.floor import check_floor
 from benchmarks.proof.untimed import check_untimed
 from benchmarks.summary import describe
@@ -37,6 +37,7 @@ class TakingTurns:
     def prove_steps(self, name, runner):
         """Return what a side says of itself and of its first steps, which have to be the oracle's."""
         built = runner.take_steps(parity.parity_batches(runner.workload, len(self.mnist.train_labels)), self.sampler)
+        check_device(name, built["device"])
         parity.check_steps(name, built, runner.workload, self.mnist)
         return built
 

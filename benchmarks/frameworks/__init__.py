@@ -21,20 +21,21 @@ class Entry:
     :param name: the benchmark's parameter id.
     :param location: ``"module:Class"``, or ``"path/to/file.py:Class"``.
     :param requires: the modules it stands on, the framework itself first; where one is missing, the entry is skipped.
-    :param programs: what it calls on the machine where it trains on a CPU, such as a compiler; likewise.
     :param environment: the tox environment that has the modules.
     :param variables: pairs of environment variable and value, set before the framework is imported.
     :param gpu_environments: the tox environments that have them built for a GPU, the one to prefer first; empty where
         there is no such build.
+    :param programs: what it calls on the machine where it trains on a CPU, such as a compiler; where one is missing, the
+        entry is skipped.
     """
 
     name: str
     location: str
     requires: tuple = ()
-    programs: tuple = ()
     environment: str | None = None
     variables: tuple = ()
     gpu_environments: tuple = ()
+    programs: tuple = ()
 
     def environments(self, on_gpu):
         """Return the names of the tox environments that it may train in, on a GPU or on a CPU, the preferred first."""
@@ -63,7 +64,7 @@ _GPU_ENVIRONMENTS = {
 def _entry(name, place, *requires, environment="cpu", programs=(), **variables):
     gpu = filter(None, (_GPU_ENVIRONMENTS.get((environment, module)) for module in requires))
     pairs = tuple(variables.items())
-    return Entry(name, f"benchmarks.frameworks.{place}", requires, programs, environment, pairs, next(gpu, ()))
+    return Entry(name, f"benchmarks.frameworks.{place}", requires, environment, pairs, next(gpu, ()), programs)
 
 
 _KERAS_ON_TENSORFLOW = {"KERAS_BACKEND": "tensorflow"}

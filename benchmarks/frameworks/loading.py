@@ -53,14 +53,23 @@ def load_trainer(location):
     return getattr(module, class_name)
 
 
-def versions_of(requires):
-    """Return the versions of an entry's imported modules as text, but for parts of its framework."""
-    return {name: _version(name) for name in requires if "." not in name or name == requires[0]}
+def installed_versions(requires):
+    """Return the versions of an entry's modules as their installer tells them; to be asked before a trainer runs."""
+    return {name: _installed(name) for name in requires}
 
 
-def _version(name):
-    found = getattr(sys.modules.get(name), "__version__", None)
+def versions_of(requires, installed):
+    """Return the versions of an entry's imported modules as text, but for parts of its framework.
+
+    :param installed: what :func:`installed_versions` gave; a module is asked where its distribution has another name.
+    """
+    named = [name for name in requires if "." not in name or name == requires[0]]
+    said = {name: getattr(sys.modules.get(name), "__version__", None) for name in named}
+    return {name: str(installed[name] or said[name] or "unknown") for name in named}
+
+
+def _installed(name):
     try:
-        return str(found or importlib.metadata.version(name))
+        return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
-        return "unknown"
+        return None

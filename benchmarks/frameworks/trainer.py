@@ -82,7 +82,7 @@ class Trainer:
         raise NotImplementedError
 
     def evaluate(self):
-        """Return the share of the test images classified right, a float from 0 to 1.
+        """Return the share of the test images classified right, a float from 0 to 1; asked after the last epoch alone.
 
         In batches of training's size, so that the peak of memory stays training's.
         """

@@ -6,17 +6,30 @@ neither.
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 from benchmarks.workload.spec import FLOAT_BYTES
 from pytest_duet.errors import DuetError
+from pytest_duet.sensors.gpu import find_gpu
 
 # What an honest trainer may hold on a GPU without all the images: a network and a batch several times over (gradients,
 # an update, batches fetched ahead), and a library's workspace (cuBLAS takes 32 MiB of PyTorch's allocator on Hopper).
 STEP_COPIES = 8
+GPU_DEVICES = ("nvidia[0-9]*", "nvidiactl", "kfd", "dri/render*", "dxg")  # below /dev; the last is WSL's
 WORKSPACE_BYTES = 64 * 2**20
 
 
 class ContractError(DuetError):
     """A trainer that does the work in another way than it says, and would be compared with the wrong ones."""
+
+
+def check_device(name, device):
+    """Raise a :class:`ContractError` where a trainer says that it trains on a GPU, and Linux knows of none."""
+    if device == "cpu" or sys.platform != "linux" or find_gpu() is not None:
+        return
+    if not any(list(Path("/dev").glob(pattern)) for pattern in GPU_DEVICES):
+        raise ContractError(f"{name}: it says that it trains on {device}, and this machine has no GPU at all.")
 
 
 def check_contract(name, built, workload, dataset):

@@ -36,6 +36,11 @@ def judge_session(gate: Gate) -> Judged:
     found, findings, cautions, before = (_by_pairs if gate.options.against else _by_history)(gate, rows)
     found = leaks.with_leaks(found, rows, before)
     cautions += [f"{row.subject} leaks: {row.leak}." for row in rows.values() if row.leak]
+    cautions += [
+        f"{row.subject} replaces {', '.join(row.trials[0].clocks_replaced)}; it was timed by the clock from before."
+        for row in rows.values()
+        if row.trials and row.trials[0].clocks_replaced
+    ]
     expected = [name for name, metric in gate.metrics.items() if not metric.own]
     found += [_without_row(gate, node, metric) for node in gate.margins if node not in sound for metric in expected]
     found = void_where_exact_changed(found, gate.metrics)

@@ -7,15 +7,18 @@ worker reads from it has to lie between what its parent reads before and after.
 from __future__ import annotations
 
 import time
-from time import perf_counter
+from typing import Callable, Dict
 
 NAMES = ("perf_counter", "monotonic", "process_time", "thread_time", "time")
-_TAKEN = {name: getattr(time, name) for each in NAMES for name in (each, f"{each}_ns") if hasattr(time, name)}
+# In a dictionary, for freezegun replaces those that are attributes of modules, of all of them.
+_TAKEN: Dict[str, Callable[[], float]] = {
+    name: getattr(time, name) for each in NAMES for name in (each, f"{each}_ns") if hasattr(time, name)
+}
 
 
 def now_seconds() -> float:
     """Return the clock that all processes of the machine share, by the function that was there at the start."""
-    return perf_counter()
+    return _TAKEN["perf_counter"]()
 
 
 def replaced() -> list[str]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # Of all the calls for a trial's rounds, what may pass on the way to the worker and back: a share, and so much for each.
 LATE_SHARE, LATE_SECONDS = 0.05, 0.03
 PEAK_TIMES, PEAK_BYTES = 1.02, 16 * 2**20  # a sample may fall into the checks after a round
-CPU_SLACK_SECONDS = 0.02  # the kernel's two counts of a process, getrusage's and its clock's, differ by a tick or two
+CPU_SLACK_SECONDS = 0.01  # a core: getrusage's and the process's clock miss up to a tick of each running thread
 
 
 class _Done(NamedTuple):
@@ -137,8 +137,9 @@ class Recorder:
 
     def _check_cpu_seconds(self, number: int, told: float, untimed: float | None, untimed_wall: float) -> None:
         """Have the CPU time that a worker tells of be within the kernel's count, and let the rest have had its time."""
-        fits = untimed_wall * (os.cpu_count() or 1) + CPU_SLACK_SECONDS
-        if untimed is not None and not -CPU_SLACK_SECONDS <= untimed <= fits:
+        cores = os.cpu_count() or 1
+        fits = (untimed_wall + CPU_SLACK_SECONDS) * cores
+        if untimed is not None and not -CPU_SLACK_SECONDS * cores <= untimed <= fits:
             raise SubjectError(
                 f"{self._runner.name}: it says that it used {told:.3f} s of CPU time in round {number}, and the kernel "
                 f"counts {told + untimed:.3f} s, {fits:.3f} s of which can have passed outside of the clock."

@@ -6,9 +6,10 @@ from dataclasses import replace
 import pytest
 from support import ROOT, left_behind
 
+from benchmarks.proof import untimed
 from benchmarks.proof.floor import FloorError, check_floor
 from benchmarks.proof.untimed import UntimedError, check_untimed
-from pytest_duet.trials.trial import Memory, Round, Trial
+from pytest_duet.trials.trial import Disturbance, Memory, Round, Trial
 
 LARGER = ("--layer-sizes=784,512,10", "--batch-size=8", "--epochs=3", "--worker-timeout=60")
 CLOCKS = {
@@ -69,21 +70,25 @@ def test_what_one_process_keeps_no_other_finds(suite, tmp_path, tmp_path_factory
     assert not (tmp_path / "run.json").exists(), "there is nothing to save"
 
 
-def of(seconds, rounds=4, build_seconds=0.5, replaced=(), **each):
+def of(seconds, rounds=4, build_seconds=0.5, replaced=(), foreign_cores=0.0, **each):
     usual = {"cpu_seconds": seconds, "call_seconds": 1.01 * seconds, "untimed_seconds": 0.01 * seconds}
     usual.update(untimed_cpu_seconds=0.01 * seconds, helpers_cpu_seconds=0.0)
     made = tuple(Round(number, seconds, **{**usual, **each}) for number in range(1, rounds + 1))
-    return Trial(Memory(), seconds, build_seconds=build_seconds, rounds=made, clocks_replaced=replaced)
+    others = Disturbance(foreign_cores)
+    return Trial(Memory(), seconds, None, None, build_seconds, made, others, clocks_replaced=replaced)
 
 
 @pytest.mark.parametrize(
     ("trial", "said"),
     [
         (of(2.0), None),
-        (of(2.0, untimed_cpu_seconds=0.05, untimed_seconds=0.45), None),
+        (of(2.0, untimed_cpu_seconds=0.19, untimed_seconds=0.19), None),
+        (of(2.0, untimed_seconds=0.6, foreign_cores=0.5), None),
+        (of(2.0, untimed_seconds=0.6, foreign_cores=None), None),
+        (of(2.0, untimed_seconds=0.3), r"0\.90 s went between them"),
         (of(2.0, untimed_cpu_seconds=None, call_seconds=None), None),
         (of(2.0, untimed_cpu_seconds=0.25), r"0\.75 s of CPU time went between them"),
-        (of(2.0, untimed_seconds=0.9), r"2\.70 s went between them"),
+        (of(2.0, untimed_seconds=0.9, foreign_cores=0.5), r"2\.70 s went between them"),
         (
             of(2.0, call_seconds=1.9),
             r"epoch 1 took 2\.000 s by its own account, and all of its call 1\.900 s by",
@@ -93,8 +98,9 @@ def of(seconds, rounds=4, build_seconds=0.5, replaced=(), **each):
         (of(2.0, replaced=("time.time",)), r"it replaced time\.time\."),
     ],
 )
-def test_what_is_not_timed_has_a_budget(trial, said):
-    """Of 7.5 MB of parameters."""
+def test_what_is_not_timed_has_a_budget(trial, said, monkeypatch):
+    """Of 7.5 MB of parameters, on two cores."""
+    monkeypatch.setattr(untimed, "usable_cores", lambda: 2)
     if said is None:
         return check_untimed("any", trial, 7.5e6)
     with pytest.raises(UntimedError, match=said):
