@@ -25,8 +25,8 @@ class Entry:
     :param variables: pairs of environment variable and value, set before the framework is imported.
     :param gpu_environments: the tox environments that have them built for a GPU, the one to prefer first; empty where
         there is no such build.
-    :param programs: what it calls on the machine where it trains on a CPU, such as a compiler; where one is missing, the
-        entry is skipped.
+    :param programs: what it calls on the machine where it trains on a CPU, such as a compiler; where one is missing,
+        the entry is skipped.
     """
 
     name: str

@@ -4,6 +4,7 @@
 """
 
 import functools
+import hashlib
 import mmap
 import os
 import pickle
@@ -12,6 +13,7 @@ import threading
 import time
 
 WORK_SECONDS = 0.005
+BUFFER = bytes(10 * 2**20)  # whose digest takes some 5 ms
 true_clock = time.perf_counter
 
 
@@ -30,7 +32,7 @@ def honest():
 
 def returns_early():
     """A forgotten synchronisation: what was started goes on when the clock has stopped."""
-    threading.Thread(target=work).start()
+    threading.Thread(target=hashlib.sha256, args=[BUFFER]).start()  # which lets other threads run meanwhile
 
 
 @functools.lru_cache
@@ -78,25 +80,6 @@ class Lazy:
 lazy_input = Lazy()
 
 
-class Denormal:
-    """A state that decays, as a filter's: after some calls its numbers are denormal, and each call takes longer."""
-
-    state = None
-
-    def __call__(self):
-        import numpy as np
-
-        if self.state is None:
-            self.state = np.full(400_000, 1.0)
-        for _ in range(12):
-            self.state *= 1e-3
-            self.state += 0.0
-        return self.state[0]
-
-
-denormals = Denormal()
-
-
 class HelperMemory:
     """Has a process beside it hold 300 MB of what it needs."""
 
@@ -104,12 +87,13 @@ class HelperMemory:
 
     def __call__(self):
         if not self.started:
-            self.started = True
+            self.started, parent = True, os.getpid()
             if os.fork() == 0:
                 held = mmap.mmap(-1, 300 * 2**20)
                 for place in range(0, len(held), mmap.PAGESIZE):
                     held[place] = 1
-                time.sleep(30)
+                while os.getppid() == parent:
+                    time.sleep(0.05)
                 os._exit(0)
         return work()
 
@@ -141,7 +125,7 @@ product = None
 LIES = {
     each: globals()[each]
     for each in (
-        *("honest", "returns_early", "warm_cache", "remembers", "slow_clock", "lazy_input", "denormals"),
+        *("honest", "returns_early", "warm_cache", "remembers", "slow_clock", "lazy_input"),
         *("helper_memory", "leaks", "unsynchronised_jax"),
     )
 }
