@@ -107,6 +107,11 @@ class TrainerHost(FrameworkCalls, Subject):
         seen = python_calls.count_python(work)
         return dict(seen, seconds=seconds, allocator_peak_bytes=self._memory().allocator_peak_bytes)
 
+    def count_work(self, batches):
+        """Train on these batches at once, and return what :meth:`Trainer.count_work` counts meanwhile."""
+        order = np.concatenate([np.asarray(batch, np.int64) for batch in batches])
+        return self.trainer.count_work(lambda: self.trainer.train_epoch(order))
+
     def profile(self, steps):
         """Train so many steps of an epoch, at the most a whole one, under the framework's profiler; untimed, and last.
 

@@ -72,6 +72,7 @@ def _row(runner, dataset, built, trials, training, right_accuracy):
         disturbed_trials=sum(trial.disturbed for trial in trials),
         repeated_attempts=sum(trial.attempt - 1 for trial in trials),
         leak=leak_of(trials),
+        counters=built["work_counters"],
     )
     source = memory_source(row)
     values = {

@@ -135,13 +135,13 @@ class TrainerRunner(Runner):
             overhead, source = self._context_overhead(worker, watch)
             opened = worker.open(**self.open_arguments())
             steps = self.steps_of(worker, batches)
-            short, long = (
-                worker.call("train_watched", batches=[batches[0].tolist()] * count) for count in WATCHED_STEPS
-            )
+            first = batches[0].tolist()
+            short, long = (worker.call("train_watched", batches=[first] * count) for count in WATCHED_STEPS)
             per_step = {
                 f"{name}_per_step": (long[name] - short[name]) / (WATCHED_STEPS[1] - WATCHED_STEPS[0])
                 for name in ("calls", "lines", "seconds")
             }
+            counters = self._count_work(worker, first)
             profile = self._profile(worker, opened.device, per_step["seconds_per_step"])
         if opened.device == "cpu":
             overhead = source = None
@@ -152,6 +152,7 @@ class TrainerRunner(Runner):
             **steps,
             **per_step,
             **profile,
+            "work_counters": counters,
             "allocator_peak_bytes": long["allocator_peak_bytes"],
             "context_overhead_bytes": overhead,
             "context_overhead_source": source,
@@ -176,6 +177,16 @@ class TrainerRunner(Runner):
             return None, None
         ready = worker.call("open_device", device=self.device, **self.framework_arguments())
         return sampler.held(worker.pid).best if ready else (None, None)
+
+    def _count_work(self, worker, batch):
+        """Return how much of everything there is in a step, and in the programs that were compiled; a dictionary."""
+        try:
+            # The first one leaves behind what is compiled for its length.
+            (short, _), (long, compiled) = (worker.call("count_work", batches=[batch] * n) for n in WATCHED_STEPS)
+        except WorkerError:  # a profiler that fails costs its own figures alone; an older revision has none
+            return {}
+        steps = WATCHED_STEPS[1] - WATCHED_STEPS[0]
+        return {**{f"{name} a step": (long[name] - short.get(name, 0)) / steps for name in long}, **compiled}
 
     def _profile(self, worker, device, step_seconds):
         """Return ``device_time``, and why a GPU has none; the worker's last call, since a profiler may kill it."""

@@ -105,6 +105,15 @@ class Trainer:
         """
         return None
 
+    def count_work(self, work):
+        """Call ``work()`` once, and return what it was made of: ``(ran, compiled)``, whole numbers by name.
+
+        ``ran`` is what it did, such as operators that it dispatched; ``compiled`` is what programs of it there are by
+        now, such as their instructions. The same work gives the same numbers. Empty, and ``work`` not called, where the
+        framework cannot tell.
+        """
+        return {}, {}
+
     @staticmethod
     def matrix_product(device="cpu", precision="fp32"):
         """Return ``(place, multiply)``: how the framework multiplies matrices; None where it cannot or does not say.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pytest_duet.errors import DuetError
 from pytest_duet.judge.verdict import ERRORS
 from pytest_duet.plugin.budget import parse_seconds
+from pytest_duet.plugin.options import REPORT_OR_FAIL
 from pytest_duet.record.history import MIN_RUNS, WINDOW
 from pytest_duet.record.margins import Margin, read_margins
 from pytest_duet.record.metrics import DEFAULT, Metric
@@ -34,6 +35,7 @@ class GateOptions:
     :param aliases: the name that a benchmark has now, by the name that it had.
     :param error: what is held to 5 %, :class:`pytest_duet.judge.verdict.Family`.
     :param fail_on: what makes the run fail beside a regression: ``"missing"``, ``"inconclusive"``.
+    :param work: ``"fail"`` where counted work that changed is a regression, else ``"report"``.
     """
 
     history: bool
@@ -49,6 +51,7 @@ class GateOptions:
     aliases: dict[str, str]
     error: str
     fail_on: frozenset[str]
+    work: str
     json: str | None
 
     @property
@@ -105,6 +108,7 @@ def read_options(config: pytest.Config) -> GateOptions:
         fail_on=frozenset(
             name for name in ("missing", "inconclusive") if _choice(config, name, WARN_OR_FAIL) == "fail"
         ),
+        work=_choice(config, "work", REPORT_OR_FAIL),
         json=_writable(get("duet_gate_json")),
     )
 

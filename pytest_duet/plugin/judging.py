@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_duet.judge import by_history, by_pairs, calibration, leaks
+from pytest_duet.judge import by_history, by_pairs, calibration, leaks, work
 from pytest_duet.judge.verdict import void_where_exact_changed
 from pytest_duet.record.comparison import Comparison, Verdict
 from pytest_duet.record.history import MIN_RUNS
@@ -35,6 +35,8 @@ def judge_session(gate: Gate) -> Judged:
     rows = {gate.name_of(node): gate.rows[node] for node in sound}
     found, findings, cautions, before = (_by_pairs if gate.options.against else _by_history)(gate, rows)
     found = leaks.with_leaks(found, rows, before)
+    changed = {name: what for name, row in rows.items() if (what := work.changes(row, before.get(name)))}
+    found = work.with_work(found, gate.metrics, changed, gate.options.work == "fail")
     cautions += [f"{row.subject} leaks: {row.leak}." for row in rows.values() if row.leak]
     cautions += [
         f"{row.subject} replaces {', '.join(row.trials[0].clocks_replaced)}; it was timed by the clock from before."

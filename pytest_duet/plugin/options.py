@@ -37,6 +37,9 @@ def add_options(parser: pytest.Parser) -> None:
     _add_settings(parser)
 
 
+REPORT_OR_FAIL = ("report", "fail")
+
+
 class _Group:
     """Options that are shown together."""
 
@@ -74,6 +77,10 @@ def _add_gate(add: _Group) -> None:
         add(f"gate-{name}", choices=("fail", "warn"), help=f"what comparisons {what} do to the run (default: warn)")
     error = "of 5 %%: any false alarm in a run (default), or the share of them among what is found, for large suites"
     add("gate-error", choices=("any", "share"), help=error)
+    work = (
+        "what work that is counted, and is not what it was, does to the run, whatever the clock says (default: report)"
+    )
+    add("gate-work", choices=REPORT_OR_FAIL, help=work)
     add("gate-json", metavar="FILE", help="write the verdicts there; RESULTS.md documents it")
 
 
@@ -90,5 +97,5 @@ def _add_settings(parser: pytest.Parser) -> None:
     parser.addini("duet_isolation", scope, default="test")
     waits = "auto: the clock waits for the devices that a test computes on; else a test that does not wait fails"
     parser.addini("duet_sync", waits, default="")
-    for name, default in (("missing", "warn"), ("inconclusive", "warn"), ("error", "any")):
+    for name, default in (("missing", "warn"), ("inconclusive", "warn"), ("error", "any"), ("work", "report")):
         parser.addini(f"duet_gate_{name}", f"as --gate-{name}", default=default)

@@ -141,7 +141,13 @@ def test_paired_trials_of_a_shard_share_the_error_too(pytestconfig):
     values = {metric: [1e9, 2e9] * 8 for metric in JUDGED}
     found = row("jax", values, old={metric: [2e9, 1e9] * 8 for metric in JUDGED})
     options = SimpleNamespace(
-        against="self", mode="against", max_trials=MAX_TRIALS, history=False, metrics=METRICS, error="any"
+        against="self",
+        mode="against",
+        max_trials=MAX_TRIALS,
+        history=False,
+        metrics=METRICS,
+        error="any",
+        work="report",
     )
     alphas = []
     for of_run in (0, 4):

@@ -125,10 +125,26 @@ def built_for():
     return {"cuda": cuda_text(cuda), "cudnn": cudnn_text(cudnn)}
 
 
+def count_work(work):
+    """Count what XLA has compiled: instructions after its optimisation, fusions, and its own estimate of their cost."""
+    work()
+    found = dict.fromkeys(("programs", "instructions", "fusions", "FLOPs", "bytes accessed"), 0)
+    for program in jax.devices()[0].client.live_executables():
+        text = "".join(module.to_string() for module in program.hlo_modules())
+        cost = program.cost_analysis()
+        found["programs"] += 1
+        found["instructions"] += text.count(" = ")
+        found["fusions"] += text.count(" fusion(")
+        found["FLOPs"] += int(cost.get("flops", 0))
+        found["bytes accessed"] += int(cost.get("bytes accessed", 0))
+    return {}, found
+
+
 class JaxEngine:
     """What a trainer that computes with JAX on ``self.device`` is asked beside training."""
 
     device_activity = staticmethod(gpu_activity)
+    count_work = staticmethod(count_work)
     about = staticmethod(about_jax)
     threads = staticmethod(xla_threads)
 

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import tensorflow as tf
+from tensorflow.python.eager import context
 
 from benchmarks.frameworks.engines import nvidia
 from benchmarks.frameworks.trainer import NoGpu, threads_asked
@@ -80,10 +81,19 @@ def profiled_events(profile):
                 yield plane.name, line.name, name, start, start + event.duration_ps / 1000
 
 
+def count_work(work):
+    """Count the functions that TensorFlow has traced, and the nodes of their graphs; no public call lists them."""
+    work()
+    known = context.context()
+    traced = [known.get_function_def(name) for name in known.list_function_names()]
+    return {}, {"graphs": len(traced), "graph nodes": sum(len(each.node_def) for each in traced)}
+
+
 class TensorFlowEngine:
     """What a trainer that computes with TensorFlow is asked beside training; ``self.on_gpu`` says where it does."""
 
     device_activity = staticmethod(gpu_activity)
+    count_work = staticmethod(count_work)
     about = staticmethod(about_tensorflow)
     threads = staticmethod(tf.config.threading.get_intra_op_parallelism_threads)
 

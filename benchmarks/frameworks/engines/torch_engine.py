@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import torch
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
@@ -148,10 +150,29 @@ def why_no_gpu():
     return None
 
 
+def count_work(work):
+    """Count the operators that PyTorch dispatched, on a GPU its kernels, and Dynamo's graphs and their breaks.
+
+    ``torch._dynamo.utils.counters`` is where PyTorch's own documentation looks for the latter.
+    """
+    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as seen:
+        work()
+    events = seen.events()
+    kernels = sum(event.device_type == DeviceType.CUDA for event in events)
+    ran = {"operators": sum(event.name.startswith("aten::") for event in events)}
+    ran.update({"kernels": kernels} if kernels else {})
+    dynamo = sys.modules.get("torch._dynamo.utils")
+    if dynamo is None or not dynamo.counters["stats"]:
+        return ran, {}
+    breaks = sum(dynamo.counters["graph_break"].values())
+    return ran, {"graphs": dynamo.counters["stats"]["unique_graphs"], "graph breaks": breaks}
+
+
 class TorchEngine:
     """What a trainer that computes with PyTorch on ``self.device`` is asked beside training."""
 
     device_activity = staticmethod(gpu_activity)
+    count_work = staticmethod(count_work)
     about = staticmethod(about_torch)
     threads = staticmethod(torch.get_num_threads)
 
