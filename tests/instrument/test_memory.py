@@ -263,10 +263,10 @@ def test_ledger_of_a_trainer_on_the_cpu_holds_no_gpu_memory():
     with sampler.watch(os.getpid()):
         nvml.used = 5000
         windows = [sampler.look(), sampler.look()]
-    readings = [Reading(host_peak_rss_bytes=7)]
+    readings = [Reading(host_peak_rss_bytes=7 * 2**40)]
     on_cpu, on_gpu = (ledger(readings, windows, on_gpu=on_gpu) for on_gpu in (False, True))
     assert on_cpu.nvml_device_delta_peak_bytes is None
-    assert (on_gpu.nvml_device_delta_peak_bytes, on_gpu.host_peak_rss_bytes) == (4000, 7)
+    assert (on_gpu.nvml_device_delta_peak_bytes, on_gpu.host_peak_rss_bytes) == (4000, 7 * 2**40)
     assert on_gpu.allocator_peak_bytes is None
 
 

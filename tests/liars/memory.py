@@ -13,13 +13,14 @@ TRAINERS = {
     "leaks": "Leaks",
     "warms-up": "WarmsUp",
 }
-SIZE = 300 * 2**20
+MIB = bytes([1]) * 2**20
+SIZE = 300 * len(MIB)
 
 
 def fill(size):
     memory = mmap.mmap(-1, size)
-    for place in range(0, size, mmap.PAGESIZE):
-        memory[place] = 1
+    for _ in range(size // len(MIB)):
+        memory.write(MIB)
     return memory
 
 
@@ -50,6 +51,8 @@ class ResetsItsPeak(Honest):
     """Takes much memory while it trains, and has the kernel forget it before anybody asks."""
 
     def train_epoch(self, order):
+        if len(order) < self.workload.images_per_epoch(len(self.dataset.train_labels)):
+            return super().train_epoch(order)
         memory = fill(SIZE)
         loss = super().train_epoch(order)
         time.sleep(0.25)

@@ -1,6 +1,7 @@
 """Device time: what of an epoch a GPU was at work, from the frameworks' own profilers."""
 
 import json
+import os
 import time
 
 import made_runs
@@ -48,10 +49,20 @@ def test_copies_beside_kernels_keep_the_device_no_busier():
     }
 
 
-def test_a_row_says_what_its_profiler_saw_and_a_profiler_that_fails_costs_nothing_else(suite):
+@pytest.fixture
+def made_up_gpu(tmp_path):
+    """The environment of a session whose NVML knows of a GPU: without one, nobody is believed to use it."""
+    (tmp_path / "nvml").mkdir()
+    fake = f"import sys\nsys.path.append({str(ROOT / 'tests')!r})\nfrom fake_nvml import FakeNvml\n"
+    (tmp_path / "nvml" / "pynvml.py").write_text(f"{fake}sys.modules[__name__] = FakeNvml()\n")
+    return {"PYTHONPATH": os.pathsep.join(filter(None, [str(tmp_path / "nvml"), os.environ.get("PYTHONPATH")]))}
+
+
+def test_a_row_says_what_its_profiler_saw_and_a_profiler_that_fails_costs_nothing_else(suite, made_up_gpu):
     pretenders = ("idle", "unprofiled", "profiler-raises", "profiler-kills")
     path = f"--framework-path={ROOT / 'tests' / 'liars' / 'pretenders.py'}"
-    run = suite(path, "--epochs=2", frameworks=",".join(["pretender", *pretenders, "honest"]))
+    names = ",".join(["pretender", *pretenders, "honest"])
+    run = suite(path, "--epochs=2", "--memory-interval=0", frameworks=names, environment=made_up_gpu)
     assert set(run.rows) == {"pretender", *pretenders, "honest"}, run.output
     row = run.rows["pretender"]
     found = row["device_time"]
@@ -86,9 +97,10 @@ def test_events_that_can_be_read_but_once_are_all_read():
     assert (found["busy_seconds"], found["kernel_seconds"], found["copy_seconds"]) == (0.003, 0.002, 0.002)
 
 
-def test_nothing_is_profiled_where_another_profiler_may_be_at_work(suite):
+def test_nothing_is_profiled_where_another_profiler_may_be_at_work(suite, made_up_gpu):
     path = f"--framework-path={ROOT / 'tests' / 'liars' / 'pretenders.py'}"
-    run = suite(path, "--isolation=none", frameworks="profiler-kills")
+    how = ("--isolation=none", "--memory-interval=0")
+    run = suite(path, *how, frameworks="profiler-kills", environment=made_up_gpu)
     row = run.rows["profiler-kills"]
     assert row["device_time"] is None and "pytest's own process" in row["device_time_missing"]
 

@@ -441,7 +441,9 @@ def test_a_limit_that_a_row_beats_is_forgotten(engines, tmp_path):
     assert measured(engines(one={"fp32": 2e9})) == 2e9
 
 
-@pytest.mark.parametrize(("limit", "share"), [(1e15, True), (1.0, False)])
+@pytest.mark.parametrize(
+    ("limit", "share"), [(1e15, True), pytest.param(1.0, False, marks=pytest.mark.slow)], ids=["kept", "beaten"]
+)
 def test_a_session_reads_what_was_kept_and_forgets_what_its_rows_beat(command, tmp_path, monkeypatch, limit, share):
     """The suite itself, on a limit planted in its cache: measuring one would take seconds."""
     line, environment = command()
