@@ -52,7 +52,7 @@ def test_a_race_keeps_all_alive_and_each_proves_what_it_trained(suite):
 
 
 def test_a_quick_look_says_that_it_is_one(suite):
-    run = suite("--quick", *SMALL[:2], small=False, frameworks="honest")
+    run = suite("--quick", *SMALL[:3], small=False, frameworks="honest")
     assert run.exit_code == 0 and "nothing to quote" in run.output
     assert "quick" in run.json["benchmarks"][0]["name"] and len(trials(run, "honest")) == 3
     assert run.output.index(" answer ") < run.output.index("nothing to quote")
