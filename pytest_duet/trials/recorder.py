@@ -14,18 +14,16 @@ from pytest_duet.sensors.energy import used_joules
 from pytest_duet.sensors.foreign_load import ForeignLoad, Load
 from pytest_duet.sensors.gpu import POWER_CAP
 from pytest_duet.sensors.sampler import MemorySampler, Window, memory_source, samples_of
+from pytest_duet.trials.oversight import check_clock, check_cpu_seconds
 from pytest_duet.trials.trial import Disturbance, Memory, Part, Round, Trial
 from pytest_duet.workers.hosted import Hosted, Span
-from pytest_duet.workers.protocol import Examined, Reading, SubjectError, Timed
+from pytest_duet.workers.protocol import Examined, Reading, Timed
 
 if TYPE_CHECKING:
     from pytest_duet.trials.runner import Runner
 
 
-# Of all the calls for a trial's rounds, what may pass on the way to the worker and back: a share, and so much for each.
-LATE_SHARE, LATE_SECONDS = 0.05, 0.03
 PEAK_TIMES, PEAK_BYTES = 1.02, 16 * 2**20  # a sample may fall into the checks after a round
-CPU_SLACK_SECONDS = 0.01  # a core: getrusage's and the process's clock miss up to a tick of each running thread
 
 
 class _Done(NamedTuple):
@@ -96,7 +94,7 @@ class Recorder:
         before, since, helpers = self._used, self._since, self._helpers
         self._mark()
         untimed = None if before is None or self._used is None else self._used - before - cpu_seconds
-        self._check_cpu_seconds(number, cpu_seconds, untimed, self._since - since - seconds)
+        check_cpu_seconds(self._runner.name, number, cpu_seconds, untimed, self._since - since - seconds)
         done = Round(
             number=number,
             seconds=seconds,
@@ -135,28 +133,6 @@ class Recorder:
     def _cpu_seconds(self) -> float | None:
         return None if self._worker.pid == os.getpid() else cpu_seconds_of(self._worker.pid)
 
-    def _check_cpu_seconds(self, number: int, told: float, untimed: float | None, untimed_wall: float) -> None:
-        """Have the CPU time that a worker tells of be within the kernel's count, and let the rest have had its time."""
-        cores = os.cpu_count() or 1
-        fits = (untimed_wall + CPU_SLACK_SECONDS) * cores
-        if untimed is not None and not -CPU_SLACK_SECONDS * cores <= untimed <= fits:
-            raise SubjectError(
-                f"{self._runner.name}: it says that it used {told:.3f} s of CPU time in round {number}, and the kernel "
-                f"counts {told + untimed:.3f} s, {fits:.3f} s of which can have passed outside of the clock."
-            )
-
-    def _check_clock(self, found: Disturbance) -> None:
-        """Have the worker's clock explain what passed by this process's, but for what the way there and back takes.
-
-        Nothing is said of a disturbed trial: a busy machine lets a reply lie.
-        """
-        called = sum(span.seconds for span in self._spans)
-        told = sum(span.worker_seconds for span in self._spans)
-        if called - told > LATE_SHARE * called + LATE_SECONDS * len(self._spans) and not found.reasons:
-            raise SubjectError(
-                f"{self._runner.name}: its rounds took {called:.3f} s, and its worker's clock saw {told:.3f} s of them."
-            )
-
     def drop_parts(self) -> None:
         """Leave the parts since the last round out of the record: they were warm-up."""
         self._parts = []
@@ -174,7 +150,7 @@ class Recorder:
         found = disturbance(
             self._loads, self._windows, self._sampler.foreign_gpu_processes, self._runner.max_foreign_cores
         )
-        self._check_clock(found)
+        check_clock(self._runner.name, self._spans, disturbed=bool(found.reasons))
         steady = [each for each in self.rounds[1:] if not each.audited]
         audited = [each.audited for each in self.rounds]
         windows = [one for of_round, cut in zip(self._rounds_windows, audited) if not cut for one in of_round]
