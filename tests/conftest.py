@@ -117,6 +117,7 @@ def command(tmp_path, oracles):
         line += [f"--benchmark-storage=file://{tmp_path}/storage", f"--junitxml={tmp_path}/junit.xml"]
         line += [f"--benchmark-json={tmp_path}/run.json", *ANY_LOAD]
         line += [f"--writable={tmp_path}"]  # where the liars leave word
+        line += [f"--writable={ROOT}"] if "COVERAGE_PROCESS_CONFIG" in os.environ else []  # and coverage its data
         line += [f"--framework-path={TRAINERS}", f"--frameworks={frameworks}"] if frameworks else []
         line += [*(SMALL if small else ()), *arguments]
         ours = ("PYTEST_", "GITHUB_STEP_SUMMARY")  # made-up regressions have no place in CI's summary
