@@ -10,7 +10,7 @@ from pytest_duet.errors import DuetError
 from pytest_duet.sensors.cpu import usable_cores
 from pytest_duet.trials.runner import MAX_FOREIGN_CORES
 
-# An honest trainer of the default network reads its parameters four times in 0.01 to 0.05 s here, and may take 0.2 s.
+# An honest trainer of the default network reads its parameters four times in 0.01 to 0.08 s here, and may take 0.2 s.
 FIXED_SECONDS, COPIES_PER_SECOND = 0.05, 50e6  # bytes of parameters
 CORES = 2  # that those figures are of: with more, more threads of a pool spin for a while when they have nothing to do
 BUSY_SECONDS = 0.5  # more, where other work of the machine takes its time
