@@ -9,6 +9,7 @@ from functools import partial
 
 from benchmarks.options import AGAINST_EPOCH_SECONDS
 from benchmarks.proof import parity
+from benchmarks.proof.floor import check_busy
 from benchmarks.summary import describe
 from benchmarks.taking_turns import TakingTurns, prove
 from benchmarks.trainer_runner import TrainerRunner
@@ -77,6 +78,7 @@ class Training:
         floor = self.turns.check_floor(self.name, self.runner, self.built["device"], self.trials)
         told = self.built, self.trials, self.errors, self.peak, self.right
         row, found = describe(self.runner, self.turns.mnist, *told)
+        check_busy(self.name, found.device_busy_share)
         return row, replace(found, floor_seconds=floor)
 
     def beside(self, other, wants_more):

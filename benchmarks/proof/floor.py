@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pytest_duet.errors import DuetError
 
+PROFILED_ERROR = 0.25  # kernels take a little longer under a profiler, and may overlap otherwise
+
 
 class FloorError(DuetError):
     """A trainer that is done before its arithmetic can be."""
@@ -33,6 +35,20 @@ def check_floor(name, rounds, flops, peak, on_cpu):
                 "GFLOP/s). Is an epoch trained elsewhere, earlier or later, or remembered?"
             )
     return flops / (rate * (1 + error))
+
+
+def check_busy(name, share):
+    """Hold a GPU's epoch against the device's own clock: it cannot have been busy for longer than the epoch took.
+
+    :param share: of a timed epoch that the device is busy, by the events that the framework's profiler saw in as many
+        steps; None where nobody saw any.
+    :raises FloorError: where it is more than profiling explains.
+    """
+    if share is not None and share > 1 + PROFILED_ERROR:
+        raise FloorError(
+            f"{name}: by the device's own events, the steps of an epoch keep it busy for {share:.2f} times as long as "
+            "its epochs took. Is an epoch trained elsewhere, earlier or later, or remembered?"
+        )
 
 
 def _wrong(rounds, flops, rate, on_cpu):

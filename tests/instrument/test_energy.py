@@ -85,7 +85,12 @@ def train(card, *seconds, idle=IDLE, device="gpu:Fake", meanwhile=lambda: None, 
     worker = Worker(card, *seconds, device=device, aside=aside)
     worker.meanwhile = meanwhile
     runner = SimpleNamespace(
-        open_arguments=dict, max_foreign_cores=1e9, slot=None, rounds=len(seconds), received=lambda said, folder: said
+        name="any",
+        open_arguments=dict,
+        max_foreign_cores=1e9,
+        slot=None,
+        rounds=len(seconds),
+        received=lambda said, folder: said,
     )
     with card.sampler(idle).watch(WORKER) as sampler:
         recorder = Recorder(runner, worker, sampler)

@@ -7,7 +7,7 @@ import pytest
 from support import ROOT, left_behind
 
 from benchmarks.proof import untimed
-from benchmarks.proof.floor import FloorError, check_floor
+from benchmarks.proof.floor import FloorError, check_busy, check_floor
 from benchmarks.proof.untimed import UntimedError, check_untimed
 from pytest_duet.trials.trial import Disturbance, Memory, Round, Trial
 
@@ -149,3 +149,13 @@ def test_an_epoch_below_the_floor_is_first_taken_for_a_wrong_peak(seconds, cpu_s
 def test_a_gpu_s_arithmetic_takes_no_time_of_the_processor():
     rounds = of(1.0, cpu_seconds=0.0, untimed_cpu_seconds=0.01).rounds
     assert check_floor("any", rounds, 100e9, lambda again=False: (100e9, 0.25), on_cpu=False) == pytest.approx(0.8)
+
+
+@pytest.mark.parametrize(("share", "honest"), [(None, True), (0.4, True), (1.2, True), (1.3, False), (70.0, False)])
+def test_a_gpu_is_not_busy_for_longer_than_its_epoch_took(share, honest):
+    """By the device's own events, which no clock of a process is in."""
+    if honest:
+        return check_busy("any", share)
+    with pytest.raises(FloorError, match=f"keep it busy for {share:.2f} times as long as its epochs took"):
+        check_busy("any", share)
+    return None
