@@ -57,11 +57,17 @@ def seclude(writable: Iterable[str]) -> bool:
 
 
 def is_secluded(pid: int) -> bool | None:
-    """Tell whether another process has mounts of its own; None where nobody can tell."""
+    """Tell whether another process has mounts of its own, and a root that it cannot write to; None if nobody can tell.
+
+    Its own word is not taken for it; and :func:`seclude` may have failed half-way, with mounts that are all writable.
+    """
     try:
-        return os.readlink(f"/proc/{pid}/ns/mnt") != os.readlink("/proc/self/ns/mnt")
+        own = os.readlink(f"/proc/{pid}/ns/mnt") != os.readlink("/proc/self/ns/mnt")
+        with open(f"/proc/{pid}/mountinfo") as file:
+            mounts = [line.split() for line in file]  # proc_pid_mountinfo(5): the fifth is where, the sixth how
     except OSError:
         return None
+    return own and any(fields[4] == "/" and "ro" in fields[5].split(",") for fields in mounts)
 
 
 def _become_namespace_root(kernel: ctypes.CDLL) -> None:

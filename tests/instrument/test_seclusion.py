@@ -1,6 +1,7 @@
 """A worker that is to leave nothing behind can write nowhere else, and is at home in a folder that goes with it."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -60,3 +61,14 @@ def test_a_plain_worker_is_as_its_user(places):
 def test_what_pip_installed_for_the_user_is_still_found(monkeypatch):
     monkeypatch.delenv("PYTHONUSERBASE", raising=False)
     assert seclusion.own_places("/folder")["PYTHONUSERBASE"] == os.path.expanduser("~/.local")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="mount namespaces are Linux's")
+def test_mounts_of_its_own_that_are_writable_are_no_seclusion():
+    """As where the kernel gave it the namespace, and then refused what was to be done there."""
+    line = ["unshare", "--mount", "sh", "-c", "echo ready; read line"]
+    with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        if other.stdout.readline() != "ready\n":
+            pytest.skip("this user may have no mounts of his own")
+        assert seclusion.is_secluded(other.pid) is False
+        other.communicate("over\n")
