@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from threadpoolctl import threadpool_info
 
+from benchmarks.frameworks.engines.rates import numpy_product
 from benchmarks.frameworks.trainer import Contract, NoGpu, Trainer
 
 
@@ -19,12 +20,6 @@ def forward(params, images):
         inputs.append(np.tanh(inputs[-1] @ weight + bias))
     weight, bias = params[-1]
     return inputs, inputs[-1] @ weight + bias
-
-
-def multiply(left, right, count=1):
-    for _ in range(count):
-        product = left @ right
-    return product
 
 
 class NumpyTrainer(Trainer):
@@ -76,7 +71,7 @@ class NumpyTrainer(Trainer):
             return None
         if device == "gpu":
             raise NoGpu
-        return np.asarray, multiply
+        return np.asarray, numpy_product
 
     def threads(self):
         return next((pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"), None)

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from benchmarks.frameworks.engines.rates import matrix_product_rate
+from benchmarks.frameworks.engines.rates import matrix_product_rate, numpy_product
 from benchmarks.frameworks.trainer import PRECISIONS
 from benchmarks.peak import kept
 from pytest_duet.errors import DuetError
@@ -79,7 +79,7 @@ class MeasuredPeaks:
         if kind == "gpu":
             return None, 0.0
         if again or workload not in self._numpys:
-            rate = matrix_product_rate(workload, np.asarray, multiply, NUMPY_SECONDS[again])
+            rate = matrix_product_rate(workload, np.asarray, numpy_product, NUMPY_SECONDS[again])
             self._numpys[workload] = max(rate, self._numpys.get(workload, 0.0))
         return self._numpys[workload], NUMPY_ERROR
 
@@ -112,12 +112,6 @@ class MeasuredPeaks:
             "environment": {name: os.environ.get(name) for name in VARIABLES},
             "engines": {runner.entry.name: _versions(runner) for runner in self._runners},
         }
-
-
-def multiply(left, right, count=1):
-    for _ in range(count):
-        product = left @ right
-    return product
 
 
 def unknown():

@@ -32,6 +32,13 @@ def matrix_product_rate(workload, place, multiply, seconds, at_once=1):
     return workload.flops_per_epoch(workload.batch_size) / sum(best_seconds(bursts, seconds))
 
 
+def numpy_product(left, right, count=1):
+    """Multiply two matrices with NumPy so many times, and return the product."""
+    for _ in range(count):
+        product = left @ right
+    return product
+
+
 def copy_rate(place, copy, size_bytes, seconds):
     """Return the bytes a second, read and written ones, at which a device copies an array within its memory.
 
