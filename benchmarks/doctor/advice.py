@@ -30,9 +30,10 @@ SIGNS = (  # a pattern of the framework's or the loader's own words, what to do;
         "install {0} beside it: `pip check` says what else is missing",
     ),
     (
-        r"No such file or directory: '(clang|g\+\+)'|InvalidCxxCompiler",
+        r"No such file or directory: '(clang|g\+\+)'",
         "install the compiler that it calls: `apt-get install {0}`, or your system's like",
     ),
+    (r"InvalidCxxCompiler", "install a C++ compiler: `apt-get install g++`, or your system's like"),
     (r"cuDNN version incompat|CUDNN_STATUS_(?:SUBLIBRARY_)?VERSION_MISMATCH", "unset LD_LIBRARY_PATH, or " + REINSTALL),
     (r"CUDA driver version is insufficient|driver on your system is too old", "update the NVIDIA driver"),
     (r"no kernel image is available", "install a release of it that is built for this GPU"),
@@ -61,6 +62,6 @@ def advise(failure, executable, module):
     for pattern, what in SIGNS:
         found = re.search(pattern, text)
         if found:
-            return what.format(*(group or "g++" for group in found.groups()))
+            return what.format(*found.groups())
     what = CRASHED if failure.cause.startswith("SIG") else ELSE
     return CAUSES.get(failure.cause, what).format(try_it=try_it)

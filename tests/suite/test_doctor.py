@@ -261,6 +261,8 @@ def test_hardware_that_is_not_there_is_nothing_to_mend():
     ("cause", "text", "what"),
     [
         ("raised", "libcuda.so.1: cannot open shared object file", "install the NVIDIA driver"),
+        ("raised", "[Errno 2] No such file or directory: 'clang'", "`apt-get install clang`"),
+        ("raised", "InvalidCxxCompiler: No working C++ compiler found", "`apt-get install g++`"),
         ("raised", "raised ImportError: /lib/libc.so.6: version `GLIBC_2.35' not found", "needs GLIBC_2.35"),
         ("raised", "undefined symbol: cublasLtCreate", "no cublasLtCreate"),
         ("SIGILL", "", "for this processor"),
