@@ -41,6 +41,7 @@ class TrainerHost(FrameworkCalls, Subject):
         make_ready(requires, variables)
         self.workload = Workload(**workload)
         self.dataset = mnist.load(data_directory) if data_directory else synthetic()
+        self.order_of, self.order = None, None
         installed = installed_versions(requires)
         start = now_seconds()
         trainer_class = self._load(location)
@@ -137,8 +138,9 @@ class TrainerHost(FrameworkCalls, Subject):
 
     def round(self, number, first=0, stop=None):
         """Train epoch ``number``, or a part of it; the lag is looked for at the epoch's end alone."""
-        order = self.workload.order(number, len(self.dataset.train_labels))
-        order = order[first * self.workload.batch_size : stop and stop * self.workload.batch_size]
+        if self.order_of != number:  # drawn once for all parts of an epoch: they are many where two sides take turns
+            self.order_of, self.order = number, self.workload.order(number, len(self.dataset.train_labels))
+        order = self.order[first * self.workload.batch_size : stop and stop * self.workload.batch_size]
         if first == 0:
             gc.collect()  # the garbage of what came before is not this epoch's work
         memory.reset_peak_rss()  # nor is the memory of the checks between the epochs
