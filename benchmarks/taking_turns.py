@@ -52,38 +52,53 @@ class TakingTurns:
         bound = partial(self.bound, device, runner.workload)
         return check_floor(name, rounds, flops, bound, on_cpu=device == "cpu")
 
-    def with_other(self, other, new, old, built, peak, wants_more):
-        """Return both sides' rows, each with what :func:`benchmarks.summary.describe` returns beside it.
 
-        :param other: the old side's name; ``new`` and ``old`` are the runners.
-        :param built: what :meth:`prove_steps` returned of the new side and of the old one.
-        :param wants_more: tells, of the new side's row, whether another trial is worth its time.
-        """
-        images, workload = len(self.mnist.train_labels), new.workload
+class PairedTraining:
+    """A framework's paired trials.
+
+    :param turns: how they are proven.
+    :param other: the old side's name.
+    :param runners: of the new side and of the old one; ``built`` is what :meth:`TakingTurns.prove_steps` returned.
+    :ivar row: of the new side, with all its paired trials so far.
+    :ivar training: what :func:`benchmarks.summary.describe` returns beside it; ``others`` is that of the old side.
+    """
+
+    def __init__(self, turns, other, runners, built, peak):
+        self._turns, self._other, self._runners, self._built, self._peak = turns, other, runners, built, peak
+        name, workload, images = runners[0].entry.name, runners[0].workload, len(turns.mnist.train_labels)
+        self._names, self._right = (name, f"{other}'s {name}"), turns.oracle(workload)
         steps, full = workload.steps_per_epoch(images), workload.full_steps_per_epoch(images)
-        cut = cut_into_turns(steps, full, self.turn_seconds, built[0]["seconds_per_step"])
-        names, right = (new.entry.name, f"{other}'s {new.entry.name}"), self.oracle(workload)
-        pairs, trials, errors, row = [], ([], []), ([], []), None
-        while row is None or wants_more(row):
-            pairs.append(self._pair(new, old, len(pairs) + 1, cut))
-            for name, done, off, trial in zip(names, trials, errors, (pairs[-1].new, pairs[-1].old)):
-                error, proven = prove(name, trial, right, workload, self.mnist)
-                off.append(error)
-                done.append(proven)
-            sides = [describe(*side, peak, right) for side in zip((new, old), [self.mnist] * 2, built, trials, errors)]
-            (row, training), others = sides
-            row = replace(row, against=Against.of(other, others[0], pairs))
-        for name, runner, said, done in zip(names, (new, old), built, trials):
-            self.check_contract(name, runner, said)
-            self.check_floor(name, runner, said["device"], done)
-        return (row, training), others
+        self._cut = cut_into_turns(steps, full, turns.turn_seconds, built[0]["seconds_per_step"])
+        self._pairs, self._trials, self._errors = [], ([], []), ([], [])
 
-    def _pair(self, new, old, number, cut):
+    def run(self):
+        """Run one more trial of both sides, and prove it."""
+        self._pairs.append(self._pair(len(self._pairs) + 1))
+        for number, trial in enumerate((self._pairs[-1].new, self._pairs[-1].old)):
+            workload, mnist = self._runners[0].workload, self._turns.mnist
+            error, proven = prove(self._names[number], trial, self._right, workload, mnist)
+            self._errors[number].append(error)
+            self._trials[number].append(proven)
+        (row, self.training), (other, self.others) = map(self._described, (0, 1))
+        self.row = replace(row, against=Against.of(self._other, other, self._pairs))
+
+    def check(self):
+        """Hold both sides against their contracts and the floor, once all trials have run."""
+        for name, runner, built, trials in zip(self._names, self._runners, self._built, self._trials):
+            self._turns.check_contract(name, runner, built)
+            self._turns.check_floor(name, runner, built["device"], trials)
+
+    def _described(self, side):
+        trials, errors = self._trials[side], self._errors[side]
+        told = self._built[side], trials, errors, self._peak, self._right
+        return describe(self._runners[side], self._turns.mnist, *told)
+
+    def _pair(self, number):
         """Return a paired trial, again where a device seemed to work on after the clock: that may be chance."""
-        pair = run_pair(new, old, number, self.sampler, cut)
+        pair = run_pair(*self._runners, number, self._turns.sampler, self._cut)
         if not (parity.lags(pair.new) or parity.lags(pair.old)):
             return pair
-        again = run_pair(new, old, number, self.sampler, cut)
+        again = run_pair(*self._runners, number, self._turns.sampler, self._cut)
         return replace(again, new=replace(again.new, attempt=2), old=replace(again.old, attempt=2))
 
 

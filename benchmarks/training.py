@@ -11,9 +11,11 @@ from benchmarks.options import AGAINST_EPOCH_SECONDS
 from benchmarks.proof import parity
 from benchmarks.proof.floor import check_busy
 from benchmarks.summary import describe
-from benchmarks.taking_turns import TakingTurns, prove
+from benchmarks.taking_turns import PairedTraining, TakingTurns, prove
 from benchmarks.trainer_runner import TrainerRunner
 from pytest_duet.plugin.board import Board
+from pytest_duet.plugin.session import GATE
+from pytest_duet.trials.other_side import Other
 from pytest_duet.trials.rounds import Rounds
 
 
@@ -84,11 +86,38 @@ class Training:
     def beside(self, other, wants_more):
         """Return the row of paired trials with another side's code, for as long as more of them are wanted."""
         images = len(self.turns.mnist.train_labels)
-        runners = self.runner, other.runner(self.runner)
-        sides = [side.within(AGAINST_EPOCH_SECONDS, self.step_seconds, images) for side in runners]
-        built = [self.built, self.turns.prove_steps(f"{other.name}'s {self.name}", sides[1])]
-        ((row, _), _) = self.turns.with_other(other.name, *sides, built, self.peak, wants_more)
-        return row
+        paired = self._paired(other, self.runner.within(AGAINST_EPOCH_SECONDS, self.step_seconds, images))
+        paired.run()
+        while wants_more(paired.row):
+            paired.run()
+        paired.check()
+        return paired.row
+
+    def _paired(self, other, runner):
+        runners = runner, other.runner(runner)
+        built = self.built, self.turns.prove_steps(f"{other.name}'s {self.name}", runners[1])
+        return PairedTraining(self.turns, other.name, runners, built, self.peak)
+
+
+@dataclass(kw_only=True)
+class TrainingAgainst(Training):
+    """The same whose trials are paired.
+
+    :param other: the old side, :class:`pytest_duet.trials.other_side.Other`.
+    :ivar paired: :class:`benchmarks.taking_turns.PairedTraining`.
+    """
+
+    other: Other
+
+    def prepare(self):
+        super().prepare()
+        self.paired = self._paired(self.other, self.runner)
+
+    def run(self, number):
+        self.paired.run()
+
+    def news(self):
+        return f"{self.paired.row.against.ratios[-1] - 1:+.1%}"
 
 
 def rounds_of(request, options, data_directory, turns, peak_of, progress):
@@ -99,21 +128,35 @@ def rounds_of(request, options, data_directory, turns, peak_of, progress):
     :param turns: :class:`TakingTurns`.
     :param peak_of: gives, for a device, its measured peak.
     """
-    config, session = request.config, request.session
+    session, config = request.session, request.config
+    gate = config.stash[GATE]
     items = [item for item in session.items if request.fixturename in getattr(item, "fixturenames", ())]
-    names = [item.callspec.params["framework"] for item in items]
+    nodes = {item.callspec.params["framework"]: item.nodeid for item in items}
+    other = request.getfixturevalue("duet_other") if gate.options.against else None
+    together = not (options.slot and options.slot.workers > 1)
     trials = 1 if config.getoption("benchmark_disable") else options.trials
-    board = Board(progress, names, trials)
+    board = Board(progress, list(nodes), None if other else trials)
 
     def training(name):
         make_runner = partial(options.runner, options.entries[name], data_directory, partial(board.tell, name))
-        return Training(name, make_runner, turns, peak_of, options.epoch_budget, 1 + secrets.randbelow(trials))
+        told = name, make_runner, turns, peak_of, options.epoch_budget
+        return TrainingAgainst(*told, other=other) if other else Training(*told, 1 + secrets.randbelow(trials))
 
+    entrants = {name: training(name) for name in nodes}
+
+    def is_open(name):
+        asked, trained = options.benchmark_id(name), options.benchmark_id(name, entrants[name].runner.workload)
+        gate.rename(nodes[name], nodes[name].replace(f"[{asked}]", f"[{trained}]"))
+        return gate.wants_more(nodes[name], entrants[name].paired.row)
+
+    if other and together:
+        gate.begin(nodes.values())
     return Rounds(
-        {name: training(name) for name in names},
-        trials,
+        entrants,
+        gate.options.max_trials if other else trials,
+        wants_more=is_open if other else None,
         race=options.race,
-        together=not (options.slot and options.slot.workers > 1),
+        together=together,
         watcher=board,
         stop=partial(setattr, session, "shouldstop", "interrupted: what had trials by then is shown"),
         stop_at_failure=config.getoption("maxfail") == 1,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from math import exp, isfinite, log, sqrt
+from math import ceil, exp, isfinite, log, sqrt
 from statistics import fmean, geometric_mean, stdev
 
 from pytest_duet.judge import paired, sequential
@@ -22,6 +22,7 @@ Calibrations = Mapping[tuple[str, str], Calibrated]  # by benchmark and metric
 NONE: Calibrations = {}
 ORDER_EFFECT = 0.02  # where going first costs more than that, something of the side that waits still works
 HOPELESS = 2  # where it would take as many times --max-trials, no more trials are run
+STANDARD_ERRORS = 1.96  # within which 95 % of means lie
 SURE = 0.975  # that two figures of one trial differ
 
 
@@ -115,7 +116,9 @@ def judge(
     if found is None or row.against is None:
         return one.but(note="not every trial of both sides has it.")
     one = one.but(old=found.old, new=found.new, margin=margin.ratio(found.old), verdict=Verdict.INCONCLUSIVE)
-    if not (metric.turns and row.against.blocks):
+    if not metric.turns and row.against.blocks:
+        return _judged_beside(one, found, metric, margin, max_trials, its, alpha)
+    if not row.against.blocks:
         one = _decided(one, found, alpha, max_trials, its)
         return _told(one, [_what_it_takes(one, row.against)])
     totals = found.of(list(map(total, row.against.blocks)))
@@ -131,6 +134,40 @@ def judge(
     order = f"going first costs {effect:+.1%}: something of the side that waits still works."
     odd = [order] if abs(effect) > ORDER_EFFECT else []
     return _told(one, [contradiction, *odd, *row.against.remarks, _what_it_takes(one, row.against)])
+
+
+def _judged_beside(
+    one: Comparison,
+    found: Evidence,
+    metric: Metric,
+    margin: Margin,
+    max_trials: int,
+    its: Calibrated | None,
+    alpha: float,
+) -> Comparison:
+    """Return the comparison of what no further trials are run for: it has to do with those that time needs.
+
+    Where nobody gave a margin, it is one at which so few decide, as a calibration has shown.
+    """
+    earned = ""
+    noise = noise_of(found, its)
+    if noise and margin == metric.against and (least := earned_margin(noise, max_trials)) > (one.margin or 1.0):
+        one = one.but(margin=least)
+        earned = f"its margin, {least - 1:.1%}, is what {sequential.FIRST_LOOK} trials decide: they scatter by "
+        earned += f"{noise.deviation:.1%} here."
+    one = _decided(one, found, alpha, max_trials, its).but(needs=None)
+    intervals = list(_intervals(found.shifts, CLEAN_ERROR, max_trials, noise))
+    if one.verdict is Verdict.INCONCLUSIVE and intervals:
+        reach = max(max(1 / low, high) - 1 for low, high in intervals[-1:])
+        earned += f" `--gate-margin {metric.name}={ceil(1000 * reach) / 10:g}%` would let these trials decide."
+    return _told(one, [earned.strip()])
+
+
+def earned_margin(noise: Noise, max_trials: int) -> float:
+    """Return the least margin, as a ratio, at which the first look calls 95 % of unchanged code clean."""
+    first, scatter = sequential.FIRST_LOOK, max(noise.deviation, sequential.LEAST_SCATTER) * noise.inflation
+    reach = sequential.quantile(CLEAN_ERROR, max_trials, first, noise.degrees) + STANDARD_ERRORS
+    return exp(reach * scatter / sqrt(first))
 
 
 def _decided(one: Comparison, found: Evidence, alpha: float, max_trials: int, its: Calibrated | None) -> Comparison:

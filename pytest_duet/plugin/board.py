@@ -28,10 +28,10 @@ class Board:
     """Told by :class:`pytest_duet.trials.rounds.Rounds` what begins and ends, and by the runners what happens.
 
     :param names: of the subjects.
-    :param trials: how many each has.
+    :param trials: how many each has; None where nobody knows.
     """
 
-    def __init__(self, progress: Progress, names: Sequence[str], trials: int) -> None:
+    def __init__(self, progress: Progress, names: Sequence[str], trials: int | None) -> None:
         self._progress, self._trials = progress, trials
         self._lines = {name: Line() for name in names}
         self._began: float | None = None  # the first trial did
@@ -55,11 +55,9 @@ class Board:
         its = self._lines[name]
         its.doing, its.ended = "", how
         self._draw()
-        if self._began is not None and time.monotonic() - self._said_at > QUIET_SECONDS and self._progress.logs:
+        if number and time.monotonic() - self._said_at > QUIET_SECONDS and self._progress.logs:
             self._said_at = time.monotonic()
-            self._progress.say(
-                "; ".join(filter(None, [f"{name}: trial {number} of {self._trials}, {how}", self._left()]))
-            )
+            self._progress.say("; ".join(filter(None, [f"{name}: {self._trial(number)}, {how}", self._left()])))
 
     def close(self) -> None:
         """Take the table away."""
@@ -67,11 +65,14 @@ class Board:
 
     def _left(self) -> str:
         """Return how long it will take, in words, if it goes on like this."""
-        rest = self._trials * len(self._lines) - self._done
-        if self._began is None or not self._done or not rest:
+        rest = (self._trials or 0) * len(self._lines) - self._done
+        if self._began is None or not self._done or rest <= 0:
             return ""
         seconds = (time.monotonic() - self._began) / self._done * rest
         return f"some {seconds / 60:.0f} min left" if seconds >= 120 else f"some {seconds:.0f} s left"
+
+    def _trial(self, number: int) -> str:
+        return f"trial {number}" + (f" of {self._trials}" if self._trials else "")
 
     def _draw(self) -> None:
         if not self._progress.live:
@@ -80,6 +81,6 @@ class Board:
 
         table = Table(box=None, padding=(0, 3, 0, 0), show_header=False, caption=self._left(), caption_justify="left")
         for name, its in self._lines.items():
-            had = f"trial {its.trial} of {self._trials}: {its.ended}" if its.trial and its.ended else its.ended
+            had = f"{self._trial(its.trial)}: {its.ended}" if its.trial and its.ended else its.ended
             table.add_row(name, its.doing or had)
         self._progress.show_block(table)

@@ -79,10 +79,6 @@ class Duet:
         compat.rename(self.benchmark, old, new)
         self._gate.rename(self._item.nodeid, self.benchmark.fullname)
 
-    def wants_more(self, row: Row) -> bool:
-        """Tell, for a row of paired trials, whether one more may bring an answer that is still open."""
-        return self._gate.wants_more(self._item, row)
-
     def settled(self, row: Row, measure: Measure) -> Row:
         """Return a row, measured again where ``--gate`` finds that history leaves its time open.
 

@@ -100,10 +100,10 @@ class Gate:
             return row
         return self.settling.measure_again(name, row, self.look_back({name: row}), measure, repository)
 
-    def wants_more(self, item: pytest.Item, row: Row) -> bool:
+    def wants_more(self, node: str, row: Row) -> bool:
         """Tell whether another paired trial may bring an answer that is still open, and the budget has time for it."""
-        name = self.name_of(item.nodeid)
-        self.rows[item.nodeid] = row  # what there is if somebody stops the session now
+        name = self.name_of(node)
+        self.rows[node] = row  # what there is if somebody stops the session now
         if not by_pairs.is_open(name, row, self.family, self.options.max_trials, self.calibrated):
             return False
         return self.budget is None or self.budget.allows(row.against.last_seconds if row.against else 0.0)

@@ -52,7 +52,8 @@ class Rounds(Generic[Key, Its]):
     Whoever interrupts them (Ctrl-C) ends them all, and the trials that there are count.
 
     :param entrants: by what they are asked for with, in the order in which they will be asked for.
-    :param trials: how many each has.
+    :param trials: how many each has, at the most.
+    :param wants_more: tells, of one that has had some, whether another is worth its time; None where each has them all.
     :param race: whether all subjects are alive in a round and take their steps in turn, while the others stand still:
         then neighbours are seconds apart, not trials.
     :param together: whether all run once the first is asked for; else each alone, as where others run elsewhere.
@@ -65,13 +66,14 @@ class Rounds(Generic[Key, Its]):
         self,
         entrants: dict[Key, Its],
         trials: int,
+        wants_more: Callable[[Key], bool] | None = None,
         race: bool = False,
         together: bool = True,
         watcher: Watcher | None = None,
         stop: Callable[[], object] = lambda: None,
         stop_at_failure: bool = False,
     ) -> None:
-        self._stop = stop
+        self._stop, self._wants_more = stop, wants_more
         self._watcher, self._race = watcher, race
         self._entrants, self._trials, self._stop_at_failure = entrants, trials, stop_at_failure
         self._failures: dict[Key, Exception] = {}
@@ -112,7 +114,8 @@ class Rounds(Generic[Key, Its]):
 
     def _run(self, keys: Sequence[Key]) -> None:
         for number in range(1, self._trials + 1):
-            its = in_order(keys, number - 1)  # the first as they are asked for: who has no trial yet is asked for last
+            # The first as they are asked for: who has no trial yet is asked for last.
+            its = [key for key in in_order(keys, number - 1) if number == 1 or self._goes_on(key)]
             for beside in [its] if self._race else [[key] for key in its]:
                 for key in beside if number == 1 else ():
                     self._run_beside([key], 0)  # as late as can be: it may fail, and what is interrupted has trials
@@ -151,6 +154,9 @@ class Rounds(Generic[Key, Its]):
             self._failures[key], how = error, "failed"
         if self._watcher:
             self._watcher.end(key, number, how)
+
+    def _goes_on(self, key: Key) -> bool:
+        return not self._is_out(key) and (self._wants_more is None or self._wants_more(key))
 
     def _is_out(self, key: Key) -> bool:
         """Tell whether nobody needs an entrant's further trials."""

@@ -1,8 +1,12 @@
 """A budget of time is shared out fairly, what one benchmark leaves over is the next one's, and nonsense is told."""
 
+from collections import Counter
+from types import SimpleNamespace
+
 import pytest
 
 from pytest_duet.plugin.budget import Budget, parse_seconds
+from pytest_duet.trials.rounds import Rounds
 
 
 class Clock:
@@ -27,6 +31,28 @@ def test_every_benchmark_has_its_share_and_what_those_before_it_left():
     assert budget.allows(60) and not budget.allows(61)
     clock.now += 100
     assert not budget.allows(0)
+
+
+def test_what_begins_at_once_has_all_of_it_and_it_goes_where_an_answer_is_open():
+    """Also back to those before: of two whose trials take 10 s, "b" is decided by its first."""
+    clock, trials = Clock(), Counter()
+    budget = Budget(65.0, ["a", "b"], clock)
+    budget.begin("a", "b")
+
+    class Takes(SimpleNamespace):
+        def prepare(self):
+            pass
+
+        def run(self, number):
+            clock.now += 10
+            trials[self.name] = number
+
+        def news(self):
+            return ""
+
+    entrants = {name: Takes(name=name) for name in "ab"}
+    Rounds(entrants, 16, wants_more=lambda name: name == "a" and budget.allows(10)).of("a")
+    assert trials == {"a": 5, "b": 1}
 
 
 def test_other_tests_have_no_share():

@@ -222,7 +222,7 @@ def test_a_session_that_is_stopped_says_what_it_knows_by_then(pytestconfig, tmp_
     gate = Gate(options, pytestconfig)
     gate.margins, gate.subjects = {"begun": AGAINST, "to come": AGAINST}, {"begun": "jax", "to come": "torch"}
     fast, slow = ({metric: [value] * 9 for metric in JUDGED} for value in (1e9, 2e9))
-    assert not gate.wants_more(SimpleNamespace(nodeid="begun"), row("jax", slow, old=fast))
+    assert not gate.wants_more("begun", row("jax", slow, old=fast))
     gate.pytest_keyboard_interrupt()
     gate.finish()
     said = json.loads((tmp_path / "gate.json").read_text())

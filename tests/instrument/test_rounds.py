@@ -120,6 +120,25 @@ def test_what_is_interrupted_keeps_the_trials_that_there_are(at):
     assert max(number for number, _ in log) <= at
 
 
+def test_who_is_done_leaves_the_rounds_to_the_others():
+    enough = {"a": 4, "b": 1, "c": 2}
+    had = dict.fromkeys(NAMES, 0)
+
+    def wants_more(name):
+        had[name] += 1
+        return had[name] < enough[name]
+
+    made, log = rounds(trials=3, wants_more=wants_more)
+    made.of("a")
+    assert [max(number for number, name in log if name == its) for its in NAMES] == [3, 1, 2]
+    assert [number for number, _ in log if number] == [1, 1, 1, 2, 2, 3]
+
+
+def test_who_failed_is_not_asked_whether_it_wants_more():
+    made, log = rounds(fails={"b": 1}, wants_more=lambda name: name != "b" or 1 / 0)
+    assert made.of("a") and max(number for number, name in log if name == "c") == 3
+
+
 def test_where_others_run_elsewhere_each_runs_alone():
     made, log = rounds(together=False)
     made.of("b")

@@ -5,6 +5,7 @@ kind of noise goes the way of a real machine: sessions of unchanged code are cal
 of them decides how later sessions are judged.
 """
 
+import re
 from dataclasses import replace
 from functools import cache
 from math import exp
@@ -23,6 +24,7 @@ from pytest_duet.judge.sequential import UNKNOWN, Noise
 from pytest_duet.judge.verdict import CLEAN_ERROR, FAMILY_ERROR
 from pytest_duet.record.calibrations import Calibrated
 from pytest_duet.record.comparison import Verdict
+from pytest_duet.record.margins import Margin
 from pytest_duet.record.metrics import MEMORY
 from pytest_duet.record.row import Against, Row
 from pytest_duet.trials.blocks import Block
@@ -261,6 +263,34 @@ def test_what_cannot_be_decided_is_given_up_and_says_what_it_would_take():
     found = by_pairs.judge_session(rows_of(shifts, 8), FAMILY, MAX_TRIALS, known)
     (one,) = [one for one in found if (one.benchmark, one.metric) == ("torch", "epoch_seconds")]
     assert one.needs > 2 * MAX_TRIALS and "more trials like these would decide it" in one.note
+
+
+def memory_of(scatter, known, margin=AGAINST[MEMORY], count=4):
+    """Return the comparison of a memory whose trials scatter so, beside times that are decided."""
+    rng = np.random.default_rng(8)
+    shifts = np.zeros((len(SUBJECTS), len(JUDGED), count))
+    shifts[:, JUDGED.index(MEMORY)] = scatter * rng.standard_normal((len(SUBJECTS), count))
+    found = rows_of(shifts, count)["torch"]
+    found = replace(found, against=replace(found.against, blocks=tuple(burst_in(1.0, 0.0) for _ in range(count))))
+    return by_pairs.judge("torch", found, METRICS[MEMORY], margin, MAX_TRIALS, known, ALPHA[MEMORY])
+
+
+def test_what_no_trials_are_run_for_has_the_margin_that_a_calibration_earned():
+    known = known_for(Noise(0.02, 30))
+    one = memory_of(0.02, known)
+    assert one.verdict is Verdict.CLEAN and 1.03 < one.margin < 1.06
+    assert f"its margin, {one.margin - 1:.1%}, is what 4 trials decide: they scatter by 2.0% here." in one.note
+    asked = memory_of(0.02, known, Margin(0.01))
+    assert asked.verdict is Verdict.INCONCLUSIVE and asked.margin == 1.01, "a margin that somebody gave stays"
+    assert memory_of(0.001, known_for(Noise(0.001, 30))).margin == memory_of(0.001, {}).margin
+
+
+def test_it_is_not_shown_as_if_more_trials_could_decide_it():
+    one = memory_of(0.02, {}, Margin(0.001), count=8)
+    assert one.verdict is Verdict.INCONCLUSIVE and not one.needs and "more trials" not in one.note
+    enough = float(re.search(r"`--gate-margin peak_memory_bytes=([\d.]+)%` would let these", one.note)[1])
+    assert memory_of(0.02, {}, Margin(enough / 100), count=8).verdict is Verdict.CLEAN
+    assert memory_of(0.02, {}, Margin(enough / 100 - 0.002), count=8).verdict is Verdict.INCONCLUSIVE
 
 
 def test_time_waits_for_no_other_metric():

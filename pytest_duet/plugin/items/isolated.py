@@ -23,12 +23,12 @@ from pytest_duet.errors import DuetError
 from pytest_duet.plugin import compat
 from pytest_duet.plugin.board import Board
 from pytest_duet.plugin.items.inner_session import waits
-from pytest_duet.plugin.items.measuring import ItemEntrant
+from pytest_duet.plugin.items.measuring import ItemEntrant, PairedItem
 from pytest_duet.plugin.items.own_metrics import OwnMetric, from_settings
 from pytest_duet.plugin.items.plan import ROUND_SECONDS
 from pytest_duet.plugin.items.runner import ItemEnded, ItemRunner
 from pytest_duet.plugin.items.settings import Settings
-from pytest_duet.plugin.items.sharing import Shared, groups, take_turns
+from pytest_duet.plugin.items.sharing import Shared, groups
 from pytest_duet.plugin.marker import is_benchmark, is_plain_benchmark
 from pytest_duet.plugin.progress import Progress
 from pytest_duet.plugin.session import GATE, SLOT
@@ -40,6 +40,7 @@ from pytest_duet.trials.rounds import Rounds
 if TYPE_CHECKING:
     from pytest_duet.record.row import Row
 
+Sampling = Callable[[], MemorySampler]
 PAIR_SECONDS = 2.5  # that a paired trial of a short test takes: two starts, and the turns
 TRIALS = 5  # of a test in a session that judges it
 # What folders of tests are called: what helps the tests there is part of them.
@@ -57,6 +58,7 @@ class IsolatedItems:
         self._gate = config.stash[GATE]
         self._items: dict[str, pytest.Item] = {}
         self._groups: dict[str, list[pytest.Item]] = {}  # who shares workers with whom, by node id
+        self._paired: dict[str, Rounds[str, PairedItem]] = {}  # by node id
         self._shared: dict[str, Shared] = {}  # by the node id of the first of a group
         self._turns: dict[str, tuple[ItemEntrant, Row | DuetError]] = {}  # paired trials that nobody asked for yet
         self._open = ExitStack()
@@ -136,29 +138,40 @@ class IsolatedItems:
         """Publish a test's row, and return pytest's reports of it, as plain values."""
         if self._gate.options.against:
             self._predict()
-            its, row = self._beside(item)
+            its: ItemEntrant = (paired := self._beside(item))
+            row = paired.row
         else:
             its = self._in_rounds.of(item.nodeid)
             row = self._gate.measure_again(item, its.described(), its.beside, self._project)
         self._publish(item, its, row)
         return its.ended.reports
 
-    def _beside(self, item: pytest.Item) -> tuple[ItemEntrant, Row]:
-        """Return a test's paired trials; those of all tests that share its workers are run with the first one's."""
-        if item.nodeid not in self._turns:
-            group = self._groups[item.nodeid]
-            self._gate.begin(each.nodeid for each in group)
-            entrants = {each.nodeid: self._entrant(each) for each in group}
-            found = take_turns(
-                entrants, self._other, lambda nodeid, row: self._gate.wants_more(self._items[nodeid], row)
-            )
-            self._turns |= {nodeid: (entrants[nodeid], row) for nodeid, row in found.items()}
-            if group[0].nodeid in self._shared:
-                self._shared[group[0].nodeid].close()
-        its, row = self._turns.pop(item.nodeid)
-        if isinstance(row, DuetError):
-            raise row
-        return its, row
+    def _beside(self, item: pytest.Item) -> PairedItem:
+        """Return a test once it has its paired trials: those of its group have theirs together, in rounds."""
+        nodes = [each.nodeid for each in self._groups[item.nodeid]]
+        if len(nodes) == 1 and not self._elsewhere:
+            nodes = [node for node in self._items if len(self._groups[node]) == 1]
+        rounds = self._paired.get(item.nodeid) or self._pair_up(nodes, item.session)
+        try:
+            return rounds.of(item.nodeid)
+        finally:
+            if nodes[0] in self._shared:
+                self._shared[nodes[0]].close()
+
+    def _pair_up(self, nodes: list[str], session: pytest.Session) -> Rounds[str, PairedItem]:
+        board = Board(self._progress, nodes, None)
+        entrants = {node: PairedItem(*self._told(self._items[node], board), other=self._other) for node in nodes}
+        self._gate.begin(nodes)
+        rounds = Rounds(
+            entrants,
+            self._gate.options.max_trials,
+            wants_more=lambda node: self._gate.wants_more(node, entrants[node].row),
+            watcher=board,
+            stop=partial(setattr, session, "shouldstop", "interrupted: what had trials by then is shown"),
+            stop_at_failure=self._config.getoption("maxfail") == 1,
+        )
+        self._paired |= dict.fromkeys(nodes, rounds)
+        return rounds
 
     def _predict(self) -> None:
         """Say before all measuring what it may take, where somebody would wonder."""
@@ -186,15 +199,15 @@ class IsolatedItems:
         """The trials of all tests: a machine has moods of tens of seconds, and none is to have one to itself."""
         board = Board(self._progress, list(self._items), self._trials)
         return Rounds(
-            {name: self._entrant(item, partial(board.tell, name)) for name, item in self._items.items()},
+            {name: ItemEntrant(*self._told(item, board)) for name, item in self._items.items()},
             self._trials,
             together=not self._elsewhere,
             watcher=board,
             stop_at_failure=self._config.getoption("maxfail") == 1,
         )
 
-    def _entrant(self, item: pytest.Item, progress: Callable[[str], object] | None = None) -> ItemEntrant:
-        say = progress or (lambda text: self._progress(f"{item.name}: {text}"))
+    def _told(self, item: pytest.Item, board: Board) -> tuple[ItemRunner, Sampling, dict[str, OwnMetric], float]:
+        """Return what :class:`ItemEntrant` is to know."""
         marker = item.get_closest_marker("duet")
         group = self._groups[item.nodeid]
         turn = self._config.getoption("duet_turn_seconds")
@@ -205,7 +218,7 @@ class IsolatedItems:
             exposed=self._exposed,
             sync=waits(item),
             stop=bool(marker is None or marker.kwargs.get("stop", True)),
-            progress=say,
+            progress=partial(board.tell, item.nodeid),
             slot=self._config.stash[SLOT],
             max_foreign_cores=self._config.getoption("duet_max_foreign_cores"),
             timeout_seconds=self._config.getoption("duet_timeout"),
@@ -214,7 +227,7 @@ class IsolatedItems:
         )
         margins = self._gate.margins[item.nodeid]
         share = next((margins[name].share for name in margins if self._gate.metrics[name].turns), USUAL.share)
-        return ItemEntrant(runner, self._sampler, self._declared, log(1 + share))
+        return runner, self._sampler, self._declared, log(1 + share)
 
     @property
     def _elsewhere(self) -> bool:
@@ -231,7 +244,7 @@ class IsolatedItems:
         return Progress(self._config)
 
     @cached_property
-    def _sampler(self) -> Callable[[], MemorySampler]:
+    def _sampler(self) -> Sampling:
         from pytest_duet.sensors.energy import idle_watts
         from pytest_duet.sensors.gpu import find_gpu
 

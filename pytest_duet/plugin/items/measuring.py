@@ -107,12 +107,10 @@ class ItemEntrant:
         """
         return next(row for row in self._pairs(replace(self.runner, shared=None), other) if not wants_more(row))
 
-    def pairs(self, other: Other) -> Iterator[Row]:
-        """Yield the row of paired trials with another side, always the same one, after each of them."""
-        return self._pairs(self.runner, other)
-
     def _pairs(self, new: ItemRunner, other: Other) -> Iterator[Row]:
-        """Where the test has no trials but these, they are its own; where history asks for more, its own stay."""
+        """Yield the row of paired trials with another side after each of them.
+
+        Where the test has no trials but these, they are its own; where history asks for more, its own stay."""
         old = replace(other.runner(new), ended=[], shared=new.shared and new.shared.other)
         assert new.plan
         new.plan.check_turns(new.name)
@@ -142,6 +140,30 @@ class ItemEntrant:
         own = {name: one.as_metric() for name, one in told(taken.records, self._declared).items()}
         kept = {name: Measured.of(metric, values(name, taken.records)) for name, metric in own.items()}
         return replace(row, metrics={**row.metrics, **kept})
+
+
+class PairedItem(ItemEntrant):
+    """The same whose trials are paired.
+
+    :param its: what :class:`ItemEntrant` is to know.
+    :param other: the old side.
+    :ivar row: with all trials so far.
+    """
+
+    def __init__(self, *its: Any, other: Other) -> None:
+        super().__init__(*its)
+        self._other = other
+
+    def prepare(self) -> None:
+        super().prepare()
+        self._going = self._pairs(self.runner, self._other)
+
+    def run(self, number: int) -> None:
+        self.row = next(self._going)
+
+    def news(self) -> str:
+        assert self.row.against
+        return f"{self.row.against.ratios[-1] - 1:+.1%}"
 
 
 def check_waits(name: str, looked: Looked) -> None:

@@ -13,10 +13,7 @@ from pytest_duet.errors import DuetError
 if TYPE_CHECKING:
     import pytest
 
-    from pytest_duet.plugin.items.measuring import ItemEntrant
     from pytest_duet.plugin.items.runner import ItemWorker
-    from pytest_duet.record.row import Row
-    from pytest_duet.trials.other_side import Other
 
 SCOPES = ("test", "module", "session")
 LOOK = 0  # the number of the worker that tests are looked at in, before their trials
@@ -85,31 +82,3 @@ class Shared:
                     failed = error
         if failed:
             raise failed
-
-
-def take_turns(
-    entrants: dict[str, ItemEntrant], other: Other, wants_more: Callable[[str, Row], bool]
-) -> dict[str, Row | DuetError]:
-    """Return the row of each test's paired trials, or what kept it from them: a trial of each, then the next of each.
-
-    :param entrants: by node id.
-    :param wants_more: tells, for a node id and its row, whether another trial is wanted.
-    """
-    found: dict[str, Row | DuetError] = {}
-    going = {}
-    for name, its in entrants.items():
-        try:
-            its.prepare()
-            going[name] = its.pairs(other)
-        except DuetError as error:
-            found[name] = error
-    while going:
-        for name in list(going):
-            try:
-                row = found[name] = next(going[name])
-                if wants_more(name, row):
-                    continue
-            except DuetError as error:
-                found[name] = error
-            del going[name]
-    return found
