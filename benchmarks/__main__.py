@@ -8,7 +8,7 @@ from functools import partial
 from benchmarks.doctor import command as doctor_command
 from benchmarks.doctor import hooks as doctor_hooks
 from benchmarks.report import hooks as report_hooks
-from pytest_duet.commands import calibrate_command, cli, history_command, report_command
+from pytest_duet.commands import bisect_command, calibrate_command, cli, history_command, report_command
 from pytest_duet.plugin import extensions
 
 
@@ -20,6 +20,7 @@ def main(arguments=None):
         "python -m benchmarks",
         history_command.add_parser,
         partial(calibrate_command.add_parser, always=("benchmarks", "--no-limit")),
+        partial(bisect_command.add_parser, always=("benchmarks", "--no-limit")),
         partial(report_command.add_parser, hook=hook),
         partial(doctor_command.add_parser, hook=hook),
     )

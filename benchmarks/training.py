@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from benchmarks.options import AGAINST_EPOCH_SECONDS
@@ -27,6 +27,7 @@ class Training:
     :param peak_of: gives, for a device, its measured peak.
     :param epoch_budget: in seconds; None for whole epochs, however long.
     :param audited_trial: drawn for the session; None for none.
+    :param new: what its workers run.
     :ivar built: what the trainer said of itself.
     """
 
@@ -36,10 +37,12 @@ class Training:
     peak_of: Callable
     epoch_budget: float | None
     audited_trial: int | None = None
+    new: Other = field(default=Other("self"), kw_only=True)
 
     def prepare(self):
         self.trials, self.errors = [], []
-        self.runner = self.make_runner()
+        self.asked = self.make_runner()
+        self.runner = self.new.runner(self.asked)
         self.built = self.turns.prove_steps(self.name, self.runner)
         self.peak, self.step_seconds = self.peak_of(self.built["device"]), self.built["seconds_per_step"]
         images = len(self.turns.mnist.train_labels)
@@ -94,7 +97,7 @@ class Training:
         return paired.row
 
     def _paired(self, other, runner):
-        runners = runner, other.runner(runner)
+        runners = runner, other.runner(replace(self.asked, workload=runner.workload))
         built = self.built, self.turns.prove_steps(f"{other.name}'s {self.name}", runners[1])
         return PairedTraining(self.turns, other.name, runners, built, self.peak)
 
@@ -132,15 +135,17 @@ def rounds_of(request, options, data_directory, turns, peak_of, progress):
     gate = config.stash[GATE]
     items = [item for item in session.items if request.fixturename in getattr(item, "fixturenames", ())]
     nodes = {item.callspec.params["framework"]: item.nodeid for item in items}
-    other = request.getfixturevalue("duet_other") if gate.options.against else None
+    sides = [request.getfixturevalue(f"duet_{side}") for side in ("new", "other")] if gate.options.against else []
     together = not (options.slot and options.slot.workers > 1)
     trials = 1 if config.getoption("benchmark_disable") else options.trials
-    board = Board(progress, list(nodes), None if other else trials)
+    board = Board(progress, list(nodes), None if sides else trials)
 
     def training(name):
         make_runner = partial(options.runner, options.entries[name], data_directory, partial(board.tell, name))
         told = name, make_runner, turns, peak_of, options.epoch_budget
-        return TrainingAgainst(*told, other=other) if other else Training(*told, 1 + secrets.randbelow(trials))
+        if sides:
+            return TrainingAgainst(*told, new=sides[0], other=sides[1])
+        return Training(*told, 1 + secrets.randbelow(trials))
 
     entrants = {name: training(name) for name in nodes}
 
@@ -149,12 +154,12 @@ def rounds_of(request, options, data_directory, turns, peak_of, progress):
         gate.rename(nodes[name], nodes[name].replace(f"[{asked}]", f"[{trained}]"))
         return gate.wants_more(nodes[name], entrants[name].paired.row)
 
-    if other and together:
+    if sides and together:
         gate.begin(nodes.values())
     return Rounds(
         entrants,
-        gate.options.max_trials if other else trials,
-        wants_more=is_open if other else None,
+        gate.options.max_trials if sides else trials,
+        wants_more=is_open if sides else None,
         race=options.race,
         together=together,
         watcher=board,

@@ -1,14 +1,11 @@
 """What the tests of the gate's statistics share: rows as the gate reads them, and bounds of simulated rates."""
 
-from hypothesis import settings
-
 from pytest_duet.judge.verdict import Family
 from pytest_duet.record.metrics import MEMORY, Measured
 from pytest_duet.record.old_schemas import METRICS
 from pytest_duet.record.row import Against, Row
 from pytest_duet.trials.trial import Memory, Trial
 
-EXAMPLES = settings(max_examples=100, derandomize=True, deadline=None)
 SOURCE = "host_peak_rss_bytes"
 JUDGED = [name for name, metric in METRICS.items() if not metric.exact]
 HISTORY = {name: metric.history for name, metric in METRICS.items()}

@@ -3,8 +3,6 @@
 import time
 from pathlib import Path
 
-import psutil
-
 ROOT = Path(__file__).parents[1]
 TRAINERS = ROOT / "tests" / "liars" / "trainers.py"
 
@@ -12,6 +10,8 @@ TRAINERS = ROOT / "tests" / "liars" / "trainers.py"
 def left_behind(directory):
     """Return the processes that still belong to a run; each worker carries the run's cache in its environment."""
     found = []
+    import psutil  # a GPU's image need not have it
+
     for process in psutil.process_iter():
         try:
             if process.environ().get("FRAMEWORK_BENCHMARKS_CACHE") == str(directory / "cache"):

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_duet.commands.history_command import STORAGE
+from pytest_duet.commands.sessions import run_session
 from pytest_duet.errors import DuetError
 from pytest_duet.plugin.options import MAX_TRIALS
 from pytest_duet.record import calibrations
@@ -54,7 +51,7 @@ def run(chosen: argparse.Namespace) -> int:
     gate = runs[0].gate
     assert gate and runs[0].fingerprint
     margins = {name: metric.against if chosen.against else metric.history for name, metric in gate.metrics.items()}
-    sessions = [run.rows for run in runs]
+    sessions = calibrations.merged(run.rows for run in runs)
     family = Family(gate.metrics, dict.fromkeys(sessions[0], margins), len(sessions[0]))
     if chosen.against:
         found = calibration.by_pairs_sessions(sessions, family, gate.max_trials or 0, MAX_TRIALS)
@@ -75,17 +72,12 @@ def _saved(path: Path, mode: str) -> Run:
 
 
 def _session(arguments: list[str]) -> Run:
-    with tempfile.TemporaryDirectory(prefix="duet-calibrate-") as directory:
-        json_file = Path(directory) / "run.json"
-        line = [sys.executable, "-m", "pytest", *arguments, f"--benchmark-json={json_file}"]
-        line += ["-p", "no:cacheprovider", f"--benchmark-storage=file://{directory}/storage"]
-        done = subprocess.run(line, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        ended = f"it ended so:\n{done.stdout[-5_000:]}"
-        if not json_file.exists():
-            raise DuetError(f"A session saved nothing; {ended}")
-        found = Run.from_json("run.json", json.loads(json_file.read_text()))
+    done = run_session(arguments)
+    ended, found = f"it ended so:\n{done.printed}", done.run
+    if found is None:
+        raise DuetError(f"A session saved nothing; {ended}")
     regressed = any(one.verdict is Verdict.REGRESSED for one in found.comparisons)
-    if done.returncode and not regressed:
+    if done.exit_code and not regressed:
         raise DuetError(f"A session failed, and only sound ones can be calibrated by; {ended}")
     if not found.rows or found.gate is None:
         raise DuetError(

@@ -25,7 +25,10 @@ def main(arguments: Sequence[str] | None, program: str, *declare: Callable[[Any]
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for add_parser in declare:
         add_parser(commands)
-    chosen = parser.parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    end = words.index("--") if "--" in words else len(words)
+    chosen = parser.parse_args(words[:end])
+    chosen.pytest = [*getattr(chosen, "pytest", ()), *words[end + 1 :]]  # behind --, argparse would count words
     try:
         code = int(chosen.run(chosen) or 0)
         sys.stdout.flush()

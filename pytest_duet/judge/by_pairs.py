@@ -92,7 +92,9 @@ def is_open(
         return False
     for metric in [metric for metric in family.judged if metric.turns] or family.judged:
         margin = family.margins[benchmark][metric.name]
-        one = judge(benchmark, row, metric, margin, max_trials, known, family.alpha(metric) / others)
+        one = judge(
+            benchmark, row, metric, margin, max_trials, known, family.alpha(metric) / others, family.clean_error
+        )
         hopeless = len(row.trials) >= 2 * sequential.FIRST_LOOK and (one.needs or 0) > HOPELESS * max_trials
         if one.verdict is Verdict.INCONCLUSIVE and not hopeless:
             return True
@@ -100,7 +102,14 @@ def is_open(
 
 
 def judge(
-    benchmark: str, row: Row, metric: Metric, margin: Margin, max_trials: int, known: Calibrations, alpha: float
+    benchmark: str,
+    row: Row,
+    metric: Metric,
+    margin: Margin,
+    max_trials: int,
+    known: Calibrations,
+    alpha: float,
+    clean_error: float = CLEAN_ERROR,
 ) -> Comparison:
     """Return the comparison of one metric of one row.
 
@@ -109,7 +118,7 @@ def judge(
     first contradicts it; clean is what both agree about.
 
     :param known: what unchanged code did on this machine.
-    :param alpha: of this comparison, on each side.
+    :param alpha: of this comparison, on each side; ``clean_error`` is how probable a clean one is at the margin.
     """
     one = Comparison(benchmark, row.subject, metric.name, Verdict.MISSING, trials=len(row.trials), alpha=alpha)
     found, its = evidence(row, metric), known.get((benchmark, metric.name))
@@ -117,12 +126,12 @@ def judge(
         return one.but(note="not every trial of both sides has it.")
     one = one.but(old=found.old, new=found.new, margin=margin.ratio(found.old), verdict=Verdict.INCONCLUSIVE)
     if not metric.turns and row.against.blocks:
-        return _judged_beside(one, found, metric, margin, max_trials, its, alpha)
+        return _judged_beside(one, found, metric, margin, max_trials, its, alpha, clean_error)
     if not row.against.blocks:
-        one = _decided(one, found, alpha, max_trials, its)
+        one = _decided(one, found, alpha, max_trials, its, clean_error)
         return _told(one, [_what_it_takes(one, row.against)])
     totals = found.of(list(map(total, row.against.blocks)))
-    one, by_totals = (_decided(one, each, alpha / 2, max_trials, its) for each in (found, totals))
+    one, by_totals = (_decided(one, each, alpha / 2, max_trials, its, clean_error) for each in (found, totals))
     contradiction = _contradiction(one, found, totals)
     if by_totals.verdict is Verdict.REGRESSED and one.verdict is not Verdict.REGRESSED:
         one = by_totals
@@ -144,6 +153,7 @@ def _judged_beside(
     max_trials: int,
     its: Calibrated | None,
     alpha: float,
+    clean_error: float,
 ) -> Comparison:
     """Return the comparison of what no further trials are run for: it has to do with those that time needs.
 
@@ -155,8 +165,8 @@ def _judged_beside(
         one = one.but(margin=least)
         earned = f"its margin, {least - 1:.1%}, is what {sequential.FIRST_LOOK} trials decide: they scatter by "
         earned += f"{noise.deviation:.1%} here."
-    one = _decided(one, found, alpha, max_trials, its).but(needs=None)
-    intervals = list(_intervals(found.shifts, CLEAN_ERROR, max_trials, noise))
+    one = _decided(one, found, alpha, max_trials, its, clean_error).but(needs=None)
+    intervals = list(_intervals(found.shifts, clean_error, max_trials, noise))
     if one.verdict is Verdict.INCONCLUSIVE and intervals:
         reach = max(max(1 / low, high) - 1 for low, high in intervals[-1:])
         earned += f" `--gate-margin {metric.name}={ceil(1000 * reach) / 10:g}%` would let these trials decide."
@@ -170,20 +180,22 @@ def earned_margin(noise: Noise, max_trials: int) -> float:
     return exp(reach * scatter / sqrt(first))
 
 
-def _decided(one: Comparison, found: Evidence, alpha: float, max_trials: int, its: Calibrated | None) -> Comparison:
+def _decided(
+    one: Comparison, found: Evidence, alpha: float, max_trials: int, its: Calibrated | None, clean_error: float
+) -> Comparison:
     """Return the verdict that these figures come to, or what it takes to have one."""
     noise = noise_of(found, its)
-    strict, plain = (list(_intervals(found.shifts, error, max_trials, noise)) for error in (alpha, CLEAN_ERROR))
-    said = judged(one, strict, plain, alpha) if plain else one
+    strict, plain = (list(_intervals(found.shifts, error, max_trials, noise)) for error in (alpha, clean_error))
+    said = judged(one, strict, plain, alpha, clean_error) if plain else one
     if not strict and said.verdict is not Verdict.CLEAN:
-        clean, first = (_first_look(error, max_trials, noise) for error in (CLEAN_ERROR, alpha))
+        clean, first = (_first_look(error, max_trials, noise) for error in (clean_error, alpha))
         needed = f"clean takes {clean or 'more'}, regressed {first}" if first else "--max-trials is too low"
         return one.but(note=f"{len(found.shifts)} trials are too few for an answer: {needed}.")
     one = said
     if one.verdict is not Verdict.INCONCLUSIVE or noise is None:
         return one
     edge = log(one.margin or 1.0)
-    return one.but(needs=sequential.trials_needed(found.shifts, edge, alpha, CLEAN_ERROR, max_trials, noise))
+    return one.but(needs=sequential.trials_needed(found.shifts, edge, alpha, clean_error, max_trials, noise))
 
 
 def noise_of(found: Evidence, its: Calibrated | None) -> Noise | None:
@@ -251,7 +263,16 @@ def judge_session(
     found = [_exact(name, row, metric) for metric in family.exact for name, row in rows.items()]
     for metric in family.judged:
         judges = [
-            partial(judge, name, row, metric, family.margins[name][metric.name], max_trials, known)
+            partial(
+                judge,
+                name,
+                row,
+                metric,
+                family.margins[name][metric.name],
+                max_trials,
+                known,
+                clean_error=family.clean_error,
+            )
             for name, row in rows.items()
             if metric.name in family.margins[name]
         ]

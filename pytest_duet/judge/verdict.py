@@ -32,7 +32,7 @@ class Family:
     :param metrics: by name, those that have to stay the same included.
     :param margins: by benchmark and metric.
     :param benchmarks: how many share it; those without a row, or of other shards, included.
-    :param error: what is held to ``FAMILY_ERROR``: ``"any"``, the probability of any false alarm in a run, or
+    :param error: what is held to ``total``: ``"any"``, the probability of any false alarm in a run, or
         ``"share"``, the expected share of false alarms among the regressions that are found.
     """
 
@@ -40,6 +40,8 @@ class Family:
     margins: Mapping[str, Mapping[str, Margin]]
     benchmarks: int
     error: str = "any"
+    total: float = FAMILY_ERROR
+    clean_error: float = CLEAN_ERROR
 
     def together(self, judges: Sequence[Judge], metric: Metric) -> list[Comparison]:
         """Return the comparisons of all rows of a metric, whose error is held together."""
@@ -57,16 +59,22 @@ class Family:
     def alpha(self, metric: Metric, count: int = 1) -> float:
         """Return the probability of a false alarm that ``count`` comparisons of a metric may have together."""
         share = metric.weight / sum(other.weight for other in self.judged if other.own == metric.own)
-        return FAMILY_ERROR * share * count / self.benchmarks
+        return self.total * share * count / self.benchmarks
 
 
-def judged(one: Comparison, strict: Sequence[Interval], plain: Sequence[Interval], alpha: float) -> Comparison:
+def judged(
+    one: Comparison,
+    strict: Sequence[Interval],
+    plain: Sequence[Interval],
+    alpha: float,
+    clean_error: float = CLEAN_ERROR,
+) -> Comparison:
     """Return a comparison with its verdict and the interval that this stands on; its margin is known.
 
     :param strict: of each look, the interval whose bounds miss with ``alpha``, the comparison's share of the family's
         error. A finding at any look counts, and only these can accuse.
         There may be none yet where fewer values are enough to be clean than to accuse.
-    :param plain: likewise, those that miss with ``CLEAN_ERROR``: two one-sided tests against both margins (TOST;
+    :param plain: likewise, those that miss with ``clean_error``: two one-sided tests against both margins (TOST;
         Schuirmann, Journal of Pharmacokinetics and Biopharmaceutics 15, 1987).
     """
     margin, last = one.margin or 1.0, [*plain, *strict][-1]
@@ -77,7 +85,7 @@ def judged(one: Comparison, strict: Sequence[Interval], plain: Sequence[Interval
         (Verdict.INCONCLUSIVE, [last]),
     )
     verdict, found = next((verdict, looks[0]) for verdict, looks in findings if looks)
-    error = CLEAN_ERROR if verdict is Verdict.CLEAN else alpha
+    error = clean_error if verdict is Verdict.CLEAN else alpha
     # The interval reaches so far to either side of its middle.
     visible = margin * sqrt(last[1] / last[0]) if strict else None
     return one.but(verdict=verdict, low=found[0], high=found[1], alpha=error, visible=visible)

@@ -15,7 +15,8 @@ def changes(new: Row, old: Row | None) -> str:
         return ""
     names = [*new.counters, *(name for name in old.counters if name not in new.counters)]
     pairs = [(name, old.counters.get(name, 0), new.counters.get(name, 0)) for name in names]
-    return ", ".join(_in_words(*each) for each in pairs if each[1] != each[2])
+    known = [(name, was, now) for name, was, now in pairs if was is not None and now is not None]
+    return ", ".join(_in_words(*each) for each in known if each[1] != each[2])
 
 
 def _in_words(name: str, old: float, new: float) -> str:

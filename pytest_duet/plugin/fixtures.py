@@ -130,6 +130,15 @@ def duet_progress(pytestconfig: pytest.Config) -> Generator[Progress]:
 
 
 @pytest.fixture(scope="session")
+def duet_new(pytestconfig: pytest.Config) -> Generator[Other]:
+    """The new side, ``--new``; by default, this interpreter and the working tree."""
+    from pytest_duet.trials.other_side import open_other
+
+    with open_other(pytestconfig.getoption("duet_new"), option="--new") as new:
+        yield new
+
+
+@pytest.fixture(scope="session")
 def duet_other(pytestconfig: pytest.Config) -> Generator[Other]:
     """The other side of ``--against``, :class:`pytest_duet.trials.other_side.Other`."""
     from pytest_duet.trials.other_side import open_other

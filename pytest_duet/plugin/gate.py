@@ -84,7 +84,8 @@ class Gate:
     def family(self) -> Family:
         """The comparisons that share the probability of a false alarm."""
         margins = {self.name_of(node): margins for node, margins in self.margins.items()}
-        return Family(self.metrics, margins, max(len(margins), self.benchmarks_of_run), self.options.error)
+        alpha = {} if self.options.alpha is None else {"total": self.options.alpha, "clean_error": self.options.alpha}
+        return Family(self.metrics, margins, max(len(margins), self.benchmarks_of_run), self.options.error, **alpha)
 
     def rename(self, node: str, name: str) -> None:
         """Learn that a benchmark measures something else than was asked for, by pytest-benchmark's fullname."""
@@ -104,7 +105,7 @@ class Gate:
         """Tell whether another paired trial may bring an answer that is still open, and the budget has time for it."""
         name = self.name_of(node)
         self.rows[node] = row  # what there is if somebody stops the session now
-        if not by_pairs.is_open(name, row, self.family, self.options.max_trials, self.calibrated):
+        if not by_pairs.is_open(name, row, self.family, self.options.max_trials, self.calibrated({name: row})):
             return False
         return self.budget is None or self.budget.allows(row.against.last_seconds if row.against else 0.0)
 
@@ -237,12 +238,14 @@ class Gate:
     def its_machine(self) -> dict[str, Any]:
         return self.fingerprint or dict(fingerprint())
 
+    def calibrated(self, rows: dict[str, Row]) -> dict[tuple[str, str], Calibrated]:
+        """Return what unchanged code did on this machine, by benchmark and metric."""
+        return calibrations.of_rows(self._calibrated, rows)
+
     @cached_property
-    def calibrated(self) -> dict[tuple[str, str], Calibrated]:
-        """What unchanged code did on this machine, by benchmark and metric."""
+    def _calibrated(self) -> list[Calibrated]:
         storage = compat.storage_folder(self.config)
-        known = calibrations.load(storage, self.its_machine(), self.options.mode) if storage else []
-        return {(one.benchmark, one.metric): one for one in known}
+        return calibrations.load(storage, self.its_machine(), self.options.mode) if storage else []
 
     def was_asked(self, subject: str) -> bool:
         """Tell whether this session was to measure a subject, had its benchmarks still been there."""

@@ -12,7 +12,7 @@ from pytest_duet.judge.verdict import ERRORS
 from pytest_duet.plugin.budget import parse_seconds
 from pytest_duet.plugin.options import REPORT_OR_FAIL
 from pytest_duet.record.history import MIN_RUNS, WINDOW
-from pytest_duet.record.margins import Margin, read_margins
+from pytest_duet.record.margins import Margin, read_margins, real_name
 from pytest_duet.record.metrics import DEFAULT, Metric
 from pytest_duet.trials.turns import TURN_SECONDS
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pytest
 
 
+LEAST_ALPHA = 1e-6
 WARN_OR_FAIL = ("fail", "warn")
 
 
@@ -28,12 +29,12 @@ class GateOptions:
     """How the gate judges.
 
     :param settle: whether what history leaves open is measured again.
-    :param against: the other environment, or None.
+    :param against: the old side, or None; ``new`` is the new one, None for this interpreter and the working tree.
     :param metrics: what is compared, by name.
     :param margins: by metric, the defaults and pytest.ini's.
     :param margin_texts: those of the command line, which have the last word, as they were given.
     :param aliases: the name that a benchmark has now, by the name that it had.
-    :param error: what is held to 5 %, :class:`pytest_duet.judge.verdict.Family`.
+    :param error: what is held to ``alpha``, :class:`pytest_duet.judge.verdict.Family`; None for its own 5 %.
     :param fail_on: what makes the run fail beside a regression: ``"missing"``, ``"inconclusive"``.
     :param work: ``"fail"`` where counted work that changed is a regression, else ``"report"``.
     """
@@ -41,6 +42,7 @@ class GateOptions:
     history: bool
     settle: bool
     against: str | None
+    new: str | None
     metrics: dict[str, Metric]
     margins: dict[str, Margin]
     margin_texts: tuple[str, ...]
@@ -50,6 +52,7 @@ class GateOptions:
     budget_seconds: float | None
     aliases: dict[str, str]
     error: str
+    alpha: float | None
     fail_on: frozenset[str]
     work: str
     json: str | None
@@ -80,6 +83,12 @@ def read_options(config: pytest.Config) -> GateOptions:
     against = get("duet_against")
     if get("duet_gate") and against:
         raise DuetError("--gate and --against: choose one; the first judges by history, the second in this session.")
+    alpha = get("duet_gate_alpha")
+    for option, value in (("--new", get("duet_new")), ("--gate-alpha", alpha)):
+        if value is not None and not against:
+            raise DuetError(f"{option} is for --against.")
+    if alpha is not None and not LEAST_ALPHA <= alpha <= 0.5:
+        raise DuetError(f"--gate-alpha={alpha:g}: give a probability from {LEAST_ALPHA:g} to 0.5.")
     window = WINDOW if get("duet_gate_window") is None else get("duet_gate_window")
     turn_seconds = TURN_SECONDS if get("duet_turn_seconds") is None else get("duet_turn_seconds")
     for option, value, least in (("--max-trials", get("duet_max_trials"), 1), ("--gate-window", window, MIN_RUNS)):
@@ -87,7 +96,7 @@ def read_options(config: pytest.Config) -> GateOptions:
             raise DuetError(f"{option}={value}: give {least} or more.")
     if not turn_seconds > 0:
         raise DuetError(f"--turn-seconds={turn_seconds}: give a number above 0, or inf.")
-    metrics = {each.name: each for each in config.hook.pytest_duet_metrics(config=config) or DEFAULT}
+    metrics = _chosen(get("duet_gate_metrics"), config.hook.pytest_duet_metrics(config=config) or DEFAULT)
     defaults = {name: each.against if against else each.history for name, each in metrics.items() if not each.exact}
     lines = f"duet_{'against' if against else 'gate'}_margins"
     margins = read_margins(ini(lines), defaults, metrics, f"pytest.ini, {lines}:")
@@ -96,6 +105,7 @@ def read_options(config: pytest.Config) -> GateOptions:
         history=get("duet_gate"),
         settle=not get("duet_history_alone"),
         against=against,
+        new=get("duet_new"),
         metrics=metrics,
         margins=margins,
         margin_texts=tuple(get("duet_gate_margin")),
@@ -105,12 +115,23 @@ def read_options(config: pytest.Config) -> GateOptions:
         budget_seconds=_seconds(get("duet_budget")),
         aliases=dict(_alias(line) for line in ini("duet_gate_aliases")),
         error=_choice(config, "error", tuple(ERRORS)),
+        alpha=alpha,
         fail_on=frozenset(
             name for name in ("missing", "inconclusive") if _choice(config, name, WARN_OR_FAIL) == "fail"
         ),
         work=_choice(config, "work", REPORT_OR_FAIL),
         json=_writable(get("duet_gate_json")),
     )
+
+
+def _chosen(texts: Iterable[str], metrics: Iterable[Metric]) -> dict[str, Metric]:
+    """Return these metrics by name, of those that have an interval the chosen ones alone, if any are chosen."""
+    known = {each.name: each for each in metrics}
+    names = [real_name(name.strip(), known) for text in texts for name in text.split(",")]
+    for name in names:
+        if name not in known:
+            raise DuetError(f"--gate-metrics: {name!r} is none of {', '.join(known)}.")
+    return {name: each for name, each in known.items() if not names or each.exact or name in names}
 
 
 def _seconds(text: str | None) -> float | None:

@@ -46,7 +46,7 @@ def judge_session(gate: Gate) -> Judged:
     expected = [name for name, metric in gate.metrics.items() if not metric.own]
     found += [_without_row(gate, node, metric) for node in gate.margins if node not in sound for metric in expected]
     found = void_where_exact_changed(found, gate.metrics)
-    return Judged(found, findings, cautions + calibration.cautions(found, gate.calibrated, gate.metrics))
+    return Judged(found, findings, cautions + calibration.cautions(found, gate.calibrated(rows), gate.metrics))
 
 
 # Either returns comparisons, findings, cautions, and the rows that those given were compared with.
@@ -54,9 +54,10 @@ Found = tuple[list[Comparison], list[str], list[str], dict[str, "Row | None"]]
 
 
 def _by_pairs(gate: Gate, rows: dict[str, Row]) -> Found:
-    found = by_pairs.judge_session(rows, gate.family, gate.options.max_trials, gate.calibrated)
+    known = gate.calibrated(rows)
+    found = by_pairs.judge_session(rows, gate.family, gate.options.max_trials, known)
     before = {name: row.against.row if row.against else None for name, row in rows.items()}
-    return found, [], calibration.unknown(found, gate.calibrated), before
+    return found, [], calibration.unknown(found, known), before
 
 
 def _by_history(gate: Gate, rows: dict[str, Row]) -> Found:

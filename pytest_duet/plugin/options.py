@@ -65,6 +65,8 @@ def _add_gate(add: _Group) -> None:
     add("history-alone", action="store_true", help=alone)
     other = "take turns with a virtual environment, an interpreter, git:REVISION of the project, or self"
     add("against", metavar="OTHER", help=other)
+    new = "with --against: what the new side is, likewise; default: this interpreter and the working tree"
+    add("new", metavar="SIDE", help=new)
     add("max-trials", type=int, default=MAX_TRIALS, metavar="N", help=f"that take turns (default: {MAX_TRIALS})")
     budget = "for taking turns, the whole session's: 90s, 5m or 1h (default: what it takes; with --gate, 150s each)"
     add("budget", metavar="TIME", help=budget)
@@ -77,6 +79,10 @@ def _add_gate(add: _Group) -> None:
         add(f"gate-{name}", choices=("fail", "warn"), help=f"what comparisons {what} do to the run (default: warn)")
     error = "of 5 %%: any false alarm in a run (default), or the share of them among what is found, for large suites"
     add("gate-error", choices=("any", "share"), help=error)
+    only = "judge only these of what has an interval, such as peak_memory_bytes; trials are run until they are decided"
+    add("gate-metrics", action="append", default=[], metavar="METRIC,...", help=only)
+    alpha = "with --against: how probable a false alarm in a run may be, and so a clean that is none (default: 0.05)"
+    add("gate-alpha", type=float, metavar="P", help=alpha)
     work = (
         "what work that is counted, and is not what it was, does to the run, whatever the clock says (default: report)"
     )

@@ -20,7 +20,7 @@ SLOT: pytest.StashKey[Slot | None] = pytest.StashKey()  # this pytest's share of
 
 WORKER_INPUT = "duet"  # what a worker of ours is given, in xdist's ``workerinput``
 # Each of these options asks for this plugin.
-OPTIONS = ("gate", "against", "shard", "run_id", "report", "cores_per_worker", "trials")
+OPTIONS = ("gate", "against", "new", "shard", "run_id", "report", "cores_per_worker", "trials")
 
 
 def is_wanted(config: pytest.Config) -> bool:

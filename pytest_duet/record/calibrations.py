@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 
 from pytest_duet.atomic import atomic_write
 from pytest_duet.record.lookback import differences
+from pytest_duet.record.row import Row
 
 SCHEMA = 2
 
@@ -49,6 +50,34 @@ class Calibrated:
     inflation: float = 1.0
     normal: bool = True
     subject: str = ""
+
+
+def of_rows(found: Iterable[Calibrated], rows: Mapping[str, Row]) -> dict[tuple[str, str], Calibrated]:
+    """Return those of these benchmarks, by benchmark and metric.
+
+    A benchmark that was cut to more or fewer steps, as the machine was faster that day, has another parameter: then it
+    is that of the same test's and subject's, the one that scattered most.
+    """
+    its: dict[tuple[str, str], Calibrated] = {}
+    for one in sorted(found, key=lambda one: one.variation):
+        for name, row in rows.items():
+            if one.subject and (one.subject, _test(one.benchmark)) == (row.subject, _test(name)):
+                its[name, one.metric] = one
+    return its | {(one.benchmark, one.metric): one for one in found if one.benchmark in rows}
+
+
+def merged(sessions: Iterable[Mapping[str, Row]]) -> list[dict[str, Row]]:
+    """Return the rows of sessions by names that they share, where they cut the same test's work to different steps."""
+    names: dict[tuple[str, str], str] = {}
+    found = []
+    for rows in sessions:
+        pairs = [((_test(name), row.subject), name, row) for name, row in rows.items()]
+        found.append({names.setdefault(key, name): row for key, name, row in pairs})
+    return found
+
+
+def _test(benchmark: str) -> str:
+    return benchmark.partition("[")[0]
 
 
 def path(storage: Path, fingerprint: Mapping[str, Any], mode: str) -> Path:

@@ -51,6 +51,17 @@ def parse_margin(text: str, default: Margin, unit: str) -> Margin:
     return Margin(share, absolute)
 
 
+def real_name(name: str, metrics: Mapping[str, Metric]) -> str:
+    """Return a metric's name; ``"time"`` is whatever takes turns in a suite."""
+    return next((each.name for each in metrics.values() if each.turns), name) if name == "time" else name
+
+
+def margin_text(name: str, share: float, unit: str) -> str:
+    """Return a margin of nothing but this share of the old value, as :func:`read_margins` reads it."""
+    nothing = {"s": "0s", "B": "0KiB"}.get(unit, "0")
+    return f"{name}={100 * share:.4f}%,{nothing}"
+
+
 def read_margins(
     texts: Iterable[str], defaults: Mapping[str, Margin], metrics: Mapping[str, Metric], where: str
 ) -> dict[str, Margin]:
@@ -61,6 +72,7 @@ def read_margins(
     margins = dict(defaults)
     for text in texts:
         name, _, margin = (part.strip() for part in text.partition("="))
+        name = real_name(name, metrics)
         if name not in margins:
             raise DuetError(f"{where} {text!r}: {name!r} is none of {', '.join(margins)}.")
         try:

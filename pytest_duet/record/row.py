@@ -99,7 +99,8 @@ class Row:
     :param disturbed_trials: trials that stayed disturbed after every repetition.
     :param repeated_attempts: attempts that were thrown away.
     :param leak: where its memory grows from round to round.
-    :param counters: what the work is made of, by name: equal work counts equally. Empty where nobody counted.
+    :param counters: what the work is made of, by name: equal work counts equally. None where it did not, once; empty
+        where nobody counted.
     :param against: with ``--against``, the other side.
     :param again: with ``--gate``, what was measured once more because history left it open.
     """
@@ -118,7 +119,7 @@ class Row:
     disturbed_trials: int = 0
     repeated_attempts: int = 0
     leak: Leak | None = None
-    counters: dict[str, float] = field(default_factory=dict)
+    counters: dict[str, float | None] = field(default_factory=dict)
     against: Against | None = None
     again: tuple[Again, ...] = ()
     schema: int = SCHEMA

@@ -1,6 +1,7 @@
 """When a costly first round has paid: who is ahead after how many rounds."""
 
 import pytest
+import report_extra  # noqa: F401
 
 from pytest_duet.report.sections.first_rounds import in_words, leaders
 

@@ -10,8 +10,8 @@ from math import inf
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as some
+from properties import given
+from properties import st as some
 
 from pytest_duet.errors import DuetError
 from pytest_duet.plugin.items import devices, kept_options

@@ -93,8 +93,25 @@ def test_a_revision_s_code_and_today_s_tests_run(folder, told, layout):
     duet = records["test_work[plain]"]["extra_info"]["duet"]
     assert "mine" not in duet["versions"], "it changes with the code that is compared"
     assert duet["code"] == {"mine": f"{prefix}mine/__init__.py"}
+    assert duet["counters"] == against["row"]["counters"] and duet["counters"]["calls of built-in functions"] == 1
     assert against["row"]["code"] == {"mine": f"git:HEAD:{prefix}mine/__init__.py"}
     assert not list((folder / ".git").glob("worktrees/*")), "its working tree is gone"
+
+
+def test_two_revisions_take_turns_and_neither_is_the_working_tree(folder, told):
+    project(folder, "flat")
+    git(folder, "commit", "-qam", "now")
+    deep = folder / "mine/deep.py"
+    deep.write_text(deep.read_text().replace("now", "neither"))
+    sides = ("--against=git:HEAD~1", "--new=git:HEAD")
+    done = sessions.run(folder, {}, *sides, *TURNS, "-k", "plain", environment=told.environment, code=None)
+    assert " failed" not in done.stdout, done.stdout
+    assert {line[1] for line in told()} == {"now", "then"}
+    assert all("/tree/mine" in line[0] for line in told())
+    row = sessions.records(folder)["test_work[plain]"]["extra_info"]["duet"]
+    assert row["code"] == {"mine": "git:HEAD:mine/__init__.py"}
+    assert row["against"]["row"]["code"] == {"mine": "git:HEAD~1:mine/__init__.py"}
+    sessions.run(folder, {}, "--new=git:HEAD", *TURNS, environment=told.environment, code=4)
 
 
 def test_what_history_has_measured_again_leaves_the_session_s_own_figures(folder, told):

@@ -8,9 +8,8 @@ from itertools import pairwise, product
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
-from hypothesis import strategies as st
-from made_up import EXAMPLES, at_least, at_most
+from made_up import at_least, at_most
+from properties import EXAMPLES, assume, given, st
 
 from pytest_duet.judge.paired import Look, interval, intervals, plan_looks
 

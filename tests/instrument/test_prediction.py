@@ -7,9 +7,8 @@ from math import log
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from made_up import EXAMPLES, JUDGED, METRICS, at_least, at_most, family, row
+from made_up import JUDGED, METRICS, at_least, at_most, family, row
+from properties import EXAMPLES, given, st
 from scipy.stats import t
 
 from pytest_duet.judge import by_history

@@ -7,6 +7,7 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+import report_extra  # noqa: F401
 from made_runs import run, write
 from support import ROOT
 

@@ -4,6 +4,7 @@ import json
 import xml.etree.ElementTree as ElementTree
 
 import pytest
+import report_extra  # noqa: F401
 from made_runs import FOLDER, benchmark, row, run, write
 from support import ROOT
 

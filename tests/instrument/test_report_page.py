@@ -9,7 +9,7 @@ from functools import reduce
 from statistics import median
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
+import report_extra  # noqa: F401
 from browser import browser, note
 from made_runs import FINGERPRINT, benchmark, row, run, write
 from support import ROOT
@@ -19,6 +19,7 @@ from pytest_duet.plugin import extensions
 from pytest_duet.report import outputs as files
 from pytest_duet.report.gather import gather
 
+Axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe
 ALL = ROOT / "results" / "2026-11-21-cpu-2-cores-all.json"
 FEW = ROOT / "results" / "2026-11-21-cpu-2-cores.json"
 ENTRIES = {entry["fullname"]: entry["extra_info"] for entry in json.loads(ALL.read_text())["benchmarks"]}

@@ -5,6 +5,7 @@ import warnings
 from copy import deepcopy
 
 import pytest
+import report_extra  # noqa: F401
 from made_runs import FOLDER, benchmark, run, write
 from support import ROOT
 

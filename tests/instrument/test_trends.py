@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import report_extra  # noqa: F401
 from made_runs import FINGERPRINT, FOLDER, benchmark, row, rows, write
 from made_runs import run as made_run
 

@@ -4,9 +4,8 @@ from math import log
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from made_up import AGAINST, EXAMPLES, JUDGED, METRICS, at_least, at_most, family, row
+from made_up import AGAINST, JUDGED, METRICS, at_least, at_most, family, row
+from properties import EXAMPLES, given, st
 from scipy.stats import norm
 
 from pytest_duet.errors import DuetError

@@ -1,6 +1,7 @@
 """What a terminal shows of the gate's verdicts, where there are many; and how short times are told."""
 
 import pytest
+import report_extra  # noqa: F401
 from made_up import row
 from support import Terminal
 

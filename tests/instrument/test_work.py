@@ -1,10 +1,13 @@
 """What the work is made of is compared exactly, beside times that scatter: it says what changed, and may fail."""
 
+import sys
+import tracemalloc
 from dataclasses import replace
 
 import pytest
 
 from pytest_duet.judge.work import changes, with_work
+from pytest_duet.plugin.items import counting
 from pytest_duet.record.comparison import Comparison, Verdict
 from pytest_duet.record.metrics import DEFAULT
 from pytest_duet.record.row import Row
@@ -25,6 +28,25 @@ METRICS = {each.name: each for each in DEFAULT}
 def test_what_changed_is_said_in_numbers(counters, said):
     found = changes(replace(ROW, counters={**ROW.counters, **counters}), ROW)
     assert found == said
+
+
+def test_what_is_not_the_same_every_time_is_not_compared():
+    unsure = replace(ROW, counters={**ROW.counters, "fusions": None})
+    assert changes(unsure, ROW) == changes(ROW, unsure) == ""
+
+
+def test_calls_are_counted_where_they_are_the_same_each_time():
+    def called(times):
+        return [len([each]) for each in range(times)]
+
+    one, three = (counting.count(lambda times=times: called(times)) for times in (10, 30))
+    assert three["calls of built-in functions"] - one["calls of built-in functions"] == 20
+    assert one["Python calls"] == three["Python calls"] > 0
+    assert three[counting.PEAK] > one[counting.PEAK] > 0
+    assert counting.count(lambda: called(10)) == one
+    growing = []
+    assert counting.count(lambda: growing.append(called(len(growing))))["calls of built-in functions"] is None
+    assert sys.getprofile() is None and not tracemalloc.is_tracing()
 
 
 def test_whoever_was_not_counted_did_not_change():

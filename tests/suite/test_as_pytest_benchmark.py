@@ -6,13 +6,13 @@ import re
 import subprocess
 import sys
 
-import pexpect
 import pytest
 from support import ROOT, TRAINERS
 
 from benchmarks.peak.measured_peak import unknown
 from pytest_duet.plugin.fixtures import ReplayClock
 
+pexpect = pytest.importorskip("pexpect")
 FRAMEWORKS = (
     "jax",
     "torch",

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import psutil
 import pytest
 from fake_nvml import FakeNvml
 from support import ROOT
@@ -101,7 +100,11 @@ def card(tmp_path, hides=False):
         return int(file.read_text()) * MIB if file.is_file() else 0
 
     def processes():
-        return {} if hides else {child.pid: held() for child in psutil.Process().children() if held()}
+        return (
+            {}
+            if hides
+            else {child.pid: held() for child in pytest.importorskip("psutil").Process().children() if held()}
+        )
 
     return Gpu(FakeNvml(used=lambda: 100 * MIB + held(), processes=processes), "handle")
 

@@ -6,6 +6,7 @@ import time
 
 import made_runs
 import pytest
+import report_extra  # noqa: F401
 from support import ROOT
 
 from benchmarks import __main__, trainer_runner

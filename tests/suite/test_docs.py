@@ -9,6 +9,7 @@ import shlex
 import pytest
 from support import ROOT
 
+import pytest_duet.__main__
 from benchmarks import __main__
 from benchmarks.report.columns import WORDS
 from pytest_duet.record.saved_run import Run
@@ -57,7 +58,8 @@ def understands(pytestconfig, monkeypatch):
         elif program == "python" and arguments[1].startswith("tests."):
             assert (ROOT / f"{arguments[1].replace('.', '/')}.py").is_file()
         elif program == "python":
-            assert arguments[:2] == ["-m", "benchmarks"] and __main__.main(arguments[2:]) == 0
+            commands = {"benchmarks": __main__.main, "pytest_duet": pytest_duet.__main__.main}
+            assert arguments[0] == "-m" and arguments[1] in commands and commands[arguments[1]](arguments[2:]) == 0
         else:
             assert program in ("pip", "git") or arguments[:3] == ["run", "--notest", "-e"]
 

@@ -8,7 +8,6 @@ import sys
 from dataclasses import asdict
 from types import SimpleNamespace
 
-import psutil
 import pytest
 from fake_nvml import FakeNvml
 from support import ROOT
@@ -433,7 +432,7 @@ def test_nvml_is_asked_about_the_worker_while_it_trains_on_a_gpu():
     seen = []
 
     def processes():
-        seen.extend(child.pid for child in psutil.Process().children() if child.pid not in seen)
+        seen.extend(child.pid for child in pytest.importorskip("psutil").Process().children() if child.pid not in seen)
         return dict.fromkeys(seen, 7 * 2**20)
 
     nvml = Nvml(processes=processes)

@@ -83,7 +83,7 @@ def test_every_requirements_file_belongs_to_an_environment():
 def test_every_environment_that_runs_pytest_has_the_suite_s_own_pins():
     own = set(pins.flatten(["-r requirements-suite.txt"]))
     sessions = [name for name in environments() if "pytest" in pinned(name)]
-    assert set(sessions) == {"all", "coverage", "cpu", "gpu", "gpu-each", "lint", "tests"}
+    assert set(sessions) == {"all", "coverage", "cpu", "gpu", "gpu-each", "lint", "peers", "tests"}
     for name in sessions:
         assert own <= set(environments()[name][0]), name
 

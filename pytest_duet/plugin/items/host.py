@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any
 
-from pytest_duet.plugin.items import devices, fixture
+from pytest_duet.plugin.items import counting, devices, fixture
 from pytest_duet.plugin.items.plan import Allowed, Plan
 from pytest_duet.plugin.items.settings import Settings, code_of
 from pytest_duet.plugin.items.timing import Call, call_seconds
@@ -34,11 +34,13 @@ class Looked:
     :param call_seconds: what a call takes.
     :param lag: what one took when that was looked for, and for how long its devices worked on after it, in seconds;
         None where there are none.
+    :param counters: what a call is made of, :func:`pytest_duet.plugin.items.counting.count`.
     """
 
     allowed: Allowed
     call_seconds: float
     lag: tuple[float, float] | None = None
+    counters: dict[str, float | None] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> Looked:
@@ -135,11 +137,12 @@ class ItemHost(Subject):
         self._complete(call)
         if allowed.units is not None:
             return Looked(allowed, median(self._seconds), lag)
-        seconds = call_seconds(call)
-        if seconds < QUICK_SECONDS:  # the test may want to see how calls scatter
-            for _ in range(LAG_CALLS):
+        seconds, counters = call_seconds(call), dict[str, float | None]()
+        if seconds < QUICK_SECONDS:
+            for _ in range(LAG_CALLS):  # the test may want to see how calls scatter
                 self._unit(1)
-        return Looked(allowed, seconds, lag)
+            counters = counting.count(call.last)
+        return Looked(allowed, seconds, lag, counters)
 
     def _complete(self, call: Call) -> None:
         """Make what is left of the calls that the test says there are: it may count them."""

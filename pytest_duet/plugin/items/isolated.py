@@ -63,7 +63,7 @@ class IsolatedItems:
         self._turns: dict[str, tuple[ItemEntrant, Row | DuetError]] = {}  # paired trials that nobody asked for yet
         self._open = ExitStack()
         self._predicted = False
-        self._other = Other("")  # of a session that takes turns
+        self._new = self._other = Other("")  # of a session that takes turns
 
     def pytest_itemcollected(self, item: pytest.Item) -> None:
         if is_plain_benchmark(item):
@@ -81,7 +81,9 @@ class IsolatedItems:
             raise pytest.UsageError(str(error)) from None
         if self._items and self._gate.options.against and not self._config.getoption("collectonly"):
             try:  # where there is no such side, nobody is to measure anything first
-                self._other = self._open.enter_context(open_other(self._gate.options.against, self._project))
+                asked = self._gate.options
+                self._other = self._open.enter_context(open_other(asked.against, self._project))
+                self._new = self._open.enter_context(open_other(asked.new, self._project, "--new"))
             except DuetError as error:
                 raise pytest.UsageError(str(error)) from None
 
@@ -160,7 +162,9 @@ class IsolatedItems:
 
     def _pair_up(self, nodes: list[str], session: pytest.Session) -> Rounds[str, PairedItem]:
         board = Board(self._progress, nodes, None)
-        entrants = {node: PairedItem(*self._told(self._items[node], board), other=self._other) for node in nodes}
+        entrants = {
+            node: PairedItem(*self._told(self._items[node], board), new=self._new, other=self._other) for node in nodes
+        }
         self._gate.begin(nodes)
         rounds = Rounds(
             entrants,

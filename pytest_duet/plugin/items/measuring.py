@@ -105,17 +105,19 @@ class ItemEntrant:
 
         In workers of its own: those that are shared may run another side's code.
         """
-        return next(row for row in self._pairs(replace(self.runner, shared=None), other) if not wants_more(row))
+        new = replace(self.runner, shared=None)
+        return next(row for row in self._pairs(new, other.runner(new), other.name) if not wants_more(row))
 
-    def _pairs(self, new: ItemRunner, other: Other) -> Iterator[Row]:
+    def _pairs(self, new: ItemRunner, old: ItemRunner, name: str) -> Iterator[Row]:
         """Yield the row of paired trials with another side after each of them.
 
-        Where the test has no trials but these, they are its own; where history asks for more, its own stay."""
-        old = replace(other.runner(new), ended=[], shared=new.shared and new.shared.other)
+        Where the test has no trials but these, they are its own; where history asks for more, its own stay.
+        """
+        old = replace(old, ended=[], shared=new.shared and new.shared.other)
         assert new.plan
         new.plan.check_turns(new.name)
         there, ended = replace(old, plan=None).look()  # what it is; and a failure there is told as one, not as a crash
-        check_sides(other, self.ended, ended)
+        check_sides(f"--against={name}", old, self.ended, ended)
         pairs: list[Pair] = []
         ours, theirs = Taken(), Taken()
         if not self.taken.trials:
@@ -127,7 +129,7 @@ class ItemEntrant:
             theirs.add(pairs[-1].old, old.ended.pop())
             row = self._describe(new, self.opened, self.ended, ours)
             its = self._describe(old, there, ended, theirs)
-            yield replace(row, against=Against.of(other.name, its, pairs))
+            yield replace(row, against=Against.of(name, its, pairs))
 
     def _fitted(self, runner: ItemRunner, pair: Pair) -> ItemRunner:
         """Return the runner of the next trial, with as many rounds as the noise asks for."""
@@ -145,18 +147,20 @@ class ItemEntrant:
 class PairedItem(ItemEntrant):
     """The same whose trials are paired.
 
-    :param its: what :class:`ItemEntrant` is to know.
-    :param other: the old side.
+    :param runner: of both sides, as :class:`ItemEntrant` knows it; ``its`` is what else that is to know.
+    :param new: the one side; ``other`` is the old one.
     :ivar row: with all trials so far.
     """
 
-    def __init__(self, *its: Any, other: Other) -> None:
-        super().__init__(*its)
-        self._other = other
+    def __init__(self, runner: ItemRunner, *its: Any, new: Other, other: Other) -> None:
+        super().__init__(new.runner(runner), *its)
+        self._both, self._new, self._other = runner, new, other
 
     def prepare(self) -> None:
         super().prepare()
-        self._going = self._pairs(self.runner, self._other)
+        check_sides(f"--new={self._new.name}", self.runner, self.ended, self.ended)
+        old = self._other.runner(replace(self._both, plan=self.runner.plan, rounds=self.runner.rounds))
+        self._going = self._pairs(self.runner, old, self._other.name)
 
     def run(self, number: int) -> None:
         self.row = next(self._going)
@@ -173,17 +177,19 @@ def check_waits(name: str, looked: Looked) -> None:
         raise DuetError(DOES_NOT_WAIT.format(name=name, seconds=seconds, lag=after))
 
 
-def check_sides(other: Other, new: Ended, old: Ended) -> None:
-    """Raise a DuetError where both sides would run the same code, although they are to differ.
+def check_sides(asked: str, runner: ItemRunner, new: Ended, looked: Ended) -> None:
+    """Raise a DuetError where a side that is to run a revision's code would run today's.
 
-    :param new: what a look at the new side brought, as ``old`` is of the other one.
+    :param asked: the option that named the revision.
+    :param runner: the side's; ``looked`` is what a look at it brought, as ``new`` is of the new side.
     """
-    if any(report["outcome"] != "passed" for report in old.reports):
-        raise ItemEnded(old)
-    if other.root and not any(file.startswith(f"{other.root}/") for file in old.code.values()):
+    if any(report["outcome"] != "passed" for report in looked.reports):
+        raise ItemEnded(looked)
+    revision = runner.settings.revision
+    if revision and not any(file.startswith(f"{revision.tree}/") for file in looked.code.values()):
         named = ", ".join(sorted({name.partition(".")[0] for name in new.code})) or "none"
         raise DuetError(
-            f"--against={other.name}: both sides would run the same code, for the test imports nothing from the "
+            f"{asked}: both sides would run the same code, for the test imports nothing from the "
             f"working tree of that revision (modules of this repository that it imports: {named}). Install the project "
             "with `pip install -e .`, or put its folder on the path, such as `pythonpath = src` in the ini file."
         )
@@ -216,6 +222,7 @@ def describe(runner: ItemRunner, opened: Opened, ended: Ended, trials: Sequence[
         disturbed_trials=sum(trial.disturbed for trial in own),
         repeated_attempts=sum(trial.attempt - 1 for trial in own),
         leak=leak_of(trials),
+        counters=opened.declared.get("counters", {}),
     )
     source = memory_source(row)
     found: dict[str, list[float | None]] = {
