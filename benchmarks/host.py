@@ -22,6 +22,7 @@ from benchmarks.workload.spec import Workload
 from pytest_duet.sensors import memory, python_calls
 from pytest_duet.sensors.clock import now_seconds
 from pytest_duet.sensors.cpu import process_usage, scheduling_policy, usable_cores
+from pytest_duet.sensors.cuda_wait import CudaWait
 from pytest_duet.workers.protocol import Examined, GpuUnseen, Opened, Reading, Subject, SubjectError, Timed
 
 
@@ -42,6 +43,7 @@ class TrainerHost(FrameworkCalls, Subject):
         self.workload = Workload(**workload)
         self.dataset = mnist.load(data_directory) if data_directory else synthetic()
         self.order_of, self.order = None, None
+        self._cuda = CudaWait()
         installed = installed_versions(requires)
         start = now_seconds()
         trainer_class = self._load(location)
@@ -148,6 +150,7 @@ class TrainerHost(FrameworkCalls, Subject):
         began = now_seconds()
         loss = self.trainer.train_epoch(order)
         ended = now_seconds()
+        driver_lag = self._cuda.seconds() if stop is None else None  # before anything else waits for the device
         used = process_usage() - before
         reading = self._memory()
         lag = self._lag(loss) if stop is None else None
@@ -157,6 +160,7 @@ class TrainerHost(FrameworkCalls, Subject):
             cpu_seconds=used.cpu_seconds,
             involuntary_switches=used.involuntary_switches,
             lag_seconds=lag,
+            driver_lag_seconds=driver_lag,
             memory=reading,
             metrics={"loss": as_loss(loss)},
             work=len(order),

@@ -22,15 +22,14 @@ PLACES = {
 """,
     ),
     "torch": (
-        "        self.synchronize()\n        return total_loss.item() / len(order)\n\n    def step(",
+        "        self.synchronize()\n        return total_loss.item() / len(order)\n\n    def placed(",
         """
         self.owed = getattr(self, "owed", 0.0) + {share} * len(batches)
         extra, self.owed = int(self.owed), self.owed % 1
         (group,) = self.optimizer.param_groups
         rate, group["lr"] = group["lr"], 0.0
-        again = BatchSampler(order[: extra * self.batch_size], self.batch_size, drop_last=False)
-        for images, labels in DataLoader(self.train_data, sampler=again, batch_size=None):
-            self.step(images.to(self.device), labels.to(self.device))
+        for images, labels in DataLoader(self.train_data, sampler=batches[:extra], batch_size=None):
+            self.step(self.placed(images), self.placed(labels))
         group["lr"] = rate
 """,
     ),

@@ -31,7 +31,8 @@ def sgd_step(params, total_loss, images, labels, learning_rate):
     return params, total_loss + loss * len(labels)
 
 
-jitted_step = jax.jit(sgd_step, donate_argnames=("params", "total_loss"))
+# Were the rate not a constant of the program, it would cross to the device in every step.
+jitted_step = jax.jit(sgd_step, static_argnames=("learning_rate",), donate_argnames=("params", "total_loss"))
 jitted_predict = jax.jit(predict)
 
 

@@ -11,15 +11,19 @@ import numpy as np
 from benchmarks.frameworks.jax import JaxTrainer, sgd_step
 from benchmarks.frameworks.trainer import Contract
 
+UNROLLED = (
+    8  # steps, on a GPU, where each turn of a loop is handed over by the host; on a CPU, it compiles longer alone
+)
 
-@partial(jax.jit, donate_argnames=("params",), static_argnames=("batch_size",))
-def scan_epoch(params, images, labels, order, learning_rate, batch_size):
+
+@partial(jax.jit, donate_argnames=("params",), static_argnames=("batch_size", "unroll"))
+def scan_epoch(params, images, labels, order, learning_rate, batch_size, unroll=1):
     def body(state, batch):
         return sgd_step(*state, images[batch], labels[batch], learning_rate), None
 
     steps = len(order) // batch_size
     whole, ragged = order[: steps * batch_size], order[steps * batch_size :]
-    state, _ = jax.lax.scan(body, (params, jnp.zeros(())), whole.reshape(steps, batch_size))
+    state, _ = jax.lax.scan(body, (params, jnp.zeros(())), whole.reshape(steps, batch_size), unroll=unroll)
     if len(ragged):
         state, _ = body(state, ragged)
     return state
@@ -37,8 +41,8 @@ class JaxScanTrainer(JaxTrainer):
 
     def train_epoch(self, order):
         order = order.astype(np.int32)  # JAX's own integers
-        self.params, total_loss = scan_epoch(
-            self.params, self.images, self.labels, order, self.workload.learning_rate, self.workload.batch_size
-        )
+        rate, size = self.workload.learning_rate, self.workload.batch_size
+        unroll = UNROLLED if self.device.platform == "gpu" else 1
+        self.params, total_loss = scan_epoch(self.params, self.images, self.labels, order, rate, size, unroll)
         jax.block_until_ready(self.params)
         return float(total_loss) / len(order)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import nn
-from torch.utils.data import BatchSampler, DataLoader, TensorDataset
+from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks.frameworks.engines.torch_engine import TorchEngine, use_device
 from benchmarks.frameworks.trainer import Contract, Trainer
@@ -27,7 +27,7 @@ class TorchTrainer(TorchEngine, Trainer):
 
     def __init__(self, workload, dataset, parameters, device):
         self.device, self.device_name = use_device(device)
-        self.batch_size = workload.batch_size
+        self.batch_size, self.on_gpu = workload.batch_size, self.device.type == "cuda"
         self.train_data = TensorDataset(
             torch.from_numpy(dataset.train_images), torch.from_numpy(dataset.train_labels).long()
         )
@@ -40,13 +40,17 @@ class TorchTrainer(TorchEngine, Trainer):
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=workload.learning_rate)
 
     def train_epoch(self, order):
-        # A BatchSampler with batch_size=None takes each batch in one indexing instead of image by image.
-        batches = BatchSampler(order, self.batch_size, drop_last=False)
+        # With batch_size=None, what the sampler gives is a batch, taken in one indexing instead of image by image.
+        batches = torch.from_numpy(order).split(self.batch_size)
         total_loss = torch.zeros((), device=self.device)
-        for images, labels in DataLoader(self.train_data, sampler=batches, batch_size=None):
-            total_loss += self.step(images.to(self.device), labels.to(self.device))
+        for images, labels in DataLoader(self.train_data, sampler=batches, batch_size=None, pin_memory=self.on_gpu):
+            total_loss += self.step(self.placed(images), self.placed(labels))
         self.synchronize()
         return total_loss.item() / len(order)
+
+    def placed(self, batch):
+        """Return a batch on the device; from pinned memory, the host does not wait for it."""
+        return batch.to(self.device, non_blocking=self.on_gpu)
 
     def step(self, images, labels):
         """Take one SGD step and return the sum of the images' losses before it."""

@@ -80,6 +80,7 @@ def _card(one: gpu.Gpu, visible: set[str | None]) -> Card:
         "throttle_reasons": one.throttle_reasons(),
         "used_bytes": one.used_bytes(),
         "holders": one.holders(),
+        "mps_servers": one.mps_servers(),
     }
 
 
@@ -151,6 +152,10 @@ def _troubles(card: Card) -> Iterator[tuple[str, str, str]]:
         held = "" if card["used_bytes"] is None else f" ({card['used_bytes'] / GIB:.1f} GiB in use)"
         what = f"wait for them or end them (`ps -fp {others.replace(' ', '')}`), or choose another GPU"
         yield WARNING, f"other processes compute on it: {others}{held}", what
+    if card["mps_servers"]:
+        servers = ", ".join(map(str, card["mps_servers"]))
+        what = "as long as nobody else computes through it, it takes nothing; `nvidia-cuda-mps-control` ends it"
+        yield WARNING, f"an MPS server, process {servers}, lets others share it", what
     limit, default = card["power_limit_milliwatts"], card["power_default_milliwatts"]
     if limit is not None and default is not None and limit < default:
         what = f"`sudo nvidia-smi -pl {default // 1000}`, or compare only with runs under the same cap"

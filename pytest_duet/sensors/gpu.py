@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from typing import Any, Iterator
+from typing import Any, Iterable, Iterator
 
 # NVML's bits for why clocks are down (nvml.h). Idle and clocks set by the user are no throttling.
 THROTTLE_REASONS = {
@@ -15,6 +15,7 @@ THROTTLE_REASONS = {
     0x80: "hardware power brake",
 }
 NVML_CLOCK_SM = 1
+MPS_SERVER = "nvidia-cuda-mps-server"
 NOT_AVAILABLE = 2**64 - 1
 POWER_CAP = THROTTLE_REASONS[0x04]  # part of running flat out at the card's rated power, so no disturbance
 
@@ -106,18 +107,28 @@ class Gpu:
     def holders(self) -> dict[int, int | None] | None:
         """Return the memory of each process that computes here, ``{id: bytes}``; None if NVML refuses to list them.
 
-        The ids are the host's where a container does not hide them; the bytes of one that NVML does not tell are None.
-        Of a MIG instance, the list is that of the handle: the instance's with its UUID, else the whole card's.
+        An MPS server is none of them: it computes nothing itself. The ids are the host's where a container does not
+        hide them; the bytes of one that NVML does not tell are None. Of a MIG instance, the list is that of the handle:
+        the instance's with its UUID, else the whole card's.
         """
         processes = self._ask("nvmlDeviceGetComputeRunningProcesses")
         if processes is None:
             return None
         held: dict[int, int | None] = {}
-        for process in processes:
+        servers = self._mps_servers(processes)
+        for process in (process for process in processes if process.pid not in servers):
             size = _known_bytes(process.usedGpuMemory)
             before = held.get(process.pid)
             held[process.pid] = size if before is None else before + (size or 0)
         return held
+
+    def mps_servers(self) -> list[int]:
+        """Return the ids of the servers that have processes share this GPU (CUDA's Multi-Process Service)."""
+        return sorted(self._mps_servers(self._ask("nvmlDeviceGetComputeRunningProcesses") or ()))
+
+    def _mps_servers(self, processes: Iterable[Any]) -> set[int]:
+        names = {each.pid: str(_text(self._call("nvmlSystemGetProcessName", each.pid))) for each in processes}
+        return {pid for pid, name in names.items() if name.rpartition("/")[2].startswith(MPS_SERVER)}
 
     def energy_joules(self) -> float | None:
         """Return the energy that the card took since its driver was loaded; None as for :meth:`power_watts`."""
@@ -146,7 +157,9 @@ class Gpu:
 
     def throttle_reasons(self) -> list[str] | None:
         """Return the names of the reasons why its clocks are down now; None where NVML does not say."""
-        bits = self._ask("nvmlDeviceGetCurrentClocksThrottleReasons")
+        bits = self._ask("nvmlDeviceGetCurrentClocksEventReasons")
+        if bits is None:  # drivers and bindings from before CUDA 12 have the old name alone, and CUDA 14 the new one
+            bits = self._ask("nvmlDeviceGetCurrentClocksThrottleReasons")
         return None if bits is None else [name for bit, name in THROTTLE_REASONS.items() if bits & bit]
 
     def fingerprint(self) -> dict[str, Any]:
@@ -191,8 +204,11 @@ class Gpu:
 
 
 def _known_bytes(value: int | None) -> int | None:
-    """Return a number of bytes, or None for NVML_VALUE_NOT_AVAILABLE, all bits set (nvml.h), however it is bound."""
-    return None if value is None or not 0 <= value < NOT_AVAILABLE else int(value)
+    """Return a number of bytes, or None for NVML_VALUE_NOT_AVAILABLE, all bits set (nvml.h), however it is bound.
+
+    Whoever computes holds some: a process with 0 bytes is one that the driver cannot look into, as in some containers.
+    """
+    return None if value is None or not 0 < value < NOT_AVAILABLE else int(value)
 
 
 def _text(value: Any) -> str | None:

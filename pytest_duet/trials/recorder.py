@@ -101,6 +101,7 @@ class Recorder:
             cpu_seconds=cpu_seconds,
             involuntary_switches=sum(switches) if len(switches) == len(parts) else None,
             lag_seconds=parts[-1].lag_seconds,
+            driver_lag_seconds=parts[-1].driver_lag_seconds,
             metrics={**mean_metrics(parts), **examined.metrics},
             evidence=examined.evidence if examine else None,
             parts=tuple(Part(each.first, each.stop, each.timed.metrics) for each in done_parts),
@@ -147,9 +148,9 @@ class Recorder:
 
         :raises SubjectError: where the worker's clock does not explain the time that it took.
         """
-        found = disturbance(
-            self._loads, self._windows, self._sampler.foreign_gpu_processes, self._runner.max_foreign_cores
-        )
+        # Of the first round's compilation, seconds of quiet would hide a neighbour of short steady ones.
+        loads, windows = self._loads[1:] or self._loads, self._windows[1:] or self._windows
+        found = disturbance(loads, windows, self._sampler.foreign_gpu_processes, self._runner.max_foreign_cores)
         check_clock(self._runner.name, self._spans, disturbed=bool(found.reasons))
         steady = [each for each in self.rounds[1:] if not each.audited]
         audited = [each.audited for each in self.rounds]

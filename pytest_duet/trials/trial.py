@@ -64,6 +64,7 @@ class Round:
     cpu_seconds: float | None = None
     involuntary_switches: int | None = None
     lag_seconds: float | None = None
+    driver_lag_seconds: float | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     evidence: dict[str, Any] | None = field(default=None, repr=False)
     parts: tuple[Part, ...] = field(default=(), repr=False)

@@ -98,6 +98,7 @@ class Timed:
     :param seconds: wall time by the worker's own clock; ``cpu_seconds`` is that of all its threads meanwhile.
     :param involuntary_switches: how often the scheduler took a core from it meanwhile; None where nobody counts.
     :param lag_seconds: for how long the device worked on after the clock was stopped; None where nobody looked.
+    :param driver_lag_seconds: the same by CUDA's driver, right after the clock; None where there is none at work.
     :param metrics: a round's are the mean of its parts', each weighed by its ``work``.
     :param work: how much was done, in the subject's own unit.
     """
@@ -107,6 +108,7 @@ class Timed:
     cpu_seconds: float
     involuntary_switches: int | None
     lag_seconds: float | None = None
+    driver_lag_seconds: float | None = None
     memory: Reading = Reading()
     metrics: dict[str, float] = field(default_factory=dict)
     work: float = 1.0

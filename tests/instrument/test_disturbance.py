@@ -11,7 +11,7 @@ from benchmarks.frameworks import Entry, entries_of_file
 from benchmarks.trainer_runner import TrainerRunner
 from benchmarks.workload.spec import Workload
 from pytest_duet.sensors import cpu, foreign_load
-from pytest_duet.sensors.foreign_load import ForeignLoad
+from pytest_duet.sensors.foreign_load import ForeignLoad, Load
 from pytest_duet.sensors.sampler import MemorySampler
 from pytest_duet.trials import recorder
 from pytest_duet.trials.runner import ATTEMPTS
@@ -53,6 +53,15 @@ def test_a_busy_neighbour_is_noticed(runner, all_cores, busy_neighbour, one_atte
     assert found.disturbed
     assert found.disturbance.foreign_cores > 0.3
     assert "others used" in found.disturbance.reasons[0]
+
+
+def test_a_long_first_epoch_hides_no_neighbour_of_the_short_steady_ones(
+    runner, quiet_machine, one_attempt, monkeypatch
+):
+    """Seconds of compilation, and then a GPU's epochs of some hundredths of a second."""
+    loads = iter([Load(20.0, 0.0, 0.0, 0.0), *[Load(0.1, 0.05, 0.0, 0.0)] * 2])
+    monkeypatch.setattr(ForeignLoad, "stop", lambda self: next(loads))
+    assert runner.run(1, lambda: MemorySampler()).disturbance.foreign_cores == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("class_name", ["HasItCompiled", "LeavesItRunning"])

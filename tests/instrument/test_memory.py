@@ -122,6 +122,7 @@ HOST_S = "it counts as the host does"
         ),
         ({}, {WORKER: None}, "NVML lists the worker without its memory", set()),
         ({}, {WORKER: 2**64 - 1}, "NVML lists the worker without its memory", set()),
+        ({}, {WORKER: 0}, "NVML lists the worker without its memory", set()),  # some drivers, in Docker
     ],
 )
 def test_where_nvml_does_not_tell_the_worker_s_memory_the_device_delta_is_taken_and_said(before, now, reason, others):
@@ -153,6 +154,29 @@ def test_a_device_whose_use_does_not_rise_is_told_to_be_another_one():
         window = sampler.look()
     assert window.hidden.endswith("nor did the device's memory in use rise: is this the GPU that is trained on?")
     assert sampler.held(WORKER).best == (None, None), "two MiB are anybody's"
+
+
+def test_a_server_that_lets_others_share_the_gpu_is_none_of_them():
+    """nvml.h: nvmlSystemGetProcessName gives a path; CUDA's Multi-Process Service runs as this program."""
+    card, nvml = gpu(processes={1: 28 * MIB, WORKER: 500 * MIB, 77: 9 * MIB})
+    names = {1: "/usr/bin/nvidia-cuda-mps-server", WORKER: "python3", 77: "not-nvidia-cuda-mps-server"}
+    nvml.nvmlSystemGetProcessName = names.__getitem__
+    assert card.holders() == {WORKER: 500 * MIB, 77: 9 * MIB} and card.mps_servers() == [1]
+    assert MemorySampler(card).foreign_gpu_processes == [77, WORKER]
+
+
+@pytest.mark.parametrize(
+    "name", ["nvmlDeviceGetCurrentClocksEventReasons", "nvmlDeviceGetCurrentClocksThrottleReasons"]
+)
+def test_why_clocks_are_down_is_asked_by_the_name_that_this_nvml_has(name):
+    """CUDA 12 renamed the call (nvml.h, "Deprecated: use ...ClocksEventReasons"), and CUDA 14 drops the old name."""
+    card, nvml = gpu(refuses=("nvmlDeviceGetCurrentClocksThrottleReasons",))
+    assert card.throttle_reasons() is None
+    nvml.refuses = ()
+    both = {"nvmlDeviceGetCurrentClocksEventReasons", "nvmlDeviceGetCurrentClocksThrottleReasons"}
+    nvml.refuses = tuple(both - {name})
+    setattr(nvml, name, lambda handle: 0x40)
+    assert card.throttle_reasons() == ["hardware thermal slowdown"]
 
 
 def test_a_process_that_nvml_lists_twice_holds_both():

@@ -19,8 +19,8 @@ SEES_A_GPU = {
     "tensorflow": "import tensorflow as tf; assert tf.config.list_physical_devices('GPU'), 'TensorFlow sees no GPU'",
 }
 EPOCH_ON_THE_DEVICE = {"torch": "torch-cudagraph", "jax": "jax-scan", "tensorflow": "tensorflow-epoch"}
-# 375 steps of some ten kernels each: the device goes on for many milliseconds, and its parameters are read in one.
-MANY_STEPS = ("--layer-sizes=784,256,256,10", "--batch-size=16", "--epochs=4", "--device=gpu")
+# 94 steps of products of 2048 columns: the device goes on for many milliseconds, and its parameters are read in a few.
+MANY_STEPS = ("--layer-sizes=784,2048,2048,10", "--batch-size=64", "--epochs=4", "--device=gpu")
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(find_gpu() is None, reason="NVML sees no GPU here")]
 
@@ -83,7 +83,7 @@ def test_the_honest_have_every_figure_of_the_gpu(suite, any_on_gpu):
 def check_power_and_clock(row):
     """Whatever NVML tells is of the size that cards of today have; what it does not tell is None."""
     idle = row["gpu_idle_watts"]
-    assert idle is None or 20 < idle < 400
+    assert idle is None or 3 < idle < 400  # from a card without a fan to one of a rack
     for epoch in [epoch for trial in row["trials"] for epoch in trial["rounds"]]:
         assert epoch["gpu_clock_mhz"] is None or 200 < epoch["gpu_clock_mhz"] < 3000
         joules, seconds = epoch["gpu_energy_joules"], epoch["gpu_energy_window_seconds"]

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import weakref
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from benchmarks import host
 from benchmarks.host import TrainerHost
+from benchmarks.proof import parity
+from benchmarks.workload.spec import Workload
+from pytest_duet.trials.trial import Memory, Round, Trial
 
 FRESH_SECONDS = 0.003  # what copies into fresh memory cost
 
@@ -39,6 +43,66 @@ def test_the_lag_is_what_the_device_took_and_not_what_the_first_copies_cost(devi
     trained.trainer = Trainer(device_seconds)
     monkeypatch.setattr(host, "now_seconds", lambda: trained.trainer.now)
     assert trained._lag(1.0) == pytest.approx(device_seconds)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "lags", "by_driver", "said"),
+    [
+        (0.04, [0.001] * 3, [0.00025] * 3, True),  # a fused epoch on a GPU, of which the host sees too little
+        (0.04, [0.001] * 3, [0.00001] * 3, False),
+        (0.04, [0.001] * 3, [0.00001, 0.1, 0.00001], False),  # once is chance
+        (0.04, [0.001] * 3, [None] * 3, False),
+        (0.04, [0.003] * 3, [0.00001] * 3, True),  # a thread of the trainer's own, of which the driver knows nothing
+        (2.0, [0.009] * 3, [0.0005] * 3, False),  # within the share of a long epoch
+        (2.0, [0.0] * 3, [0.02] * 3, True),
+    ],
+)
+def test_of_two_accounts_of_the_lag_the_worse_one_counts(seconds, lags, by_driver, said):
+    pairs = zip([0.5, *lags], [0.5, *by_driver])
+    rounds = [
+        Round(number, seconds, metrics={}, lag_seconds=lag, driver_lag_seconds=its)
+        for number, (lag, its) in enumerate(pairs, 1)
+    ]
+    assert parity.lags(Trial(Memory(), seconds=seconds, rounds=tuple(rounds))) is said
+
+
+class Driver:
+    def __init__(self, trainer):
+        self.asked, self.trainer = [], trainer
+
+    def seconds(self):
+        self.asked.append(list(self.trainer.done))
+        return 0.25
+
+
+class Logs:
+    device_name = "gpu:any"
+
+    def __init__(self):
+        self.done = []
+
+    def train_epoch(self, order):
+        self.done.append("trained")
+        return 1.0
+
+    def memory(self):
+        self.done.append("asked")
+        return {}
+
+    def parameters(self):
+        self.done.append("asked")
+        return [(np.zeros((2, 2)), np.zeros(2))]
+
+
+def test_the_driver_is_asked_first_and_at_an_epoch_s_end_alone():
+    trained = TrainerHost()
+    trained.workload, trained.dataset = Workload(dataset="synthetic"), SimpleNamespace(train_labels=np.zeros(256))
+    trained.initial, trained.trainer, trained.order_of = [(np.zeros((2, 2)), np.zeros(2))], Logs(), None
+    trained._cuda = Driver(trained.trainer)
+    assert trained.round(1, 0, 1).driver_lag_seconds is None and not trained._cuda.asked
+    trained.trainer.done.clear()
+    assert trained.round(1, 1, None).driver_lag_seconds == 0.25
+    assert trained._cuda.asked == [["trained"]]
 
 
 def test_a_trial_that_seems_to_lag_is_repeated_and_a_trainer_that_lags_is_caught(suite):

@@ -8,6 +8,10 @@ from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # else 75 % of the GPU is taken, used or not
+XLA_FLAGS = os.environ.get("XLA_FLAGS")  # the user's
+# While it is profiled, XLA would hand over one by one what it otherwise replays as command buffers (CUDA graphs), and
+# the device would seem idle meanwhile (xla/debug_options_flags.cc).
+os.environ["XLA_FLAGS"] = " ".join(filter(None, [XLA_FLAGS, "--xla_enable_command_buffers_during_profiling=true"]))
 
 import jax
 import jax.numpy as jnp
@@ -100,17 +104,18 @@ def copy(array, count=1):
 
 
 def about_jax():
-    devices, no_gpu_because = jax.devices("cpu"), None
-    try:
-        devices = devices + jax.devices("gpu")
-    except RuntimeError as error:
-        no_gpu_because = str(error)
+    devices, no_gpu_because = [], None
+    for platform in ("cpu", "gpu"):
+        try:
+            devices += jax.devices(platform)
+        except RuntimeError as error:  # where JAX_PLATFORMS leaves it out, the CPU, too
+            no_gpu_because = str(error) if platform == "gpu" else None
     return {
         **built_for(),
         "devices": ["cpu" if device.platform == "cpu" else f"gpu:{device.device_kind}" for device in devices],
         "no_gpu_because": no_gpu_because,
         "tf32_by_default": TF32_BY_DEFAULT,
-        "xla_flags": os.environ.get("XLA_FLAGS"),
+        "xla_flags": XLA_FLAGS,
     }
 
 
