@@ -284,11 +284,3 @@ def test_missing_baselines_fail_the_run_but_it_still_makes_the_history(suite):
 def test_verdicts_are_written_whatever_the_terminal_shows(suite, tmp_path):
     suite(*TWO_TRIALS, "--no-summary", f"--gate-json={tmp_path}/gate.json")
     assert json.loads((tmp_path / "gate.json").read_text())["comparisons"]
-
-
-def test_a_slow_run_beside_others_work_is_not_called_a_regression(suite, history, busy_neighbour):
-    history(epoch_seconds=1 / 20)
-    run = suite("--gate", "--history-alone", "--trials=1", "--epochs=2", "--max-foreign-cores=0")
-    (cell,) = [cell for cell in run.json["gate"]["comparisons"] if cell["metric"] == "epoch_seconds"]
-    assert cell["verdict"] == "inconclusive"
-    assert re.search(r"others used the machine beside 1 of 1 trials", cell["note"])

@@ -1,5 +1,6 @@
 """What a comparison may say, how many may say it by mistake, and what does not matter."""
 
+from dataclasses import replace
 from math import log
 
 import numpy as np
@@ -243,6 +244,18 @@ def test_of_history_s_metrics_time_is_the_machine_s_and_memory_the_subject_s():
         "peak_memory_bytes": {REGRESSED},
         "accuracy": {CLEAN},
     }
+
+
+@pytest.mark.parametrize(("disturbed", "verdict"), [(0, REGRESSED), (1, INCONCLUSIVE)])
+def test_a_slow_run_beside_others_work_is_not_called_a_regression(disturbed, verdict):
+    """Its memory is: nobody else's work takes any of that."""
+    slow, usual = (row("torch", {metric: [1e9 * factor] * 3 for metric in JUDGED}) for factor in (1.5, 1.0))
+    back = Lookback({"torch": None})
+    back.windows["torch"] = [usual] * 8
+    found = by_history.judge_session({"torch": replace(slow, disturbed_trials=disturbed)}, family(["torch"]), back, 8)
+    its = {one.metric: one for one in found}
+    assert its["epoch_seconds"].verdict is verdict and its["peak_memory_bytes"].verdict is REGRESSED
+    assert ("others used the machine beside 1 of 3 trials" in its["epoch_seconds"].note) == bool(disturbed)
 
 
 # What has to stay the same
