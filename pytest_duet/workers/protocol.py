@@ -98,9 +98,9 @@ class Timed:
     :param seconds: wall time by the worker's own clock; ``cpu_seconds`` is that of all its threads meanwhile.
     :param involuntary_switches: how often the scheduler took a core from it meanwhile; None where nobody counts.
     :param lag_seconds: for how long the device worked on after the clock was stopped; None where nobody looked.
-    :param driver_lag_seconds: the same by CUDA's driver, right after the clock; None where there is none at work.
     :param metrics: a round's are the mean of its parts', each weighed by its ``work``.
     :param work: how much was done, in the subject's own unit.
+    :param driver_lag_seconds: as ``lag_seconds``, by CUDA's driver right after the clock; None where it is not at work.
     """
 
     number: int
@@ -108,10 +108,10 @@ class Timed:
     cpu_seconds: float
     involuntary_switches: int | None
     lag_seconds: float | None = None
-    driver_lag_seconds: float | None = None
     memory: Reading = Reading()
     metrics: dict[str, float] = field(default_factory=dict)
     work: float = 1.0
+    driver_lag_seconds: float | None = None
 
 
 @dataclass(frozen=True)

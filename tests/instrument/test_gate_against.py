@@ -216,6 +216,7 @@ def test_a_session_that_is_stopped_says_what_it_knows_by_then(pytestconfig, tmp_
         max_trials=16,
         metrics=METRICS,
         error="any",
+        alpha=None,
         work="report",
         json=str(tmp_path / "gate.json"),
     )

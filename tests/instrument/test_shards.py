@@ -147,6 +147,7 @@ def test_paired_trials_of_a_shard_share_the_error_too(pytestconfig):
         history=False,
         metrics=METRICS,
         error="any",
+        alpha=None,
         work="report",
     )
     alphas = []
