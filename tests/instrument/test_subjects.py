@@ -92,6 +92,18 @@ def test_an_answer_comes_out_of_the_pipe_as_it_went_in(answer):
     assert decode(type(answer), plain) == answer
 
 
+def test_what_an_older_revision_s_worker_has_not_heard_of_is_unknown():
+    plain = asdict(TIMED)
+    for name in ("lag_seconds", "driver_lag_seconds"):
+        del plain[name]
+        assert getattr(decode(Timed, plain), name) is None
+    for name in ("seconds", "work", "metrics"):
+        with pytest.raises(ValueError, match="Timed has the fields"):
+            decode(Timed, {key: value for key, value in plain.items() if key != name})
+    with pytest.raises(ValueError, match="Timed has the fields"):
+        decode(Timed, {**plain, "unheard_of": None})
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
