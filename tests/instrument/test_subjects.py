@@ -113,7 +113,7 @@ def test_what_an_older_revision_s_worker_has_not_heard_of_is_unknown():
         {"metrics": {"loss": "much"}},
         {"metrics": [0.5]},
         {"memory": None},
-        {"memory": {"host_peak_rss_bytes": 7}},
+        {"memory": {"unheard": 7}},
         {"memory": {"host_peak_rss_bytes": "7", "allocator_peak_bytes": 1, "allocator_reserved_bytes": 1}},
         {"unheard": "of"},
     ],
