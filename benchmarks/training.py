@@ -97,8 +97,9 @@ class Training:
         return paired.row
 
     def _paired(self, other, runner):
-        runners = runner, other.runner(replace(self.asked, workload=runner.workload))
-        built = self.built, self.turns.prove_steps(f"{other.name}'s {self.name}", runners[1])
+        old = other.runner(self.asked)  # as whole as the new side was: else its smaller last batch is work that changed
+        built = self.built, self.turns.prove_steps(f"{other.name}'s {self.name}", old)
+        runners = runner, replace(old, workload=runner.workload)
         return PairedTraining(self.turns, other.name, runners, built, self.peak)
 
 
