@@ -13,6 +13,7 @@ from typing import Any, Callable, Dict, Optional, Type, TypeVar
 from pytest_duet.errors import DuetError
 
 PROTOCOL = 3
+NEWER = {"newer": True}  # metadata of a field that came later than this protocol
 T = TypeVar("T")
 
 
@@ -111,7 +112,7 @@ class Timed:
     memory: Reading = Reading()
     metrics: dict[str, float] = field(default_factory=dict)
     work: float = 1.0
-    driver_lag_seconds: float | None = None
+    driver_lag_seconds: float | None = field(default=None, metadata=NEWER)
 
 
 @dataclass(frozen=True)
@@ -171,13 +172,13 @@ def load_subject(location: str) -> Subject:
 def decode(kind: Type[T], plain: Any) -> T:
     """Return the dataclass that ``dataclasses.asdict`` made these plain values of.
 
-    A field that is None where nobody tells may be missing: the worker of an older revision may not have heard of it.
+    One that is ``NEWER`` than the protocol may be missing: the worker of an older revision has not heard of it.
 
     :raises ValueError: where they are not of its fields and types; the text says which one.
     """
     known = fields(kind)  # type: ignore[arg-type]
     of = {each.name: str(each.type) for each in known}
-    told = {each.name for each in known if each.default is not None}
+    told = {each.name for each in known if not each.metadata.get("newer")}
     if not isinstance(plain, dict) or not told <= set(plain) <= set(of):
         said = ", ".join(plain) if isinstance(plain, dict) else type(plain).__name__
         raise ValueError(f"{kind.__name__} has the fields {', '.join(of)}; it gave {said}")
