@@ -11,9 +11,8 @@ import numpy as np
 from benchmarks.frameworks.jax import JaxTrainer, sgd_step
 from benchmarks.frameworks.trainer import Contract
 
-UNROLLED = (
-    8  # steps, on a GPU, where each turn of a loop is handed over by the host; on a CPU, it compiles longer alone
-)
+# Steps, on a GPU, where each turn of a loop is handed over by the host; on a CPU, they would only compile longer.
+UNROLLED = 8
 
 
 @partial(jax.jit, donate_argnames=("params",), static_argnames=("batch_size", "unroll"))

@@ -133,7 +133,7 @@ class Bisection:
             return 0
         its = self.probe(culprits[0], before)
         confirmed = bool(its.comparison and its.comparison.verdict in CHANGED)
-        error = bisection.worst_error(self.error, search.answers)
+        error = bisection.worst_error(self.error, search.answered)
         if confirmed:
             print(f"\n{culprits[0]} did it: {told(its)}. This is wrong with a probability of {error:.1%} at the most.")
         else:

@@ -50,7 +50,7 @@ def revisions_between(good: str, bad: str | None = None) -> list[Revision]:
     if bad is None:
         good, dots, end = good.partition("..")
         if not dots or not end:
-            raise DuetError("Give a good and a bad one: git:GOOD git:BAD, git:GOOD..BAD, or jax==0.10.0..0.10.2.")
+            raise DuetError("Give a good and a bad one: git:GOOD git:BAD, git:GOOD..BAD, or NAME==1.0..2.0.")
         bad = f"git:{end}" if good.startswith("git:") else f"{good.partition('==')[0]}=={end}"
     if good.startswith("git:") and bad.startswith("git:"):
         return _commits(good.removeprefix("git:"), bad.removeprefix("git:"))

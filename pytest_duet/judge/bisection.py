@@ -8,7 +8,6 @@ search needs share ``TOTAL_ERROR`` (Bonferroni), so the whole path is wrong with
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from math import ceil, exp, log, log2, sqrt
@@ -87,6 +86,6 @@ def half_way(ratio: float) -> float:
     return exp(abs(log(ratio)) / 2) - 1
 
 
-def worst_error(each: float, answers: Mapping[int, Answer]) -> float:
-    """Return how probable it is at the most that a search of these answers, and two comparisons more, went wrong."""
-    return each * (2 + Search(0, dict(answers)).answered)
+def worst_error(each: float, answered: int) -> float:
+    """Return how probable it is at the most that so many answers of a search, or two comparisons more, are wrong."""
+    return each * (2 + answered)

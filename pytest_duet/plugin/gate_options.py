@@ -34,7 +34,8 @@ class GateOptions:
     :param margins: by metric, the defaults and pytest.ini's.
     :param margin_texts: those of the command line, which have the last word, as they were given.
     :param aliases: the name that a benchmark has now, by the name that it had.
-    :param error: what is held to ``alpha``, :class:`pytest_duet.judge.verdict.Family`; None for its own 5 %.
+    :param error: what is held to ``alpha``, :class:`pytest_duet.judge.verdict.Family`.
+    :param alpha: that probability, and that of a clean that is none; None for their own 5 %.
     :param fail_on: what makes the run fail beside a regression: ``"missing"``, ``"inconclusive"``.
     :param work: ``"fail"`` where counted work that changed is a regression, else ``"report"``.
     """

@@ -129,11 +129,12 @@ def test_nothing_to_search_for_is_said_at_once(commits, ask):
     assert code == 1 and "Nothing to search for" in said and len(stand_in.asked) == 1
 
 
-def test_a_bad_one_that_cannot_be_measured_says_why(commits, ask, capsys):
+def test_a_bad_one_that_cannot_be_measured_says_why(commits, monkeypatch, capsys):
     stand_in = Pytest(commits, 5)
     stand_in.fails = {commits[-1]: "ERROR: no such option"}
-    code, _ = ask(stand_in)
-    assert code == 2
+    monkeypatch.setattr(bisect_command, "run_session", stand_in)
+    assert main(["bisect", f"git:{commits[0]}", f"git:{commits[-1]}", "--", "test_it.py"]) == 2
+    assert "could not be measured: the session ended so:\nERROR: no such option" in capsys.readouterr().err
 
 
 def test_a_change_in_two_parts_is_not_pinned_on_one(commits, ask):

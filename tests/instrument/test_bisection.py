@@ -31,7 +31,7 @@ def test_every_place_is_found_in_as_few_questions_as_there_are_halvings(count):
         made = search(count, lambda number, place=place: Answer.AFTER if number >= place else Answer.BEFORE)
         assert (made.good, made.bad) == (place - 1, place)
         assert len(made.answers) <= np.ceil(np.log2(count - 1) if count > 2 else 0)
-        assert bisection.worst_error(bisection.error_of_each(count), made.answers) <= bisection.TOTAL_ERROR + 1e-12
+        assert bisection.worst_error(bisection.error_of_each(count), made.answered) <= bisection.TOTAL_ERROR + 1e-12
 
 
 @pytest.mark.parametrize("silent", [Answer.BROKEN, Answer.OPEN])
