@@ -20,7 +20,7 @@ KINDS = {
     "unchanged": "nothing but its noise",
     "bursts": "every quarter of a minute, something takes a quarter of it for 2 s",
     "drift": "it gets slower by 5 % in ten minutes, and goes on to",
-    "neighbour": "a minute after the session has begun, something takes a sixth of it, by fits and starts",
+    "neighbour": "a minute after the session has begun, something takes a seventh of it, by fits and starts",
 }
 
 

@@ -77,7 +77,7 @@ def fails(line):
         **{f"threshold {share:.0%}": rules.threshold(*flat, share) for share in rules.THRESHOLDS[:1]},
         "u-test": rules.u_test(*flat),
         "pyperf": rules.pyperf_compare(before, now),
-        "benchmatrix": rules.benchmatrix_paired(*medians),
+        "benchmatrix": rules.benchmatrix_paired(*medians, 100 * (line["margin"] - 1)),
     }
 
 

@@ -55,7 +55,7 @@ def planned_pairs(before, now):
     return plan_paired_precision(before, now, **target).required_pairs
 
 
-def benchmatrix_paired(before, now):
+def benchmatrix_paired(before, now, margin_percent=MARGIN_PERCENT):
     """``benchmatrix compare --paired``, by its own interval: does the whole of it lie beyond the margin?
 
     :param before: the median of each process, as ``now`` is; neighbours are a pair, AB and BA in turn.
@@ -64,7 +64,7 @@ def benchmatrix_paired(before, now):
 
     how = {"lower_is_better": True, "confidence_level": 0.95, "resamples": RESAMPLES, "random_seed": 0}
     found = bootstrap_paired_median_ratio_interval(before, now, strata=_orders(before), **how)
-    return found.high is not None and found.high < -MARGIN_PERCENT
+    return found.high is not None and found.high < -margin_percent
 
 
 def _orders(pairs):
