@@ -9,6 +9,7 @@ from math import ceil, exp, isfinite, log, sqrt
 from statistics import fmean, geometric_mean, stdev
 
 from pytest_duet.judge import paired, sequential
+from pytest_duet.judge.quantiles import students_t
 from pytest_duet.judge.sequential import Noise
 from pytest_duet.judge.verdict import CLEAN_ERROR, Family, Interval, exactly, judged
 from pytest_duet.record.calibrations import Calibrated
@@ -231,9 +232,7 @@ def _contradiction(one: Comparison, found: Evidence, totals: Evidence) -> str:
     differences = [total - shift for total, shift in zip(totals.shifts, found.shifts)]
     if len(differences) < sequential.FIRST_LOOK:
         return ""
-    from scipy.stats import t
-
-    error = float(t.ppf(SURE, len(differences) - 1)) * stdev(differences) / sqrt(len(differences))
+    error = students_t(1 - SURE, len(differences) - 1) * stdev(differences) / sqrt(len(differences))
     if abs(fmean(differences)) <= max(error, log(one.margin or 1.0) / 4):
         return ""
     most, all_of_it = (100 * (exp(fmean(each.shifts)) - 1) for each in (found, totals))

@@ -9,9 +9,10 @@ from itertools import pairwise
 from math import exp, log, sqrt
 from statistics import fmean, median, stdev
 
-from pytest_duet.judge import by_history, by_pairs, sequential
+from pytest_duet.judge import by_history, by_pairs, quantiles, sequential
 from pytest_duet.judge.paired import plan_looks
 from pytest_duet.judge.prediction import predict
+from pytest_duet.judge.quantiles import students_t
 from pytest_duet.judge.verdict import Family
 from pytest_duet.record.calibrations import Calibrated
 from pytest_duet.record.comparison import Comparison, Verdict
@@ -84,9 +85,7 @@ def _predicted(name: str, rows: list[Row], metric: Metric, family: Family, windo
     deviation = median(predict(run, [other for other in runs if other is not run]).deviation for run in runs)
     # That was against so many runs; against a full window, less of it comes from the window.
     deviation *= ((1 + 1 / window) / (1 + 1 / (len(runs) - 1))) ** 0.5
-    from scipy.stats import t
-
-    reach = deviation * float(t.ppf(1 - family.alpha(metric), window - 1) + t.ppf(POWER, window - 1))
+    reach = deviation * (students_t(family.alpha(metric), window - 1) + students_t(1 - POWER, window - 1))
     margin = log(family.margins[name][metric.name].ratio(exp(fmean(map(fmean, runs)))))
     return Calibrated(name, metric.name, stdev(map(fmean, runs)), 0, exp(reach) - 1, exp(margin + reach) - 1)
 
@@ -104,20 +103,18 @@ def _paired(name: str, rows: list[Row], metric: Metric, family: Family, max_tria
     errors = [error for found in known for error in found.errors]
     explained = fmean(error**2 for error in errors) if errors and all(found.errors for found in known) else 0.0
     between = sqrt(max(0.0, variation**2 - explained))
-    from scipy.stats import beta, norm
-
     if normal:
         if not sequential.looks(max_trials):
             return None
-        reach = sequential.quantile(alpha, max_trials, max_trials, degrees) + float(norm.ppf(POWER))
+        reach = sequential.quantile(alpha, max_trials, max_trials, degrees) + quantiles.normal(1 - POWER)
         reach *= max(variation, sequential.LEAST_SCATTER) * inflated / sqrt(max_trials)
     else:
         looks = plan_looks(alpha, max_trials)
         if not looks:
             return None
         last = looks[-1]  # where all but a few of the ratios must lie beyond the margin
-        share_within = float(beta.ppf(1 - POWER, last.drop + 1, last.trials - last.drop))  # of ratios, at that power
-        reach = variation * float(norm.ppf(1 - share_within))
+        share_within = quantiles.beta(POWER, last.drop + 1, last.trials - last.drop)  # of ratios, at that power
+        reach = variation * quantiles.normal(share_within)
     margin = log(family.margins[name][metric.name].ratio(fmean(found.old for found in known)))
     caught = exp(margin + reach) - 1
     return Calibrated(

@@ -7,6 +7,7 @@ from itertools import pairwise
 from math import sqrt
 from statistics import fmean, stdev
 
+from pytest_duet.judge.quantiles import students_t
 from pytest_duet.record.comparison import Comparison, Verdict
 from pytest_duet.record.metrics import MEMORY
 from pytest_duet.record.row import Leak, Row
@@ -28,10 +29,8 @@ def leak_of(trials: Sequence[Trial]) -> Leak | None:
     together = [step for of_trial in steps for step in of_trial]
     if not together or not all(map(_grows, steps)):
         return None
-    from scipy.stats import t  # half a second, which most sessions have no use for
-
     mean, count = fmean(together), len(together)
-    half = float(t.ppf((1 + CONFIDENCE) / 2, count - 1)) * stdev(together) / sqrt(count)
+    half = students_t((1 - CONFIDENCE) / 2, count - 1) * stdev(together) / sqrt(count)
     least = LEAKED_BYTES / min(map(len, steps))
     return Leak(mean, mean - half, mean + half) if mean - half > least else None
 

@@ -25,6 +25,8 @@ from dataclasses import dataclass
 from math import sqrt
 from statistics import fmean, harmonic_mean, stdev
 
+from pytest_duet.judge.quantiles import students_t
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -41,9 +43,7 @@ class Prediction:
 
     def interval(self, alpha: float) -> tuple[float, float]:
         """Return the bounds of the shift; on each side it is missed with probability ``alpha``."""
-        from scipy.stats import t  # 0.3 s that only a gate has to wait for
-
-        reach = float(t.ppf(1 - alpha, self.degrees)) * self.deviation
+        reach = students_t(alpha, self.degrees) * self.deviation
         return self.shift - reach, self.shift + reach
 
 

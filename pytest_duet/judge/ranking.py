@@ -20,6 +20,8 @@ from itertools import combinations
 from math import exp, log, sqrt
 from statistics import fmean, geometric_mean, median, variance
 
+from pytest_duet.judge.quantiles import students_t
+
 ERROR = 0.05  # that any order is wrong which is claimed
 MOST_ROUNDS = 30  # that anybody would wait for
 LEAST_SCATTER = 1e-4  # of a log ratio; below it clocks, not subjects, are compared
@@ -106,6 +108,4 @@ def _ratio(value: float, logs: Sequence[float], usual: float, error: float, degr
 @cache
 def _quantile(error: float, degrees: float) -> float:
     """Return by how many standard errors an interval reaches to either side."""
-    from scipy.stats import t  # 0.3 s that only a comparison has to wait for
-
-    return float(t.isf(error / 2, degrees))
+    return students_t(error / 2, degrees)

@@ -25,6 +25,8 @@ from math import sqrt
 from statistics import fmean, variance
 from typing import Any
 
+from pytest_duet.judge.quantiles import fishers_f, students_t
+
 FIRST_LOOK = 4
 PATHS = 200_000
 FEW = 1e-3
@@ -81,9 +83,7 @@ def scatter(values: Sequence[float], noise: Noise) -> tuple[float, int]:
 @cache
 def _largest(degrees: int, known: int) -> float:
     """Return the ratio of variances that chance alone seldom exceeds."""
-    from scipy.stats import f
-
-    return float(f.isf(LARGER_FOR_SURE, degrees, known))
+    return fishers_f(LARGER_FOR_SURE, degrees, known)
 
 
 @cache
@@ -92,9 +92,7 @@ def quantile(alpha: float, max_trials: int, trials: int, degrees: int = 0) -> fl
 
     :param degrees: of freedom that a calibration adds.
     """
-    from scipy.stats import t  # 0.3 s that only a gate has to wait for
-
-    return float(t.isf(level(alpha, max_trials, degrees), degrees + trials - 1))
+    return students_t(level(alpha, max_trials, degrees), degrees + trials - 1)
 
 
 @cache
@@ -137,11 +135,9 @@ def trials_needed(
     :param edge: the logarithm of the margin.
     :param alpha: of "regressed"; ``clean_alpha`` is that of "clean".
     """
-    from scipy.stats import t
-
     mean, (deviation, degrees) = abs(fmean(values)), scatter(values, noise)
     error = level(alpha if mean > edge else clean_alpha, max_trials, degrees)
     for trials in range(len(values) + 1, MOST_TRIALS + 1):
-        if float(t.isf(error, degrees + trials - 1)) * deviation / sqrt(trials) < abs(mean - edge):
+        if students_t(error, degrees + trials - 1) * deviation / sqrt(trials) < abs(mean - edge):
             return trials
     return MOST_TRIALS
