@@ -11,9 +11,14 @@ from pathlib import Path
 def atomic_write(path: str | os.PathLike[str], data: bytes) -> None:
     """Write a file so that every reader, in any process, sees all of it or none of it.
 
-    Writers may race: the last one to finish wins. One that is killed leaves a hidden ``.tmp`` file behind.
+    Writers may race: the last one to finish wins. One that is killed leaves a hidden ``.tmp`` file behind. A link stays
+    one, and the file that it leads to is written; to what is no file, as ``/dev/stdout`` is none, the data are added.
     """
-    path = Path(path)
+    if _is_stream(Path(path)):
+        with open(path, "ab") as stream:
+            stream.write(data)
+        return
+    path = Path(os.path.realpath(path))
     # Not from tempfile, whose files only their owner may read: a cache can be shared between users.
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
@@ -26,3 +31,9 @@ def atomic_write(path: str | os.PathLike[str], data: bytes) -> None:
         with contextlib.suppress(OSError):  # never made, or beyond reach: the first error is the one to show
             temporary.unlink()
         raise
+
+
+def _is_stream(path: Path) -> bool:
+    """Tell so of devices, and of links to an open file, which has readers of its own and must not be another one."""
+    folder = os.path.realpath(path.parent)
+    return (path.exists() and not path.is_file()) or (path.is_symlink() and folder.startswith(("/dev", "/proc")))

@@ -17,9 +17,12 @@ if "PYTEST_XDIST_WORKER" in os.environ and hasattr(os, "sched_setaffinity"):
     _cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {_cores[int(os.environ["PYTEST_XDIST_WORKER"][2:]) % len(_cores)]})
 
+from forked import run_pytest
+from sessions import QUICK
 from support import ROOT, TRAINERS
 
 from pytest_duet.record.row import Row, worst
+from pytest_duet.sensors.cpu import usable_cores
 
 SMALL = ("--draw=0", "--dataset=synthetic", "--layer-sizes=784,32,10", "--trials=1")
 # Other tests run beside these, so a trial is never undisturbed; the tests of the disturbance check set it themselves.
@@ -39,8 +42,8 @@ def all_cores():
 
 @pytest.fixture
 def busy_neighbour():
-    """A real one: processes that spin for as long as the test lasts, so many that no epoch has its core to itself."""
-    spinning = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(4)]
+    """A real one: processes that spin for as long as the test lasts, one for each core that the test may use."""
+    spinning = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(usable_cores())]
     yield
     for each in spinning:
         each.kill()
@@ -113,7 +116,7 @@ def command(tmp_path, oracles):
 
     def build(*arguments, frameworks="honest", small=True):
         line = [sys.executable, "-m", "pytest", "benchmarks", "-p", "no:cacheprovider", "-rA", "--no-limit"]
-        line += ["-p", "no:hypothesispytest", "-p", "no:jaxtyping"]  # a fifth of what starting a session takes
+        line += list(QUICK)
         line += [f"--benchmark-storage=file://{tmp_path}/storage", f"--junitxml={tmp_path}/junit.xml"]
         line += [f"--benchmark-json={tmp_path}/run.json", *ANY_LOAD]
         line += [f"--writable={tmp_path}"]  # where the liars leave word
@@ -133,15 +136,8 @@ def suite(command, tmp_path):
 
     def run(*arguments, timeout=120, environment=None, **how):
         line, inherited = command(*arguments, **how)
-        done = subprocess.run(
-            line,
-            cwd=ROOT,
-            env=dict(inherited, **(environment or {})),
-            timeout=timeout,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
+        of_pytest = line[line.index("pytest") + 1 :]
+        done = run_pytest(of_pytest, ROOT, dict(inherited, **(environment or {})), timeout, together=True)
         return Run(done.returncode, done.stdout, tmp_path)
 
     return run

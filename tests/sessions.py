@@ -3,36 +3,34 @@
 import json
 import os
 import subprocess
-import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
+from forked import run_pytest
+
 ROOT = Path(__file__).parents[1]
+# A quarter of what a session of some milliseconds takes: two plugins of other packages, and five garbage collections.
+QUICK = ("-p", "no:hypothesispytest", "-p", "no:jaxtyping", "-p", "no:unraisableexception")
 FAST = ("--benchmark-min-rounds=1", "--benchmark-max-time=0.001", "--benchmark-warmup=off")
 
 
-def run(folder, files, *arguments, plugin=True, code=0, timeout=60, environment=None):
+def run(folder, files, *arguments, plugin=True, code=0, timeout=60, environment=None, fresh=False):
     """Run pytest there, once these files are written; returns the process, which has ended with that exit code.
 
     :param files: their texts by their names.
     :param plugin: whether pytest-duet is loaded, which is not installed here.
     :param code: None for any.
+    :param fresh: whether it is to be the real command, which a session forked from another seldom differs from.
     """
     for name, text in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
     loaded = ("-p", "pytest_duet.plugin") if plugin else ()
-    line = [sys.executable, "-m", "pytest", *loaded, "-p", "no:hypothesispytest", "-p", "no:jaxtyping", *FAST]
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "GITHUB_STEP"))}
     inherited["PYTHONPATH"] = str(ROOT)
-    done = subprocess.run(
-        [*line, f"--benchmark-json={folder}/run.json", f"--junitxml={folder}/junit.xml", *arguments],
-        cwd=folder,
-        env={**inherited, "COLUMNS": "120", **(environment or {})},
-        text=True,
-        capture_output=True,
-        timeout=timeout,
-    )
+    saved = (f"--benchmark-json={folder}/run.json", f"--junitxml={folder}/junit.xml")
+    variables = {**inherited, "COLUMNS": "120", **(environment or {})}
+    done = run_pytest([*loaded, *QUICK, *FAST, *saved, *arguments], folder, variables, timeout, fresh=fresh)
     assert code is None or done.returncode == code, done.stdout + done.stderr
     return done
 

@@ -68,10 +68,7 @@ def use_safe_storage(config: pytest.Config, must_save: bool) -> None:
     def write_json(path: Path, plain: dict[str, Any]) -> bool:
         data = as_bytes(plain)
         try:
-            if path.exists() and not path.is_file():  # such as /dev/stdout, in whose place there is to be no file
-                path.write_bytes(data)
-            else:
-                atomic_write(path, data)
+            atomic_write(path, data)
         except OSError as error:
             said.append(rescue(data, path.stem, path.parent, error))
             return False

@@ -18,7 +18,6 @@ except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
 
-NO_RANDOMIZE = 0x0040000  # Linux's ADDR_NO_RANDOMIZE
 CPU_CLOCK = 2  # Linux's CPUCLOCK_SCHED, of a whole process
 
 
@@ -130,14 +129,6 @@ def own_cores() -> list[int] | None:
     except AttributeError:  # not Linux
         return None
     return cores if len(cores) < (os.cpu_count() or 0) else None
-
-
-def has_fixed_layout(personality: str | Path = "/proc/self/personality") -> bool | None:
-    """Tell whether this process's addresses are the same in every run; None where nobody can tell."""
-    try:
-        return bool(int(Path(personality).read_text(), 16) & NO_RANDOMIZE)
-    except (OSError, ValueError):
-        return None
 
 
 def scheduling_policy() -> str | None:

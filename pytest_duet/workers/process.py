@@ -75,7 +75,7 @@ class Worker(Hosted):
         try:
             with open(self._log, "wb") as log:
                 self.process = subprocess.Popen(
-                    [python, "-m", "pytest_duet.workers.serve", subject, *map(str, theirs), str(threads), *folders],
+                    [python, "-m", "pytest_duet.workers.start", subject, *map(str, theirs), str(threads), *folders],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,

@@ -1,4 +1,4 @@
-"""A worker: ``python -m pytest_duet.workers.serve SUBJECT REQUESTS REPLIES LIFELINE THREADS [FOLDER ...]``.
+"""A worker: ``python -m pytest_duet.workers.start SUBJECT REQUESTS REPLIES LIFELINE THREADS [FOLDER ...]``.
 
 It hosts one subject, of the class at SUBJECT, ``"module:Class"``. Reads one JSON request a line from the file
 descriptor REQUESTS, ``{"call": "round", "number": 2}``, and writes one JSON reply a line to REPLIES:
@@ -26,17 +26,15 @@ from dataclasses import asdict, is_dataclass
 from typing import Any, TextIO
 
 from pytest_duet.sensors import clock
-from pytest_duet.sensors.cpu import NO_RANDOMIZE, hardware_threads, has_fixed_layout
+from pytest_duet.sensors.cpu import hardware_threads
 from pytest_duet.workers.protocol import Subject, load_subject
 from pytest_duet.workers.seclusion import seclude
 
 FINISH = "finish"  # the call that ends what a subject serves meanwhile
-TRIED = "DUET_FIXED_LAYOUT"  # in the environment of a worker that was started anew
 F_SETSIG = 10  # Linux's number; not every Python names it
 
 
 def main() -> None:
-    fix_address_layout()
     requests, replies, lifeline, threads = map(int, sys.argv[2:6])
     for descriptor in (requests, replies, lifeline):
         os.set_inheritable(descriptor, False)  # a helper process of the subject must not hold the pipes open
@@ -94,24 +92,6 @@ def answer(subject: Subject, request: dict[str, Any]) -> dict[str, Any]:
 def as_plain(result: Any) -> Any:
     """Return what a subject's call gave as JSON knows it."""
     return asdict(result) if is_dataclass(result) and not isinstance(result, type) else result
-
-
-def fix_address_layout() -> None:
-    """Start anew without address space randomisation, where Linux lets us (personality(2)).
-
-    Where the interpreter's and its libraries' code happens to lie decides which branches and cache lines collide. By
-    the process, a loop in Python ran at one of two speeds 6 % apart, and trials of identical code scattered by 3.6 to
-    4.5 %; without, by 0.3 to 1.3 %. Both sides have one layout of that code then, and nothing of it in their ratio.
-    """
-    if TRIED in os.environ or has_fixed_layout() is not False:
-        return
-    import ctypes
-
-    process = ctypes.CDLL(None)
-    now = process.personality(ctypes.c_ulong(0xFFFFFFFF))  # asks, and changes nothing
-    if now != -1 and process.personality(ctypes.c_ulong(now | NO_RANDOMIZE)) != -1:
-        line = [sys.executable, "-m", "pytest_duet.workers.serve", *sys.argv[1:]]
-        os.execve(sys.executable, line, dict(os.environ, **{TRIED: "1"}))
 
 
 def run_as_batch_job() -> None:

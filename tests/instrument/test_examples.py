@@ -25,7 +25,7 @@ NAMES = {
 }
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize("name", ["pure-python", pytest.param("training-step", marks=pytest.mark.slow)])
 def test_it_takes_turns_with_its_last_commit(tmp_path, name):
     if name == "training-step":
         pytest.importorskip("jax")

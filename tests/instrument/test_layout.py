@@ -8,8 +8,8 @@ import pytest
 from support import ROOT
 
 from pytest_duet.plugin.items.runner import STACK_SPAN, same_luck
-from pytest_duet.sensors.cpu import NO_RANDOMIZE, has_fixed_layout
-from pytest_duet.workers import serve
+from pytest_duet.sensors.layout import NO_RANDOMIZE, has_fixed_layout
+from pytest_duet.workers import start
 from pytest_duet.workers.process import Worker
 
 
@@ -38,11 +38,19 @@ def test_two_workers_have_one_layout(monkeypatch):
 
 
 def test_a_kernel_that_does_not_do_it_is_asked_once(monkeypatch):
-    """Else a worker would start anew for ever."""
-    monkeypatch.setattr(serve, "has_fixed_layout", lambda: False)
-    monkeypatch.setenv(serve.TRIED, "1")
-    monkeypatch.setattr(os, "execve", lambda *_: pytest.fail("started anew"))
-    serve.fix_address_layout()
+    """Else a worker would start anew for ever: what it becomes is a module that does not ask."""
+    import ctypes
+
+    class Forgets:
+        def personality(self, asked):
+            return 0
+
+    became = []
+    monkeypatch.setattr(start, "has_fixed_layout", lambda: False)
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: Forgets())
+    monkeypatch.setattr(os, "execv", lambda path, line: became.append(line))
+    start.fix_address_layout()
+    assert [line[1:3] for line in became] == [["-m", "pytest_duet.workers.serve"]]
 
 
 def test_a_kernel_that_forbids_it_is_let_be(monkeypatch):
@@ -52,11 +60,10 @@ def test_a_kernel_that_forbids_it_is_let_be(monkeypatch):
         def personality(self, asked):
             return 0 if asked.value == 0xFFFFFFFF else -1
 
-    monkeypatch.setattr(serve, "has_fixed_layout", lambda: False)
-    monkeypatch.delenv(serve.TRIED, raising=False)
+    monkeypatch.setattr(start, "has_fixed_layout", lambda: False)
     monkeypatch.setattr(ctypes, "CDLL", lambda _: Refuses())
-    monkeypatch.setattr(os, "execve", lambda *_: pytest.fail("started anew"))
-    serve.fix_address_layout()
+    monkeypatch.setattr(os, "execv", lambda *_: pytest.fail("started anew"))
+    start.fix_address_layout()
 
 
 def test_the_flag_is_linux_s():

@@ -60,7 +60,7 @@ def test_it_loads_nothing_that_an_ordinary_session_has_no_use_for(session, tmp_p
     names = tmp_path / "names"
     write = f"pathlib.Path({str(names)!r}).write_text(' '.join(sys.modules))"
     told = f"import sys, atexit, pathlib\natexit.register(lambda: {write})\n"
-    session({"test_ordinary.py": ORDINARY, "conftest.py": told})
+    session({"test_ordinary.py": ORDINARY, "conftest.py": told}, fresh=True)
     loaded = set(names.read_text().split())
     ours = {name for name in loaded if name.startswith("pytest_duet.")}
     assert {name.split(".")[1] for name in ours} == {"plugin", "errors"}

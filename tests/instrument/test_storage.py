@@ -13,6 +13,7 @@ from made_runs import FOLDER, run
 from pytest_benchmark.storage.file import FileStorage
 from support import ROOT, wait_until
 
+from pytest_duet.atomic import atomic_write
 from pytest_duet.errors import DuetError
 from pytest_duet.plugin.recording import SafeStorage
 from pytest_duet.record import storage
@@ -154,8 +155,22 @@ def test_a_run_that_can_be_kept_nowhere_is_said_to_be_lost(tmp_path, monkeypatch
 
 
 def test_a_json_file_may_be_a_device(tmp_path):
-    done = sessions.run(tmp_path, TEST, "--duet-trials=1", "--benchmark-json=/dev/stdout")
+    done = sessions.run(tmp_path, TEST, "--duet-trials=1", "--benchmark-json=/dev/stdout", fresh=True)
     assert '"benchmarks": [' in done.stdout
+
+
+def test_an_open_file_is_added_to_and_not_replaced(tmp_path):
+    """``pytest --benchmark-json=/dev/stdout > FILE`` by root would leave the machine without a /dev/stdout."""
+    with open(tmp_path / "printed", "wb", buffering=0) as printed:
+        printed.write(b"before ")
+        atomic_write(f"/dev/fd/{printed.fileno()}", b"data")
+    assert (tmp_path / "printed").read_bytes() == b"before data"
+
+
+def test_a_link_stays_one(tmp_path):
+    (tmp_path / "latest.json").symlink_to("run.json")
+    atomic_write(tmp_path / "latest.json", b"data")
+    assert (tmp_path / "latest.json").is_symlink() and (tmp_path / "run.json").read_bytes() == b"data"
 
 
 def platform_of():

@@ -93,7 +93,7 @@ class Layout(Counts):
     def where(self):
         import ctypes
 
-        from pytest_duet.sensors.cpu import has_fixed_layout
+        from pytest_duet.sensors.layout import has_fixed_layout
 
         code = ctypes.cast(ctypes.pythonapi.Py_IncRef, ctypes.c_void_p).value
         return {"fixed": has_fixed_layout(), "code": code}

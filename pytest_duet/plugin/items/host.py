@@ -19,7 +19,8 @@ from pytest_duet.plugin.items.settings import Settings, code_of
 from pytest_duet.plugin.items.timing import Call, call_seconds
 from pytest_duet.sensors import memory
 from pytest_duet.sensors.clock import now_seconds
-from pytest_duet.sensors.cpu import has_fixed_layout, process_usage, scheduling_policy, usable_cores
+from pytest_duet.sensors.cpu import process_usage, scheduling_policy, usable_cores
+from pytest_duet.sensors.layout import has_fixed_layout
 from pytest_duet.workers.protocol import Opened, Subject, Timed
 
 OF_PYTEST = {"pytest", "pluggy", "pytest_benchmark", "py", "iniconfig", "packaging"}
