@@ -17,12 +17,12 @@ if "PYTEST_XDIST_WORKER" in os.environ and hasattr(os, "sched_setaffinity"):
     _cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {_cores[int(os.environ["PYTEST_XDIST_WORKER"][2:]) % len(_cores)]})
 
-from forked import run_pytest
 from sessions import QUICK
 from support import ROOT, TRAINERS
 
 from pytest_duet.record.row import Row, worst
 from pytest_duet.sensors.cpu import usable_cores
+from tests.forked import run_pytest
 
 SMALL = ("--draw=0", "--dataset=synthetic", "--layer-sizes=784,32,10", "--trials=1")
 # Other tests run beside these, so a trial is never undisturbed; the tests of the disturbance check set it themselves.

@@ -6,7 +6,7 @@ import subprocess
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
-from forked import run_pytest
+from tests.forked import run_pytest
 
 ROOT = Path(__file__).parents[1]
 # A quarter of what a session of some milliseconds takes: two plugins of other packages, and five garbage collections.

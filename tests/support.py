@@ -1,10 +1,14 @@
 """What several of the tests need."""
 
+import os
 import time
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 TRAINERS = ROOT / "tests" / "liars" / "trainers.py"
+uncovered = pytest.mark.skipif("COVERAGE_PROCESS_CONFIG" in os.environ, reason="coverage's own work would be counted")
 
 
 def left_behind(directory):

@@ -81,7 +81,7 @@ REGISTRY = {
         _entry("flax", "flax:FlaxTrainer", "flax", "optax", "jax"),
         _entry("haiku", "haiku:HaikuTrainer", "haiku", "optax", "jax"),
         _entry("equinox", "equinox:EquinoxTrainer", "equinox", "optax", "jax"),
-        _entry("lightning", "lightning:LightningTrainer", "lightning", "torch"),
+        _entry("lightning", "lightning:LightningTrainer", "lightning", "torch", "greenlet"),
         _entry("keras-jax", "keras_jax:KerasJaxTrainer", "keras", "jax", KERAS_BACKEND="jax"),
         _entry("keras-torch", "keras_torch:KerasTorchTrainer", "keras", "torch", KERAS_BACKEND="torch"),
         _entry("paddle", "paddle:PaddleTrainer", "paddle", environment="paddle"),

@@ -67,7 +67,7 @@ def test_who_cannot_be_stopped_is_named(spins, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(os, "killpg", lambda group, what: os.kill(group, what))
         patched.setattr(os, "kill", lambda pid, what: None if pid == child else signal_to(pid, what))
-        patched.setattr(standstill, "PATIENCE_SECONDS", 0.05)
+        patched.setattr(standstill, "PATIENCE_SECONDS", 1)  # the core may be somebody else's for a while
         assert spins.stand_still() == [child]
 
 

@@ -5,6 +5,7 @@ import tracemalloc
 from dataclasses import replace
 
 import pytest
+from support import uncovered
 
 from pytest_duet.judge.work import changes, with_work
 from pytest_duet.plugin.items import counting
@@ -35,6 +36,7 @@ def test_what_is_not_the_same_every_time_is_not_compared():
     assert changes(unsure, ROW) == changes(ROW, unsure) == ""
 
 
+@uncovered
 def test_calls_are_counted_where_they_are_the_same_each_time():
     def called(times):
         return [len([each]) for each in range(times)]
