@@ -23,7 +23,7 @@ from pytest_duet.sensors import memory, python_calls
 from pytest_duet.sensors.clock import now_seconds
 from pytest_duet.sensors.cpu import process_usage, scheduling_policy, usable_cores
 from pytest_duet.sensors.cuda_wait import CudaWait
-from pytest_duet.workers.protocol import Examined, GpuUnseen, Opened, Reading, Subject, SubjectError, Timed
+from pytest_duet.workers.protocol import Examined, GpuUnseen, Opened, Reading, Subject, SubjectError, Sustained, Timed
 
 
 class TrainerHost(FrameworkCalls, Subject):
@@ -170,6 +170,14 @@ class TrainerHost(FrameworkCalls, Subject):
         """Hand the parameters over; after the last round, evaluate as well: what comes after it, no epoch gains by."""
         handed_over.write(self._parameters(), folder)
         return Examined({"own_accuracy": as_share(self.trainer.evaluate())} if last else {})
+
+    def sustain(self, seconds):
+        """Train epochs in the last one's order; nobody asks any more where that leads to."""
+        epochs, began = 0, now_seconds()
+        while epochs == 0 or now_seconds() < began + seconds:
+            self.trainer.train_epoch(self.order)
+            epochs += 1
+        return Sustained(epochs, now_seconds() - began)
 
     def _memory(self):
         said = self.trainer.memory()

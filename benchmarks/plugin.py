@@ -108,9 +108,9 @@ def pytest_duet_needs(config):
 
 
 def pytest_duet_metrics():
-    from benchmarks.metrics import METRICS
+    from benchmarks.metrics import LOSS, METRICS
 
-    return METRICS
+    return (*METRICS, LOSS)
 
 
 def pytest_duet_prepare(config, say):

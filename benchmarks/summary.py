@@ -120,6 +120,7 @@ def with_figures(training, trials, images):
         copy_share=_share(training.bytes_per_epoch / seconds, peak.copy_bytes_per_second),
         accuracy=median(trial.rounds[-1].metrics["accuracy"] for trial in trials),
         gpu_energy_joules=_median_known(trial.gpu_energy_joules for trial in trials),
+        gpu_energy_error_joules=_median_known(trial.gpu_energy_error_joules for trial in trials),
         gpu_idle_watts=_median_known(trial.gpu_idle_watts for trial in trials),
         nvml_process_hidden=next((trial.nvml_process_hidden for trial in trials if trial.nvml_process_hidden), None),
     )

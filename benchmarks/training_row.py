@@ -93,6 +93,7 @@ class TrainingRow:
     context_overhead_bytes: float | None = None
     context_overhead_source: str | None = None
     gpu_energy_joules: float | None = None
+    gpu_energy_error_joules: float | None = None
     gpu_idle_watts: float | None = None
     nvml_process_hidden: str | None = None
     device_time: DeviceTime | None = None

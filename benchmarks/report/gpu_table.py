@@ -21,7 +21,7 @@ LEDGER = ("allocator_peak_bytes", "allocator_reserved_bytes", "nvml_process_peak
 NOTES = (
     "context overhead: in use once the framework is ready, before any parameter or image; live peak and reserved "
     "pool: by the framework's own account; NVML process: all that is booked on the worker; NVML device: the increase "
-    "of all that is in use, by whomever; energy: above the idle power, mean of the steady epochs; "
+    "of all that is in use, by whomever; energy: above the idle power, of epochs back to back for 3 seconds or more; "
     "device busy: share of the epoch in which a kernel or a copy runs, as the framework's profiler told before."
 )
 
@@ -47,10 +47,16 @@ def cells(row, training):
         row.subject + (" (preallocating)" if training.preallocate else ""),
         overhead + (", device delta" if training.context_overhead_source == "nvml_device_delta" else ""),
         *(or_dash("{:,.0f} MiB", memory[source], MIB) for source in LEDGER),
-        or_dash("{:,.1f} J", training.gpu_energy_joules),
+        energy(training),
         or_dash("{:,.0f} W", training.gpu_idle_watts),
         or_dash("{:.0%}", training.device_busy_share),
     )
+
+
+def energy(training):
+    """Return what an epoch took, and by how much that may be off where somebody knows."""
+    error = training.gpu_energy_error_joules
+    return or_dash("{:,.1f} J", training.gpu_energy_joules) + ("" if error is None else f" ± {error:,.1f}")
 
 
 def hidden(rows):

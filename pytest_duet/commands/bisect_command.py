@@ -26,11 +26,13 @@ NOT_FOUND = 1
 
 def add_parser(commands: Any, always: Iterable[str] = ()) -> None:
     """Declare the command to argparse; words that pytest is always given come before those of the command line."""
-    what = "find the commit, or the version of a package, that changed a benchmark's time, memory or accuracy"
+    what = "find the commit, or the version of a package, that changed a benchmark's time, memory, accuracy or losses"
     parser = commands.add_parser("bisect", help=what, description=what)
     ends = "the good and the bad one, git:COMMIT or NAME==VERSION each; or both as git:A..B or NAME==A..B"
     parser.add_argument("ends", metavar="GOOD BAD", nargs="+", help=ends)
-    metric = "what changed: time (default), peak_memory_bytes, or another metric of the suite"
+    metric = (
+        "what changed: time (default), peak_memory_bytes, or another metric of the suite, such as its accuracy or loss"
+    )
     parser.add_argument("--metric", default="time", help=metric)
     parser.add_argument(
         "--storage", default=STORAGE, metavar="DIR", help=f"for what it found so far; default: {STORAGE}"
@@ -162,5 +164,5 @@ def told(probe: Probe) -> str:
 
 def _how_much(one: Comparison) -> str:
     if one.low is None or one.high is None:
-        return f"{one.old} → {one.new}"
+        return one.note.rstrip(".") or f"{one.old} → {one.new}"
     return f"{bisection.change(one) - 1:+.1%} (interval {one.low - 1:+.1%} to {one.high - 1:+.1%})"

@@ -9,6 +9,7 @@ from math import ceil, exp, isfinite, log, sqrt
 from statistics import fmean, geometric_mean, stdev
 
 from pytest_duet.judge import paired, sequential
+from pytest_duet.judge.first_difference import compare_rounds
 from pytest_duet.judge.quantiles import students_t
 from pytest_duet.judge.sequential import Noise
 from pytest_duet.judge.verdict import CLEAN_ERROR, Family, Interval, exactly, judged
@@ -280,5 +281,7 @@ def judge_session(
 
 
 def _exact(benchmark: str, row: Row, metric: Metric) -> Comparison:
+    if metric.rounds:
+        return compare_rounds(benchmark, row, metric)
     old = row.against.row.typical(metric.name) if row.against else None
     return exactly(benchmark, row.subject, metric, row.typical(metric.name), old).but(trials=len(row.trials))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Callable, Sequence
+from typing import TYPE_CHECKING, Callable, Sequence, TypeVar
 
 from pytest_duet.sensors.gpu import Gpu
-from pytest_duet.sensors.sampler import Window
+
+if TYPE_CHECKING:
+    from pytest_duet.sensors.sampler import Window
 
 IDLE_SECONDS = 1.0
 IDLE_WINDOWS = 10
@@ -15,6 +17,8 @@ SETTLED = 0.98
 PATIENCE_SECONDS = 1.0  # NVML's counter moves some ten times a second
 POLL_SECONDS = 0.002
 POWER_READINGS = 20
+SUSTAINED_SECONDS = 3.0  # of work whose energy is counted at once: thirty steps of the counter
+T = TypeVar("T")
 LEAST_WORKED = 0.5  # of the time that the counter was read over: of a shorter round, most of the figure is not its own
 
 
@@ -64,6 +68,27 @@ def used_joules(windows: Sequence[Window], idle: float | None, worked_seconds: f
         return None
     seconds = sum(window.seconds for window in windows)
     return None if worked_seconds < LEAST_WORKED * seconds else sum(found) - idle * seconds
+
+
+def sustained(
+    gpu: Gpu, idle: float, work: Callable[[], T], now: Callable[[], float], sleep: Callable[[float], None]
+) -> tuple[T, float, float] | None:
+    """Have some work done, and return what it gave, the energy that the GPU took for it above ``idle`` watts, and how
+    far that may be off, both in joules; None where the counter does not move, before or after it.
+
+    It is read where it moves: what it adds in one step, a tenth of a second's power, is then in neither end. What is
+    left is when exactly it moved, which is looked for every 2 ms, and the idle power, which may not have settled.
+    """
+    start = _next_step(gpu, now, sleep)
+    if start is None:
+        return None
+    given = work()
+    end = _next_step(gpu, now, sleep)
+    if end is None:
+        return None
+    joules, seconds = end[0] - start[0], end[1] - start[1]
+    error = 2 * POLL_SECONDS * joules / seconds + (1 - SETTLED) * idle * seconds
+    return given, joules - idle * seconds, error
 
 
 def _by_counter(gpu: Gpu, now: Callable[[], float], sleep: Callable[[float], None]) -> float | None:

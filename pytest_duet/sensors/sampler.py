@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import Callable, Iterable, Optional, Sequence, Tuple, TypeVar
 
+from pytest_duet.sensors.energy import sustained
 from pytest_duet.sensors.family import IDLE_LOOK_SECONDS, LOOK_SECONDS, Family
 from pytest_duet.sensors.gpu import Gpu
 from pytest_duet.sensors.gpu_holders import Held, Holders
@@ -66,7 +67,7 @@ class MemorySampler:
 
     :param interval_seconds: between two samples; 0 takes none at all.
     :param idle_watts: what the GPU draws while nobody uses it, :func:`pytest_duet.sensors.energy.idle_watts`.
-    :param now: the clock that energy is counted by, in seconds.
+    :param now: the clock that energy is counted by, in seconds; ``sleep`` is to pass them.
     """
 
     def __init__(
@@ -75,8 +76,10 @@ class MemorySampler:
         interval_seconds: float = INTERVAL_SECONDS,
         idle_watts: float | None = None,
         now: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.gpu, self.interval_seconds, self.idle_watts, self._now = gpu, interval_seconds, idle_watts, now
+        self.gpu, self.interval_seconds, self.idle_watts = gpu, interval_seconds, idle_watts
+        self._now, self._sleep = now, sleep
         self._holders = Holders(gpu) if gpu else None
         self.foreign_gpu_processes = self._holders.before if self._holders else None
         self._lock = threading.Lock()
@@ -128,6 +131,16 @@ class MemorySampler:
             self._clear()
         self._counted = self._read_energy()
         return window
+
+    def energy_of(self, work: Callable[[], T]) -> tuple[T, float, float] | None:
+        """Have work done, and return what it gave, its energy and that one's error (:func:`sustained`); None where it
+        was not done, or nobody can tell: without a counter or an idle power, or where others used the GPU meanwhile."""
+        if self.gpu is None or self.idle_watts is None or not self.interval_seconds:
+            return None
+        self.look()
+        found = sustained(self.gpu, self.idle_watts, work, self._now, self._sleep)
+        others = self.look().gpu_others
+        return None if others is None or others else found
 
     def held(self, pid: int) -> Held | None:
         """Return what a worker holds of the GPU now; None without a GPU."""

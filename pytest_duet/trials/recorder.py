@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_duet.sensors.clock import now_seconds
 from pytest_duet.sensors.cpu import cpu_seconds_of
-from pytest_duet.sensors.energy import used_joules
+from pytest_duet.sensors.energy import SUSTAINED_SECONDS, used_joules
 from pytest_duet.sensors.foreign_load import ForeignLoad, Load
 from pytest_duet.sensors.gpu import POWER_CAP
 from pytest_duet.sensors.sampler import MemorySampler, Window, memory_source, samples_of
@@ -50,6 +50,7 @@ class Recorder:
         self._rounds_windows: list[list[Window]] = []
         self.rounds: list[Round] = []
         self._secluded = worker.secluded
+        self._energy: tuple[float, float] | None = None
         self._mark()
 
     def round(self, number: int, cut: Sequence[tuple[int, int | None]] = ()) -> Round:
@@ -143,6 +144,13 @@ class Recorder:
         """Count from here on what the next round uses."""
         self._used, self._since, self._helpers = self._cpu_seconds(), now_seconds(), 0.0
 
+    def sustain(self) -> None:
+        """Have the last round done over and over, where its energy can be counted: in one round, the counter's step
+        would be much of it. To be called after all rounds."""
+        found = self._sampler.energy_of(lambda: self._worker.sustain(SUSTAINED_SECONDS)) if self._on_gpu else None
+        if found and (rounds := found[0].rounds):
+            self._energy = found[1] / rounds, found[2] / rounds
+
     def trial(self) -> Trial:
         """Return what has been done so far.
 
@@ -168,16 +176,21 @@ class Recorder:
         )
         if not self._on_gpu:
             return done
-        # The steady rounds' together: the counter's step, which one round may be lost in, weighs less there.
-        windows = [window for of_round in self._rounds_windows[1:] for window in of_round]
-        joules = used_joules(windows, self._sampler.idle_watts, sum(each.seconds for each in self.rounds[1:]))
+        joules, error = self._energy or (self._steady_joules(), None)
         seen = any(window.nvml_process[0] is not None for window in self._windows)
         return replace(
             done,
             nvml_process_hidden=None if seen or not self._windows else self._windows[-1].hidden,
             gpu_idle_watts=self._sampler.idle_watts,
-            gpu_energy_joules=None if joules is None else joules / len(self._rounds_windows[1:]),
+            gpu_energy_joules=joules,
+            gpu_energy_error_joules=error,
         )
+
+    def _steady_joules(self) -> float | None:
+        """Return the mean of the steady rounds: the counter's step, which one may be lost in, weighs less in all."""
+        windows = [window for of_round in self._rounds_windows[1:] for window in of_round]
+        joules = used_joules(windows, self._sampler.idle_watts, sum(each.seconds for each in self.rounds[1:]))
+        return None if joules is None else joules / len(self._rounds_windows[1:])
 
 
 def mean_metrics(parts: Sequence[Timed]) -> dict[str, float]:

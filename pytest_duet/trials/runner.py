@@ -133,6 +133,7 @@ class Runner:
                     worker.go_on()
                 done = recorder.round(number, self.drawn_cut() if number == audited else ())
                 self.progress(f"{name}, {self.told(number, done)}")
+            recorder.sustain()
         trial = replace(recorder.trial(), started_at=started_at)
         if not restless:
             return trial

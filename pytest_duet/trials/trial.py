@@ -115,7 +115,9 @@ class Trial:
     :param nvml_process_hidden: why NVML did not tell what it books on the process, in words; None where it did, and on
         a CPU, as are the next.
     :param gpu_idle_watts: what the GPU drew at the session's start, with nobody on it.
-    :param gpu_energy_joules: mean energy above idle per steady round.
+    :param gpu_energy_joules: mean energy above idle of a round: of those that were done back to back for it, for three
+        seconds or more; else of the steady ones, and then nobody knows the error.
+    :param gpu_energy_error_joules: by how much that may be off, for the counter's and the idle power's sake.
     """
 
     memory: Memory
@@ -132,6 +134,7 @@ class Trial:
     nvml_process_hidden: str | None = None
     gpu_idle_watts: float | None = None
     gpu_energy_joules: float | None = None
+    gpu_energy_error_joules: float | None = None
 
     @property
     def steady(self) -> tuple[Round, ...]:

@@ -12,7 +12,7 @@ from typing import Any, NoReturn, Type, TypeVar
 
 from pytest_duet.sensors.clock import now_seconds
 from pytest_duet.workers import protocol
-from pytest_duet.workers.protocol import ON_PURPOSE, Examined, Opened, SubjectError, Timed, WorkerError
+from pytest_duet.workers.protocol import ON_PURPOSE, Examined, Opened, SubjectError, Sustained, Timed, WorkerError
 from pytest_duet.workers.serve import as_plain
 
 T = TypeVar("T")
@@ -76,6 +76,9 @@ class Hosted:
 
     def examine(self, last: bool) -> Examined:
         return self._decode(Examined, "examine", self.call("examine", folder=self.folder, last=last))
+
+    def sustain(self, seconds: float) -> Sustained:
+        return self._decode(Sustained, "sustain", self.call("sustain", seconds=seconds))
 
     def hurry(self, seconds: float) -> None:
         """Let each reply from now on take so long at the most, however much longer the worker was given."""

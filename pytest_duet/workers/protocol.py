@@ -126,6 +126,14 @@ class Examined:
     evidence: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Sustained:
+    """How many rounds were done back to back, and in how many seconds."""
+
+    rounds: int
+    seconds: float
+
+
 class Subject:
     """What is measured. It lives in a worker, and may have calls of its own beside these.
 
@@ -157,6 +165,13 @@ class Subject:
         :param last: whether no round will follow.
         """
         return Examined()
+
+    def sustain(self, seconds: float) -> Sustained:
+        """Do the last round over and over, for so long and until it is done; after all that is examined.
+
+        It is asked for where a device's energy is counted; a subject that cannot repeat a round does none.
+        """
+        return Sustained(0, 0.0)
 
     def close(self) -> None:
         """Let go of everything; the process ends after it."""

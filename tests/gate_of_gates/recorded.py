@@ -2,8 +2,8 @@
 
 A line says which ``session`` and ``benchmark`` it is, of which ``kind`` and how much ``slower`` the new code was, what
 this gate ``said`` then and after how many ``minutes`` of the whole session; ``new`` and ``old`` hold the seconds of the
-steady rounds of each trial. ``python -m tests.gate_of_gates.recorded FOLDER...`` makes it of what ``tests.campaign``
-left in these.
+steady rounds of each trial. ``python -m tests.gate_of_gates.recorded FOLDER...`` adds what ``tests.campaign`` left in
+these; with ``--of NAME`` in front, sessions of unchanged benchmarks that are somebody else's.
 """
 
 import json
@@ -36,8 +36,11 @@ def planted(path, plain):
     return "unchanged", {}
 
 
-def lines(folders):
-    """Yield the lines of all sessions in these folders whose sides took turns."""
+def lines(folders, of=""):
+    """Yield the lines of all sessions in these folders whose sides took turns.
+
+    :param of: whose benchmarks these are, which are unchanged; ``""`` for this suite's.
+    """
     for path in sorted(path for folder in folders for path in Path(folder).rglob("*.json")):
         plain = json.loads(path.read_text())
         if plain.get("gate", {}).get("mode") != "against":
@@ -51,8 +54,8 @@ def lines(folders):
                 continue
             yield {
                 "session": "/".join(path.parts[-2:]),
-                "benchmark": row.subject,
-                "kind": kind,
+                "benchmark": benchmark if of else row.subject,
+                "kind": of or kind,
                 "slower": slower.get(row.subject, 0.0),
                 "margin": said[0].margin,
                 "minutes": round(plain.get("campaign", {}).get("wall_seconds", 0) / 60, 2) or None,
@@ -86,5 +89,8 @@ def read():
 
 
 if __name__ == "__main__":
+    of, folders = (sys.argv[2], sys.argv[3:]) if sys.argv[1] == "--of" else ("", sys.argv[1:])
+    known = {(line["session"], line["benchmark"]): line for line in (read() if KEPT.exists() else [])}
+    known |= {(line["session"], line["benchmark"]): line for line in lines(folders, of)}
     KEPT.parent.mkdir(parents=True, exist_ok=True)
-    KEPT.write_text("".join(json.dumps(line) + "\n" for line in lines(sys.argv[1:])))
+    KEPT.write_text("".join(json.dumps(line) + "\n" for line in known.values()))

@@ -14,7 +14,7 @@ from pytest_duet.sensors.gpu import Gpu
 from pytest_duet.sensors.sampler import MemorySampler
 from pytest_duet.trials.recorder import Recorder
 from pytest_duet.workers.hosted import Span
-from pytest_duet.workers.protocol import Examined, Opened, Reading, Timed
+from pytest_duet.workers.protocol import Examined, Opened, Reading, Sustained, Timed
 
 IDLE = 50.0
 BUSY = 300.0
@@ -49,7 +49,7 @@ class Card:
                 self.shown = self.joules
 
     def sampler(self, idle=IDLE):
-        return MemorySampler(self.gpu, interval_seconds=1000, idle_watts=idle, now=self.now)
+        return MemorySampler(self.gpu, interval_seconds=1000, idle_watts=idle, now=self.now, sleep=self.sleep)
 
 
 class Worker:
@@ -79,9 +79,19 @@ class Worker:
         self.span = Span(self.seconds[number - 1], self.seconds[number - 1])
         return Timed(number, self.seconds[number - 1], 1, 0, 0, Reading(1), {"loss": 1.0}, work=10)
 
+    def sustain(self, seconds):
+        epochs = math.ceil(seconds / self.seconds[-1])
+        for number in range(len(self.seconds), len(self.seconds) + epochs):
+            self.seconds.append(self.seconds[-1])
+            self.round(number, 0, None)
+        return Sustained(epochs, epochs * self.seconds[-1])
 
-def train(card, *seconds, idle=IDLE, device="gpu:Fake", meanwhile=lambda: None, aside=0.0):
-    """Return the trial of some epochs on a card."""
+
+def train(card, *seconds, idle=IDLE, device="gpu:Fake", meanwhile=lambda: None, aside=0.0, sustain=False):
+    """Return the trial of some epochs on a card.
+
+    :param sustain: whether the last one is done over and over in the end, as a runner has it.
+    """
     worker = Worker(card, *seconds, device=device, aside=aside)
     worker.meanwhile = meanwhile
     runner = SimpleNamespace(
@@ -96,6 +106,8 @@ def train(card, *seconds, idle=IDLE, device="gpu:Fake", meanwhile=lambda: None, 
         recorder = Recorder(runner, worker, sampler)
         for number in range(1, len(seconds) + 1):
             recorder.round(number)
+        if sustain:
+            recorder.sustain()
     return recorder.trial()
 
 
@@ -165,6 +177,37 @@ def test_energy_is_told_where_at_least_half_of_the_time_is_training():
 
 def test_of_short_epochs_no_energy_is_told_of_their_sum_either():
     assert train(Card(), 9.0, 0.4, 0.4, aside=0.5).gpu_energy_joules is None
+
+
+@pytest.mark.parametrize("begin", [0.0, 0.03, 0.099])
+def test_of_epochs_back_to_back_it_is_told_with_its_error(begin):
+    """Each is a fraction of the counter's step, and more goes on beside it than in it: one alone has no figure."""
+    trial = train(Card(step=0.1, begin=begin), 0.05, 0.05, aside=0.2, sustain=False)
+    assert trial.gpu_energy_joules is None
+    trial = train(Card(step=0.1, begin=begin), 0.05, 0.05, sustain=True)
+    assert trial.gpu_energy_joules == pytest.approx((BUSY - IDLE) * 0.05, abs=trial.gpu_energy_error_joules)
+    assert 0 < trial.gpu_energy_error_joules < 0.06 * trial.gpu_energy_joules
+
+
+def test_without_a_counter_nothing_is_done_over_and_over():
+    card = Card(refuses=(COUNTER,))
+    asked = card.time
+    trial = train(card, 0.05, sustain=True)
+    assert (trial.gpu_energy_joules, trial.gpu_energy_error_joules) == (None, None)
+    assert card.time - asked < 3 + 0.1, "one account of three seconds, and one epoch"
+
+
+def test_others_on_the_gpu_void_the_energy_of_epochs_back_to_back():
+    card = Card(step=0.1, processes={WORKER: 100})
+    seen = []
+
+    def somebody_comes():
+        seen.append(card.time)
+        if len(seen) == 30:  # in the midst of them
+            card.nvml.processes = {WORKER: 100, 4242: 1}
+
+    trial = train(card, 0.05, 0.05, meanwhile=somebody_comes, sustain=True)
+    assert trial.gpu_energy_error_joules is None
 
 
 def test_a_counter_that_does_not_move_within_an_epoch_may_within_all():

@@ -102,6 +102,7 @@ def test_a_framework_that_the_other_side_lacks_is_skipped(suite, other):
         (["--against=self", "--isolation=none"], "two processes"),
         (["--against=self", "--budget=soon"], "--budget: 'soon' is no time such as 90s, 5m or 1h"),
         (["--gate", "--gate-margin=speed=5%"], "'speed' is none of"),
+        (["--gate", "--gate-metrics=loss"], "--gate-metrics=loss: another side has to compute the same now"),
         (["--gate", "--gate-margin=epoch_seconds=5"], "'5' is no margin"),
         (["--gate", "--gate-json=no/such/folder/gate.json"], "there is no folder"),
     ],
@@ -111,6 +112,13 @@ def test_nonsense_is_told_in_one_line(suite, arguments, message):
     assert run.exit_code != 0
     assert message in run.output
     assert "Traceback" not in run.output
+
+
+def test_what_is_computed_is_compared_to_the_last_bit_where_that_is_asked_for(suite):
+    run = suite("--against=self", *SHORT, "--gate-metrics=loss")
+    (one,) = [each for each in run.json["gate"]["comparisons"] if each["metric"] == "loss"]
+    assert run.exit_code == 0 and (one["verdict"], one["note"]) == ("clean", ""), run.output
+    assert len(run.rows["honest"]["trials"]) == 1, "one trial is an answer"
 
 
 def test_too_few_trials_for_an_answer_are_said(suite):

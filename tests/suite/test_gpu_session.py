@@ -82,13 +82,17 @@ def test_session_on_a_gpu(suite, tmp_path, hides):
         "NVML lists no process, as in a container that hides them" if hides else None
     )
     assert row["gpu_idle_watts"] == trial["gpu_idle_watts"] == pytest.approx(60, rel=0.3)
-    assert row["gpu_energy_joules"] == trial["gpu_energy_joules"] > 0
+    assert row["gpu_energy_joules"] == trial["gpu_energy_joules"] == pytest.approx(30, rel=0.3)
+    assert 0 < row["gpu_energy_error_joules"] == trial["gpu_energy_error_joules"] < 5
     assert all(epoch["gpu_energy_window_seconds"] > epoch["seconds"] for epoch in trial["rounds"])
     assert json.dumps(row), "plain"
     table = run.output.partition("GPU memory and energy")[2]
     (line,) = [line.strip() for line in table.splitlines() if line.startswith(" on-gpu ")]
     floor = "300 MiB, device delta" if hides else "300 MiB"
     shown = [floor, "31 MiB", "64 MiB", "-" if hides else "300 MiB", "300 MiB"]
-    shown += [f"{row['gpu_energy_joules']:,.1f} J", f"{row['gpu_idle_watts']:,.0f} W"]
+    shown += [
+        f"{row['gpu_energy_joules']:,.1f} J ± {row['gpu_energy_error_joules']:,.1f}",
+        f"{row['gpu_idle_watts']:,.0f} W",
+    ]
     assert line.split("  ", 1)[1].split()[: len(" ".join(shown).split())] == " ".join(shown).split()
     assert ("NVML's figure for the process is missing" in table) == hides

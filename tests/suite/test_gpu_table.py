@@ -56,6 +56,7 @@ def test_every_figure_stands_in_its_column():
     assert "- GPU memory and energy -" in text
     assert cells == {"torch": ["torch", "430 MiB", "31 MiB", "64 MiB", "612 MiB", "640 MiB", "123.5 J", "72 W", "43%"]}
     assert "missing" not in text
+    assert shown(row(gpu_energy_error_joules=1.26))[1]["torch"][6] == "123.5 J ± 1.3"
 
 
 def test_unknown_is_a_dash_never_0():

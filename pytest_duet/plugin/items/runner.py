@@ -10,7 +10,7 @@ from typing import Any, Self
 from pytest_duet.errors import DuetError
 from pytest_duet.plugin.items.host import Ended, Looked
 from pytest_duet.plugin.items.plan import ROUND_SECONDS, Plan, make_plan
-from pytest_duet.plugin.items.settings import Revision, Settings
+from pytest_duet.plugin.items.settings import Checkout, Settings
 from pytest_duet.plugin.items.sharing import LOOK, Shared
 from pytest_duet.trials.runner import Runner
 from pytest_duet.workers.process import GOODBYE_SECONDS, Worker
@@ -155,7 +155,7 @@ class ItemRunner(Runner):
 
     def at_root(self, root: str, name: str) -> Self:
         """Return this runner with its workers importing the project from another revision's working tree."""
-        return replace(self, settings=replace(self.settings, revision=Revision(root, name)))
+        return replace(self, settings=replace(self.settings, revision=Checkout(root, name)))
 
     def planned(self, looked: Looked) -> Self:
         """Return the runner of a test of which a look has found out how long its calls take."""

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Revision:
-    """Another revision of the project.
+class Checkout:
+    """Where another revision of the project is checked out.
 
     :param tree: the folder of its working tree.
     :param name: as it was asked for.
@@ -54,7 +54,7 @@ class Settings:
     seed: Any
     project: str
     tests: list[str]
-    revision: Revision | None = None
+    revision: Checkout | None = None
     together: bool = False
 
     @classmethod
@@ -79,7 +79,7 @@ class Settings:
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> Settings:
         revision = plain["revision"]
-        return cls(**{**plain, "revision": Revision(**revision) if revision else None})
+        return cls(**{**plain, "revision": Checkout(**revision) if revision else None})
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

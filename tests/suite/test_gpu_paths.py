@@ -1,0 +1,95 @@
+"""What JAX's and PyTorch's trainers do on a GPU alone, seen on a CPU that passes for one."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from support import ROOT
+
+SHAPES = "import numpy as np\nlayers = [(np.zeros((784, 32), np.float32), np.zeros(32, np.float32)), "
+SHAPES += "(np.zeros((32, 10), np.float32), np.zeros(10, np.float32))]\n"
+
+JAX = """
+import json, os, re
+os.environ["XLA_FLAGS"] = "--xla_cpu_enable_fast_math=false"  # a user's own
+import jax
+from types import SimpleNamespace
+from benchmarks.frameworks import jax as stepwise, jax_scan
+
+images, labels, total = np.zeros((64, 784), np.float32), np.zeros(64, np.int32), np.zeros((), np.float32)
+step = stepwise.jitted_step.lower(layers, total, images[:4], labels[:4], 0.1).as_text()
+signature = re.search(r"func public @main\\((.*?)\\) ->", step, re.S)[1]
+
+order = np.arange(64, dtype=np.int32)
+programs = [jax_scan.scan_epoch.lower(layers, images, labels, order, 0.1, 4, each) for each in (1, jax_scan.UNROLLED)]
+steps = [each.as_text().count("call @") for each in programs]
+
+asked = []
+def scan_epoch(params, images, labels, order, rate, size, unroll):
+    asked.append(unroll)
+    return params, 0.0
+
+jax_scan.scan_epoch = scan_epoch
+for platform in ("cpu", "gpu"):
+    trainer = object.__new__(jax_scan.JaxScanTrainer)
+    trainer.device = SimpleNamespace(platform=platform)
+    trainer.workload = SimpleNamespace(learning_rate=0.1, batch_size=4)
+    trainer.params, trainer.images, trainer.labels = layers, images, labels
+    trainer.train_epoch(np.arange(64))
+print(json.dumps({
+    "inputs": signature.count("%arg"), "flags": os.environ["XLA_FLAGS"], "unroll": asked,
+    "steps": steps,
+}))
+"""
+
+TORCH = """
+import json
+from types import SimpleNamespace
+import torch
+from benchmarks.frameworks import torch as own
+
+workload = SimpleNamespace(layer_sizes=(784, 32, 10), batch_size=4, learning_rate=0.1)
+random = np.random.RandomState(0)
+images, labels = random.rand(10, 784).astype(np.float32), np.zeros(10, np.int32)
+dataset = SimpleNamespace(train_images=images, train_labels=labels, test_images=images, test_labels=labels)
+trainer = own.TorchTrainer(workload, dataset, layers, "cpu")
+told = {"indices": [], "non_blocking": set()}
+
+class Loader(own.DataLoader):
+    def __init__(self, data, *, sampler, pin_memory, **how):
+        told["pinned"] = pin_memory  # which a machine without a GPU cannot do
+        told["indices"] += [type(each).__name__ for each in sampler]
+        super().__init__(data, sampler=sampler, **how)
+
+def placed(batch, device, non_blocking=False):
+    told["non_blocking"].add(non_blocking)
+    return batch
+
+own.DataLoader, trainer.on_gpu, torch.Tensor.to = Loader, True, placed
+trainer.train_epoch(np.arange(10))
+print(json.dumps(dict(told, non_blocking=list(told["non_blocking"]))))
+"""
+
+
+def run(code):
+    done = subprocess.run([sys.executable, "-c", SHAPES + code], cwd=ROOT, text=True, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_jax_s_step_takes_no_learning_rate_and_its_scan_is_unrolled():
+    pytest.importorskip("jax")
+    found = run(JAX)
+    assert found["inputs"] == 4 + 3, "the arrays of two layers, the total, images and labels; and no scalar beside them"
+    assert found["unroll"] == [1, 8]
+    assert found["steps"][1] == found["steps"][0] + 7, "the loop's body has eight steps in place of one"
+    assert set(found["flags"].split()) == {
+        "--xla_cpu_enable_fast_math=false",
+        "--xla_enable_command_buffers_during_profiling=true",  # an unknown one would have ended the process
+    }
+
+
+def test_pytorch_s_batches_come_from_pinned_memory_and_nobody_waits_for_them():
+    pytest.importorskip("torch")
+    assert run(TORCH) == {"pinned": True, "indices": ["Tensor"] * 3, "non_blocking": [True]}
