@@ -2,7 +2,7 @@
 
 A line says which ``session`` and ``benchmark`` it is, of which ``kind`` and how much ``slower`` the new code was, what
 this gate ``said`` then and after how many ``minutes`` of the whole session; ``new`` and ``old`` hold the seconds of the
-steady rounds of each trial. ``python -m tests.gate_of_gates.recorded FOLDER...`` adds what ``tests.campaign`` left in
+steady rounds of each trial, or of its turns. ``python -m tests.gate_of_gates.recorded FOLDER...`` adds what ``tests.campaign`` left in
 these; with ``--of NAME`` in front, sessions of unchanged benchmarks that are somebody else's.
 """
 
@@ -60,13 +60,17 @@ def lines(folders, of=""):
                 "margin": said[0].margin,
                 "minutes": round(plain.get("campaign", {}).get("wall_seconds", 0) / 60, 2) or None,
                 "said": said[0].verdict,
-                "new": _rounds(row),
-                "old": _rounds(row.against.row),
+                "new": _seconds(row, "new_leading", "new_trailing", row.against.blocks),
+                "old": _seconds(row.against.row, "old_leading", "old_trailing", row.against.blocks),
             }
 
 
-def _rounds(row):
-    return [[float(f"{each.seconds:.6g}") for each in trial.steady] for trial in row.trials]
+def _seconds(row, leading, trailing, blocks):
+    """Return those of each trial's steady rounds; of plain tests, whose rounds are not kept, those of the turns."""
+    found = [[each.seconds for each in trial.steady] for trial in row.trials]
+    if not any(found):
+        found = [[getattr(each, turn) for each in trial for turn in (leading, trailing)] for trial in blocks]
+    return [[float(f"{seconds:.6g}") for seconds in trial] for trial in found]
 
 
 def fails(line):
