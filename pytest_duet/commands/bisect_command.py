@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
 import time
 from collections.abc import Iterable
@@ -158,8 +159,16 @@ def told(probe: Probe) -> str:
     """Return what a session said, in a few words."""
     one = probe.comparison
     if one is None:
-        return f"not measured, {probe.why.strip().splitlines()[-1]}"
-    return f"{one.verdict}, {_how_much(one)}, {one.trials} trials, {probe.seconds:.0f} s"
+        return f"not measured, {_reason(probe.why)}"
+    trials = f"{one.trials} trial{'' if one.trials == 1 else 's'}"
+    return f"{one.verdict}, {_how_much(one)}, {trials}, {probe.seconds:.0f} s"
+
+
+def _reason(printed: str) -> str:
+    """Return the line of what a session printed that says most: what comes below the heading of its first failure."""
+    lines = printed.strip().splitlines()
+    headings = [number for number, line in enumerate(lines[:-1]) if re.fullmatch(r"_{3,} .* _{3,}", line)]
+    return lines[headings[0] + 1] if headings else lines[-1]
 
 
 def _how_much(one: Comparison) -> str:

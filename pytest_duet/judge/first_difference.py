@@ -40,7 +40,7 @@ def _told(trial: Trial, metric: Metric) -> dict[str, float]:
     told = {}
     for each in trial.rounds:
         for part in each.parts:
-            steps = f"steps {part.first + 1} to {part.stop or 'the last'}"
-            told[f"{metric.title} of round {each.number}, {steps},"] = part.metrics.get(metric.name)
+            steps = f", steps {part.first + 1} to {part.stop or 'the last'}," if part.first or part.stop else ""
+            told[f"{metric.title} of round {each.number}{steps}"] = part.metrics.get(metric.name)
         told[f"{metric.title} of round {each.number}"] = each.metrics.get(metric.name)
     return {place: value for place, value in told.items() if value is not None}

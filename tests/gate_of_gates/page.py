@@ -109,7 +109,7 @@ def text(kept):
     cells = by_place(kept["cells"])
     gates, shares = _gates(cells), sorted({row["slower"] for row in kept["cells"]} - {0.0})
     real = by_place(kept["recorded"])
-    places = sorted({place[1:] for place in real}, key=lambda place: (place[1], place[0] != "unchanged"))
+    places = sorted({place[1:] for place in real}, key=lambda place: (place[1], place[0] != "unchanged", place[0]))
     return TEXT.format(
         sessions=kept["cells"][0]["sessions"],
         versions=", ".join(f"{name} {its}" for name, its in kept["versions"].items()),

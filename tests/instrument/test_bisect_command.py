@@ -107,6 +107,14 @@ def test_who_is_killed_goes_on_where_it_was(commits, ask, after):
     assert ask(stand_in)[1].splitlines()[-5:] == said.splitlines()[-5:] and stand_in.asked == done
 
 
+def test_why_a_session_failed_is_its_first_failure_and_not_its_last_line(commits, ask):
+    stand_in = Pytest(commits, 6)
+    stand_in.fails = {
+        commits[4]: "bench.py F\n____ test_it[x] ____\nit computes nonsense\n===== 1 failed in 3 s =====\n"
+    }
+    assert f"beside git:{commits[0]}: not measured, it computes nonsense\n" in ask(stand_in)[1]
+
+
 def test_a_commit_that_cannot_be_measured_is_left_out(commits, ask):
     stand_in = Pytest(commits, 6)
     stand_in.fails = {commits[4]: "it does not build\n"}

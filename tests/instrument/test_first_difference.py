@@ -83,3 +83,12 @@ def test_a_session_judges_it():
     sides = row([trial((0.5, 0.5))], [trial((0.5, 0.4))])
     (one,) = by_pairs.judge_session({"mine": sides}, Family(metrics, {"mine": {}}, 1), 9)
     assert one.verdict is Verdict.REGRESSED and "round 2" in one.note
+
+
+def test_the_only_part_of_a_round_is_that_round():
+    whole = replace(trial(SAME).rounds[0], parts=(Part(0, None, {"loss": 0.5}),), metrics={})
+    sides = [
+        replace(trial(SAME), rounds=(whole,)),
+        replace(trial(SAME), rounds=(replace(whole, parts=(), metrics={"loss": 0.4}),)),
+    ]
+    assert compare_rounds("mine", row(sides[:1], sides[1:]), LOSS).note.startswith("loss of round 1 is the first")

@@ -19,7 +19,7 @@ from benchmarks.frameworks.trainer import NoGpu
 from benchmarks.host import TrainerHost
 from benchmarks.peak import kept as kept_peaks
 from benchmarks.peak import measured_peak
-from benchmarks.peak.measured_peak import MeasuredPeaks, measure_peak, unknown
+from benchmarks.peak.measured_peak import NUMPY_ERROR, MeasuredPeaks, measure_peak, unknown
 from benchmarks.trainer_runner import TrainerRunner
 from benchmarks.training_row import Peak, TrainingRow
 from benchmarks.workload.spec import Workload
@@ -389,6 +389,13 @@ def test_a_failed_measurement_is_not_kept(engines):
 def kept(tmp_path):
     (path,) = (tmp_path / "limits").glob("*.json")
     return path
+
+
+def test_where_threads_only_wait_for_each_other_a_core_alone_says_what_is_possible(monkeypatch):
+    monkeypatch.setattr(measured_peak, "matrix_product_rate", lambda *_: 9e6)  # as beside somebody else's work
+    peaks, workload = MeasuredPeaks([]), Workload(layer_sizes=(784, 32, 10))
+    assert peaks.bound("cpu", workload) == (9e6, NUMPY_ERROR), "until somebody is faster than that"
+    assert peaks.bound("cpu", workload, again=True)[0] > 1e9
 
 
 def test_without_runners_nothing_is_measured_or_read(engines, tmp_path):
