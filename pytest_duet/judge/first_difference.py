@@ -42,5 +42,6 @@ def _told(trial: Trial, metric: Metric) -> dict[str, float]:
         for part in each.parts:
             steps = f", steps {part.first + 1} to {part.stop or 'the last'}," if part.first or part.stop else ""
             told[f"{metric.title} of round {each.number}{steps}"] = part.metrics.get(metric.name)
-        told[f"{metric.title} of round {each.number}"] = each.metrics.get(metric.name)
+        if metric.name in each.metrics:
+            told[f"{metric.title} of round {each.number}"] = each.metrics[metric.name]
     return {place: value for place, value in told.items() if value is not None}
