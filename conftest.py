@@ -60,7 +60,9 @@ def taking_turns(mnist, oracle, gpu_memory, measured_peak, pytestconfig):
     from benchmarks.taking_turns import TakingTurns
     from pytest_duet.plugin.session import GATE
 
-    return TakingTurns(mnist, oracle, gpu_memory, pytestconfig.stash[GATE].options.turn_seconds, measured_peak.bound)
+    options = pytestconfig.stash[GATE].options
+    each_step = any(metric.rounds for metric in options.metrics.values())
+    return TakingTurns(mnist, oracle, gpu_memory, options.turn_seconds, measured_peak.bound, each_step)
 
 
 @pytest.fixture(scope="session")

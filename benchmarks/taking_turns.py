@@ -26,6 +26,7 @@ class TakingTurns:
     :param oracle: gives, for a workload, how its training must go.
     :param sampler: gives a fresh sampler for one side of one trial.
     :param bound: :meth:`benchmarks.peak.measured_peak.MeasuredPeaks.bound`.
+    :param each_step: whether the loss of each step of the first epoch is to be told.
     """
 
     mnist: Dataset
@@ -33,6 +34,7 @@ class TakingTurns:
     sampler: Callable[[], MemorySampler]
     turn_seconds: float
     bound: Callable
+    each_step: bool = False
 
     def prove_steps(self, name, runner):
         """Return what a side says of itself and of its first steps, which have to be the oracle's."""
@@ -69,6 +71,7 @@ class PairedTraining:
         self._names, self._right = (name, f"{other}'s {name}"), turns.oracle(workload)
         steps, full = workload.steps_per_epoch(images), workload.full_steps_per_epoch(images)
         self._cut = cut_into_turns(steps, full, turns.turn_seconds, built[0]["seconds_per_step"])
+        self._first = [(step, step + 1) for step in range(steps - 1)] + [(steps - 1, None)] if turns.each_step else ()
         self._pairs, self._trials, self._errors = [], ([], []), ([], [])
 
     def run(self):
@@ -95,10 +98,10 @@ class PairedTraining:
 
     def _pair(self, number):
         """Return a paired trial, again where a device seemed to work on after the clock: that may be chance."""
-        pair = run_pair(*self._runners, number, self._turns.sampler, self._cut)
+        pair = run_pair(*self._runners, number, self._turns.sampler, self._cut, first=self._first)
         if not (parity.lags(pair.new) or parity.lags(pair.old)):
             return pair
-        again = run_pair(*self._runners, number, self._turns.sampler, self._cut)
+        again = run_pair(*self._runners, number, self._turns.sampler, self._cut, first=self._first)
         return replace(again, new=replace(again.new, attempt=2), old=replace(again.old, attempt=2))
 
 

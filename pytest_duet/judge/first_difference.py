@@ -5,7 +5,7 @@ from __future__ import annotations
 from pytest_duet.record.comparison import Comparison, Verdict
 from pytest_duet.record.metrics import Metric
 from pytest_duet.record.row import Row
-from pytest_duet.trials.trial import Trial
+from pytest_duet.trials.trial import Part, Trial
 
 UNSURE = "{place} is not the same in all trials of one side."
 DIFFERS = "{place} is the first that differs: {new!r}, and {old!r} on the old side."
@@ -40,8 +40,13 @@ def _told(trial: Trial, metric: Metric) -> dict[str, float]:
     told = {}
     for each in trial.rounds:
         for part in each.parts:
-            steps = f", steps {part.first + 1} to {part.stop or 'the last'}," if part.first or part.stop else ""
-            told[f"{metric.title} of round {each.number}{steps}"] = part.metrics.get(metric.name)
+            told[f"{metric.title} of round {each.number}{_steps(part)}"] = part.metrics.get(metric.name)
         if metric.name in each.metrics:
             told[f"{metric.title} of round {each.number}"] = each.metrics[metric.name]
     return {place: value for place, value in told.items() if value is not None}
+
+
+def _steps(part: Part) -> str:
+    if part.stop == part.first + 1:
+        return f", step {part.stop},"
+    return f", steps {part.first + 1} to {part.stop or 'the last'}," if part.first or part.stop else ""

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Optional
 
 from pytest_duet.errors import DuetError
 from pytest_duet.sensors.sampler import MemorySampler
@@ -22,6 +23,7 @@ from pytest_duet.trials.turns import Cut, Turn, schedule
 from pytest_duet.workers.hosted import Hosted
 
 NEW, OLD = "new", "old"
+Parts = Sequence[tuple[int, Optional[int]]]  # the first step of each, and the one to stop before
 # A turn that takes so many times as long as its side's longest in the warm-up may be waiting for the other side.
 STALLED_TIMES, STALLED_SECONDS = 10, 5.0
 
@@ -56,11 +58,13 @@ class Taken:
 class Side:
     """One live side of a pair, warmed; once turns are taken, it stands still whenever it is not its turn."""
 
-    def __init__(self, runner: Runner, worker: Hosted, sampler: MemorySampler, cut: Cut, stop: bool) -> None:
+    def __init__(
+        self, runner: Runner, worker: Hosted, sampler: MemorySampler, cut: Cut, stop: bool, first: Parts = ()
+    ) -> None:
         self.recorder = Recorder(runner, worker, sampler)
         self.stop, self.restless = stop, set[int]()
         self._worker = worker
-        self.recorder.round(1)
+        self.recorder.round(1, first)
         self.longest = max(self.recorder.part(2, *part) for part in cut.parts)
         self.recorder.drop_parts()
 
@@ -80,12 +84,19 @@ class Side:
 
 
 def run_pair(
-    new: Runner, old: Runner, number: int, sampler: Callable[[], MemorySampler], cut: Cut, stop: bool = True
+    new: Runner,
+    old: Runner,
+    number: int,
+    sampler: Callable[[], MemorySampler],
+    cut: Cut,
+    stop: bool = True,
+    first: Parts = (),
 ) -> Pair:
     """Return paired trial ``number``.
 
     :param cut: how a round is cut into turns, :func:`pytest_duet.trials.turns.cut_into_turns`.
     :param stop: whether the side that waits is stopped; not where the sides talk with each other, or with others.
+    :param first: the parts of round 1, which warms up, where each of them is to be told.
     :raises WorkerError: where the old side's code is too old to take turns.
     :raises DuetError: where a trial is too short for two turns.
     """
@@ -97,7 +108,7 @@ def run_pair(
             new.progress(f"trial {number}, starting the {name} side")
             worker = stack.enter_context(runner.worker(number))
             stack.enter_context(samplers[name].watch(worker.pid))
-            sides[name] = Side(runner, worker, samplers[name], cut, stop)
+            sides[name] = Side(runner, worker, samplers[name], cut, stop, first)
         for side in sides.values():  # not sooner: a start that waits for the other side could wait for ever
             side.wait()
         taken: list[Taken] = []

@@ -3,7 +3,7 @@
 A line says which ``session`` and ``benchmark`` it is, of which ``kind`` and how much ``slower`` the new code was, what
 this gate ``said`` then and after how many ``minutes`` of the whole session; ``new`` and ``old`` hold the seconds of the
 steady rounds of each trial, or of its turns. ``python -m tests.gate_of_gates.recorded FOLDER...`` adds what
-``tests.campaign`` left in these; with ``--of NAME`` in front, sessions of unchanged benchmarks that are somebody else's.
+``tests.campaign`` left in these; with ``--of NAME`` in front, sessions of somebody else's unchanged benchmarks.
 """
 
 import json

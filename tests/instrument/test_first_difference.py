@@ -85,6 +85,14 @@ def test_a_session_judges_it():
     assert one.verdict is Verdict.REGRESSED and "round 2" in one.note
 
 
+def test_a_part_of_one_step_is_that_step():
+    one, other = (replace(trial(SAME).rounds[0], parts=(Part(6, 7, {"loss": loss}),)) for loss in (0.5, 0.4))
+    sides = [replace(trial(SAME), rounds=(each,)) for each in (one, other)]
+    assert compare_rounds("mine", row(sides[:1], sides[1:]), LOSS).note.startswith(
+        "loss of round 1, step 7, is the first"
+    )
+
+
 def test_the_only_part_of_a_round_is_that_round():
     whole = replace(trial(SAME).rounds[0], parts=(Part(0, None, {"loss": 0.5}),), metrics={})
     sides = [

@@ -71,6 +71,13 @@ def test_two_of_them_take_turns(runner):
         assert side.rounds[1].evidence is None, "a later account holds it"
 
 
+def test_the_parts_of_the_round_that_warms_up_are_told_where_they_are_asked_for(runner):
+    counts, _ = runner("Counts")
+    pair = run_pair(counts, counts, 1, MemorySampler, Cut(((0, 4), (4, 8)), 8), first=((0, 1), (1, None)))
+    for side in (pair.new, pair.old):
+        assert [(part.first, part.stop) for part in side.rounds[0].parts] == [(0, 1), (1, None)]
+
+
 @pytest.mark.parametrize(
     ("name", "kind", "said"),
     [
