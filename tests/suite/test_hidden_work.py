@@ -109,6 +109,17 @@ def test_what_is_not_timed_has_a_budget(trial, said, monkeypatch):
         check_untimed("any", trial, 7.5e6)
 
 
+def test_a_thread_that_spins_before_it_sleeps_is_no_offender(monkeypatch):
+    """OpenBLAS's do, for a tenth of a second; where a trainer has one thread, nobody spins."""
+    quiet = of(2.0, untimed_cpu_seconds=0.001)
+    spins = replace(quiet, rounds=(replace(quiet.rounds[0], untimed_cpu_seconds=0.2), *quiet.rounds[1:]))
+    monkeypatch.setattr(untimed, "usable_cores", lambda: 2)
+    check_untimed("any", spins, 1e5)
+    monkeypatch.setattr(untimed, "usable_cores", lambda: 1)
+    with pytest.raises(UntimedError, match=r"0\.20 s of CPU time went between them"):
+        check_untimed("any", spins, 1e5)
+
+
 def test_after_the_last_round_there_is_no_epoch_to_gain_by():
     """It is then that evaluate() is asked for."""
     trial = of(2.0)
