@@ -21,7 +21,7 @@ from benchmarks.workload.dataset import synthetic
 from benchmarks.workload.spec import Workload
 from pytest_duet.sensors.sampler import INTERVAL_SECONDS, MemorySampler
 from pytest_duet.workers.process import ROOT
-from pytest_duet.workers.serve import run_as_batch_job
+from pytest_duet.workers.server import run_as_batch_job
 from tests.ratios import median_ratio
 
 KINDS = ("suite", "unsampled", "hosted", "bare", "seed")

@@ -13,7 +13,7 @@ from typing import Any, NoReturn, Type, TypeVar
 from pytest_duet.sensors.clock import now_seconds
 from pytest_duet.workers import protocol
 from pytest_duet.workers.protocol import ON_PURPOSE, Examined, Opened, SubjectError, Sustained, Timed, WorkerError
-from pytest_duet.workers.serve import as_plain
+from pytest_duet.workers.server import as_plain
 
 T = TypeVar("T")
 CLOCK_SLACK_SECONDS = 1e-3  # by which two processes' readings of one clock may disagree

@@ -23,6 +23,7 @@ from pytest_duet.workers.seclusion import is_secluded, own_places
 from pytest_duet.workers.standstill import Standstill
 
 ROOT = Path(__file__).parents[2]
+ENTRY = "pytest_duet.workers.serve"  # the module that starts a worker, of whichever revision
 LOG_LINES = 15
 LINES_BEFORE_CRASH = 5
 GOODBYE_SECONDS = 5
@@ -75,7 +76,7 @@ class Worker(Hosted):
         try:
             with open(self._log, "wb") as log:
                 self.process = subprocess.Popen(
-                    [python, "-m", "pytest_duet.workers.start", subject, *map(str, theirs), str(threads), *folders],
+                    [python, "-m", ENTRY, subject, *map(str, theirs), str(threads), *folders],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,

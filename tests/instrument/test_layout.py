@@ -9,7 +9,7 @@ from support import ROOT
 
 from pytest_duet.plugin.items.runner import STACK_SPAN, same_luck
 from pytest_duet.sensors.layout import NO_RANDOMIZE, has_fixed_layout
-from pytest_duet.workers import start
+from pytest_duet.workers import process, serve
 from pytest_duet.workers.process import Worker
 
 
@@ -46,11 +46,16 @@ def test_a_kernel_that_does_not_do_it_is_asked_once(monkeypatch):
             return 0
 
     became = []
-    monkeypatch.setattr(start, "has_fixed_layout", lambda: False)
+    monkeypatch.setattr(serve, "has_fixed_layout", lambda: False)
     monkeypatch.setattr(ctypes, "CDLL", lambda _: Forgets())
     monkeypatch.setattr(os, "execv", lambda path, line: became.append(line))
-    start.fix_address_layout()
-    assert [line[1:3] for line in became] == [["-m", "pytest_duet.workers.serve"]]
+    serve.fix_address_layout()
+    assert [line[1:3] for line in became] == [["-m", "pytest_duet.workers.server"]]
+
+
+def test_a_worker_is_started_by_words_that_other_revisions_know():
+    """The old side of --against=git:REV has that revision's modules alone; before this one, serve.py was all of it."""
+    assert process.ENTRY == "pytest_duet.workers.serve"
 
 
 def test_a_kernel_that_forbids_it_is_let_be(monkeypatch):
@@ -60,10 +65,10 @@ def test_a_kernel_that_forbids_it_is_let_be(monkeypatch):
         def personality(self, asked):
             return 0 if asked.value == 0xFFFFFFFF else -1
 
-    monkeypatch.setattr(start, "has_fixed_layout", lambda: False)
+    monkeypatch.setattr(serve, "has_fixed_layout", lambda: False)
     monkeypatch.setattr(ctypes, "CDLL", lambda _: Refuses())
     monkeypatch.setattr(os, "execv", lambda *_: pytest.fail("started anew"))
-    start.fix_address_layout()
+    serve.fix_address_layout()
 
 
 def test_the_flag_is_linux_s():
