@@ -114,7 +114,7 @@ def test_wears_out(benchmark):
     calls = []
     def work():
         calls.append(1)
-        if len(calls) > 30_000:
+        if len(calls) > 100:
             raise ValueError("too many")
     benchmark(work)
 
@@ -198,7 +198,7 @@ def test_each_has_a_row_with_a_reason(session, cases):
     assert by_test["test_never"]["note"] == "the benchmark itself passed: it never called `benchmark`"
     for name in FAILS:
         assert by_test[name]["verdict"] == "void" and "the benchmark itself failed: " in by_test[name]["note"]
-    assert "too many" in by_test["test_wears_out"]["note"]
+    assert "ValueError: too many" in by_test["test_wears_out"]["note"]
     assert len(printed) < 60_000, "what a test prints is cut"
 
 

@@ -221,7 +221,7 @@ class Late(Honest):
 
     def train_epoch(self, order):
         loss = super().train_epoch(order)
-        self.thread = threading.Thread(target=time.sleep, args=(0.1,))
+        self.thread = threading.Thread(target=time.sleep, args=(0.12,))
         self.thread.start()
         return loss
 

@@ -15,7 +15,7 @@ LIARS = {  # who, and what the suite must say of it
     "half-precision": r"parity fails at step \d .* the precision of the products",
     "frozen-layer": r"parity fails after 9 steps: the update of layer 1's bias is off by 1 of its norm",
     "lazy": r"returns before the device has finished: the device went on for .* ms",
-    "late": r"returns before the device has finished: the device went on for \d{2,}\.\d ms",
+    "late": r"returns before the device has finished: the device went on for [1-9]\d\d\.\d ms",
     "lazy-parameters": r"returns before the device has finished",
     "bfloat": r"its contract is not fp32",
     "flattered": r"test accuracy 0\.\d+, the oracle's is 0\.\d+; .* up or down",
