@@ -12,7 +12,8 @@ from pytest_duet.trials.runner import MAX_FOREIGN_CORES
 
 # An honest trainer of the default network reads its parameters four times in 0.01 to 0.08 s here, and may take 0.2 s.
 FIXED_SECONDS, COPIES_PER_SECOND = 0.05, 50e6  # bytes of parameters
-SPIN_SECONDS = 0.1  # for which a thread of OpenBLAS's spins before it sleeps: each but one, once a trial
+# For which a thread of OpenBLAS's spins before it sleeps, each but one: more than a small network's copies may take.
+SPIN_SECONDS = 0.1
 CORES = 2  # that those figures are of: with more, more threads of a pool spin for a while when they have nothing to do
 BUSY_SECONDS = 0.5  # more, where other work of the machine takes its time
 BUILD_SECONDS, BUILD_EPOCHS = 60.0, 2.0
@@ -41,17 +42,16 @@ def check_untimed(name, trial, parameter_bytes):
     budget = FIXED_SECONDS + parameter_bytes / COPIES_PER_SECOND
     quiet = trial.disturbance.foreign_cores is not None and trial.disturbance.foreign_cores <= MAX_FOREIGN_CORES
     cores = max(1.0, usable_cores() / CORES)
-    spinning = SPIN_SECONDS * (usable_cores() - 1)
-    wall = budget if quiet else budget + BUSY_SECONDS
+    spinning = SPIN_SECONDS * (usable_cores() - 1) + FIXED_SECONDS * len(between)
+    cpu, wall = max(budget * cores * len(between), spinning), (budget if quiet else budget + BUSY_SECONDS) * len(between)
     for what, seconds, allowed in (
-        ("of CPU time ", _sum(one.untimed_cpu_seconds for one in between), budget * cores * len(between) + spinning),
-        ("", _sum(one.untimed_seconds for one in between), wall * len(between)),
+        ("of CPU time ", _sum(one.untimed_cpu_seconds for one in between), cpu),
+        ("", _sum(one.untimed_seconds for one in between), wall),
     ):
         if seconds is not None and seconds > allowed:
             raise UntimedError(
                 f"{name}: its epochs are not all that it does: {seconds:.2f} s {what}went between them, where no clock "
-                f"runs and its parameters are read (allowed: {allowed:.2f} s). Train in train_epoch() "
-                "alone."
+                f"runs and its parameters are read (allowed: {allowed:.2f} s). Train in train_epoch() alone."
             )
     allowed = max(BUILD_SECONDS, BUILD_EPOCHS * sum(one.seconds for one in trial.rounds) / len(trial.rounds))
     if trial.build_seconds is not None and trial.build_seconds > allowed:

@@ -120,6 +120,12 @@ def test_a_thread_that_spins_before_it_sleeps_is_no_offender(monkeypatch):
         check_untimed("any", spins, 1e5)
 
 
+def test_where_copies_take_longer_than_spinning_nothing_is_added_for_it(monkeypatch):
+    monkeypatch.setattr(untimed, "usable_cores", lambda: 2)
+    with pytest.raises(UntimedError, match=r"0\.61 s of CPU time went between them .*allowed: 0\.60 s"):
+        check_untimed("any", of(2.0, untimed_cpu_seconds=0.2025), 7.5e6)
+
+
 def test_after_the_last_round_there_is_no_epoch_to_gain_by():
     """It is then that evaluate() is asked for."""
     trial = of(2.0)
