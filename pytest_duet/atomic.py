@@ -34,6 +34,7 @@ def atomic_write(path: str | os.PathLike[str], data: bytes) -> None:
 
 
 def _is_stream(path: Path) -> bool:
-    """Tell so of devices, and of links to an open file, which has readers of its own and must not be another one."""
-    folder = os.path.realpath(path.parent)
-    return (path.exists() and not path.is_file()) or (path.is_symlink() and folder.startswith(("/dev", "/proc")))
+    """Tell so of devices, and of what Linux keeps below /proc for an open file, which must not become another one."""
+    if path.is_symlink() and "/proc/" in (os.readlink(path)[:6], os.path.realpath(path.parent)[:6]):
+        return True
+    return path.exists() and not path.is_file()

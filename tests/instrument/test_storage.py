@@ -5,6 +5,7 @@ import logging
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -165,6 +166,24 @@ def test_an_open_file_is_added_to_and_not_replaced(tmp_path):
         printed.write(b"before ")
         atomic_write(f"/dev/fd/{printed.fileno()}", b"data")
     assert (tmp_path / "printed").read_bytes() == b"before data"
+
+
+def test_an_open_file_by_its_other_name(tmp_path):
+    """As ``/dev/stdout`` is, a link into /proc."""
+    with open(tmp_path / "printed", "wb", buffering=0) as printed:
+        printed.write(b"before ")
+        (tmp_path / "stdout").symlink_to(f"/proc/self/fd/{printed.fileno()}")
+        atomic_write(tmp_path / "stdout", b"data")
+    assert (tmp_path / "stdout").is_symlink() and (tmp_path / "printed").read_bytes() == b"before data"
+
+
+def test_a_link_among_devices_is_no_device():
+    """``/dev/shm`` holds files: a second writing of one replaces the first."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        (Path(folder) / "latest.json").symlink_to("run.json")
+        for data in (b"old", b"new"):
+            atomic_write(Path(folder) / "latest.json", data)
+        assert (Path(folder) / "run.json").read_bytes() == b"new"
 
 
 def test_a_link_stays_one(tmp_path):
