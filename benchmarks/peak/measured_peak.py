@@ -18,10 +18,10 @@ from benchmarks.frameworks.engines.rates import matrix_product_rate, numpy_produ
 from benchmarks.frameworks.trainer import PRECISIONS
 from benchmarks.peak import kept
 from pytest_duet.errors import DuetError
-from pytest_duet.sensors.cpu import usable_cores
+from pytest_duet.sensors.cpu import physical_cores
 from pytest_duet.sensors.fingerprint import fingerprint
 from pytest_duet.sensors.gpu import POWER_CAP, find_gpu
-from pytest_duet.workers.process import ROOT
+from pytest_duet.workers.process import ROOT, THREAD_VARIABLES
 
 # A peak is the best of many bursts of the very products: what beats it by more was not multiplied here.
 PEAK_ERROR = 0.25
@@ -41,7 +41,6 @@ print(json.dumps({found.metadata["Name"]: found.version for found in distributio
 
 # OpenBLAS's threads wait for each other, spinning: beside somebody else's work they reached 9 GFLOP/s on two cores that
 # reach 212 without it, and by which an honest trainer was accused. A thread alone waits for nobody, and reaches 120.
-ALONE = dict.fromkeys(("MKL_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1")
 RATE_OF_A_CORE = """
 import json, sys
 import numpy as np
@@ -97,7 +96,7 @@ class MeasuredPeaks:
         if again or workload not in self._numpys:
             rate = matrix_product_rate(workload, np.asarray, numpy_product, NUMPY_SECONDS[again])
             if again:
-                rate = max(rate, usable_cores() * _rate_of_a_core(workload))
+                rate = max(rate, physical_cores() * _rate_of_a_core(workload))
             self._numpys[workload] = max(rate, self._numpys.get(workload, 0.0))
         return self._numpys[workload], NUMPY_ERROR
 
@@ -135,7 +134,9 @@ class MeasuredPeaks:
 def _rate_of_a_core(workload):
     """Return what NumPy's products reach with one thread, in a process of its own; 0 where there is none to be had."""
     line = [sys.executable, "-c", RATE_OF_A_CORE, json.dumps(workload.as_dict()), str(NUMPY_SECONDS[True])]
-    done = subprocess.run(line, cwd=ROOT, env={**os.environ, **ALONE}, text=True, capture_output=True)
+    done = subprocess.run(
+        line, cwd=ROOT, env={**os.environ, **dict.fromkeys(THREAD_VARIABLES, "1")}, text=True, capture_output=True
+    )
     return float(done.stdout) if done.returncode == 0 else 0.0
 
 

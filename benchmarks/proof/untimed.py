@@ -43,7 +43,10 @@ def check_untimed(name, trial, parameter_bytes):
     quiet = trial.disturbance.foreign_cores is not None and trial.disturbance.foreign_cores <= MAX_FOREIGN_CORES
     cores = max(1.0, usable_cores() / CORES)
     spinning = SPIN_SECONDS * (usable_cores() - 1) + FIXED_SECONDS * len(between)
-    cpu, wall = max(budget * cores * len(between), spinning), (budget if quiet else budget + BUSY_SECONDS) * len(between)
+    cpu, wall = (
+        max(budget * cores * len(between), spinning),
+        (budget if quiet else budget + BUSY_SECONDS) * len(between),
+    )
     for what, seconds, allowed in (
         ("of CPU time ", _sum(one.untimed_cpu_seconds for one in between), cpu),
         ("", _sum(one.untimed_seconds for one in between), wall),

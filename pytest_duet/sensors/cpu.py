@@ -10,7 +10,7 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator, Sequence
+from typing import Iterable, Iterator, Sequence
 
 try:
     import resource
@@ -149,6 +149,13 @@ def hardware_threads(core: int) -> list[int]:
         return [number for span in spans for number in range(int(span[0]), int(span[-1]) + 1)]
     except (OSError, ValueError):
         return [core]
+
+
+def physical_cores(cores: Iterable[int] | None = None) -> int:
+    """Return how many physical cores some hardware threads belong to; None for those that this process may run on."""
+    if cores is None:
+        cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    return len({min(hardware_threads(core)) for core in cores})
 
 
 def usable_cores() -> int:

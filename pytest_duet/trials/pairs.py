@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Optional
 
 from pytest_duet.errors import DuetError
 from pytest_duet.sensors.sampler import MemorySampler
@@ -23,7 +22,6 @@ from pytest_duet.trials.turns import Cut, Turn, schedule
 from pytest_duet.workers.hosted import Hosted
 
 NEW, OLD = "new", "old"
-Parts = Sequence[tuple[int, Optional[int]]]  # the first step of each, and the one to stop before
 # A turn that takes so many times as long as its side's longest in the warm-up may be waiting for the other side.
 STALLED_TIMES, STALLED_SECONDS = 10, 5.0
 
@@ -59,7 +57,13 @@ class Side:
     """One live side of a pair, warmed; once turns are taken, it stands still whenever it is not its turn."""
 
     def __init__(
-        self, runner: Runner, worker: Hosted, sampler: MemorySampler, cut: Cut, stop: bool, first: Parts = ()
+        self,
+        runner: Runner,
+        worker: Hosted,
+        sampler: MemorySampler,
+        cut: Cut,
+        stop: bool,
+        first: Sequence[tuple[int, int | None]],
     ) -> None:
         self.recorder = Recorder(runner, worker, sampler)
         self.stop, self.restless = stop, set[int]()
@@ -90,13 +94,13 @@ def run_pair(
     sampler: Callable[[], MemorySampler],
     cut: Cut,
     stop: bool = True,
-    first: Parts = (),
+    first: Sequence[tuple[int, int | None]] = (),
 ) -> Pair:
     """Return paired trial ``number``.
 
     :param cut: how a round is cut into turns, :func:`pytest_duet.trials.turns.cut_into_turns`.
     :param stop: whether the side that waits is stopped; not where the sides talk with each other, or with others.
-    :param first: the parts of round 1, which warms up, where each of them is to be told.
+    :param first: where each part of round 1, the warm-up, is to be told: their first steps and those to stop before.
     :raises WorkerError: where the old side's code is too old to take turns.
     :raises DuetError: where a trial is too short for two turns.
     """

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Sequence
 
 from pytest_duet.errors import DuetError
-from pytest_duet.sensors.cpu import hardware_threads
+from pytest_duet.sensors.cpu import hardware_threads, physical_cores
 from pytest_duet.sensors.gpu import Gpu
 
 
@@ -66,8 +66,7 @@ def share_out(
 def equal_share(workers: int, cores: Sequence[int]) -> int:
     """Return how many cores each worker gets: as many as there are for all, and no half of a physical core."""
     each, threads = len(cores) // workers, max(len(set(hardware_threads(core)).intersection(cores)) for core in cores)
-    physical = len({min(hardware_threads(core)) for core in cores})
-    return each if each * workers <= physical else max(each - each % threads, 1)
+    return each if each * workers <= physical_cores(cores) else max(each - each % threads, 1)
 
 
 def _check_gpus(workers: int, gpus: Sequence[Gpu]) -> None:

@@ -395,7 +395,13 @@ def test_where_threads_only_wait_for_each_other_a_core_alone_says_what_is_possib
     monkeypatch.setattr(measured_peak, "matrix_product_rate", lambda *_: 9e6)  # as beside somebody else's work
     peaks, workload = MeasuredPeaks([]), Workload(layer_sizes=(784, 32, 10))
     assert peaks.bound("cpu", workload) == (9e6, NUMPY_ERROR), "until somebody is faster than that"
-    assert peaks.bound("cpu", workload, again=True)[0] > 1e9
+    monkeypatch.setattr(measured_peak, "_rate_of_a_core", lambda _: 1e9)
+    monkeypatch.setattr(measured_peak, "physical_cores", lambda: 3)  # whose hardware threads may be six
+    assert peaks.bound("cpu", workload, again=True)[0] == 3e9
+
+
+def test_the_rate_of_a_core_is_measured_in_a_process_of_its_own():
+    assert 1e8 < measured_peak._rate_of_a_core(Workload(layer_sizes=(784, 32, 10))) < 1e12
 
 
 def test_without_runners_nothing_is_measured_or_read(engines, tmp_path):
