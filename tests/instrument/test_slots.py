@@ -20,7 +20,8 @@ def topology(monkeypatch):
 
     def build(*physical):
         of = {core: list(threads) for threads in physical for core in threads}
-        monkeypatch.setattr(slots, "hardware_threads", lambda core: of[core])
+        for module in (cpu, slots):
+            monkeypatch.setattr(module, "hardware_threads", lambda core: of[core])
         return sorted(of)
 
     return build
