@@ -61,7 +61,7 @@ def taking_turns(mnist, oracle, gpu_memory, measured_peak, pytestconfig):
     from pytest_duet.plugin.session import GATE
 
     options = pytestconfig.stash[GATE].options
-    each_step = any(metric.rounds for metric in options.metrics.values())
+    each_step = any(metric.every_round for metric in options.metrics.values())
     return TakingTurns(mnist, oracle, gpu_memory, options.turn_seconds, measured_peak.bound, each_step)
 
 

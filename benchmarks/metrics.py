@@ -15,4 +15,4 @@ ACCURACY = Metric("accuracy", "accuracy", "", "same", tolerance=2 * ACCURACY_TOL
 EPOCH = replace(_TIME, name="epoch_seconds", title="epoch time", history=Margin(0.05, 1e-3), against=Margin(0.02, 1e-3))
 FIRST_EPOCH = replace(_FIRST, name="first_epoch_seconds", title="first epoch")
 METRICS = (ACCURACY, EPOCH, PEAK_MEMORY, FIRST_EPOCH)
-LOSS = Metric("loss", "loss", "", "same", rounds=True)  # of an epoch, or of each part of one
+LOSS = Metric("loss", "loss", "", "same", every_round=True)  # of an epoch, or of each part of one

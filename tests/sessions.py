@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.forked import run_pytest
 
 ROOT = Path(__file__).parents[1]
-# A quarter of what a session of some milliseconds takes: two plugins of other packages, and five garbage collections.
+# Other packages' plugins, and five garbage collections of pytest's own in the end: no session here is about them.
 QUICK = ("-p", "no:hypothesispytest", "-p", "no:jaxtyping", "-p", "no:unraisableexception")
 FAST = ("--benchmark-min-rounds=1", "--benchmark-max-time=0.001", "--benchmark-warmup=off")
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# All that a GPU is rented for, in one go of about half an hour: docs/rented-gpu.md. From the repository's root:
+# All that a GPU is rented for, in one go: docs/rented-gpu.md. From the repository's root:
 #
 #   bash examples/rented-gpu/measure.sh [FOLDER]
 #

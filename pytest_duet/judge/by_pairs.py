@@ -281,7 +281,7 @@ def judge_session(
 
 
 def _exact(benchmark: str, row: Row, metric: Metric) -> Comparison:
-    if metric.rounds:
+    if metric.every_round:
         return compare_rounds(benchmark, row, metric)
     old = row.against.row.typical(metric.name) if row.against else None
     return exactly(benchmark, row.subject, metric, row.typical(metric.name), old).but(trials=len(row.trials))

@@ -149,7 +149,7 @@ def void_where_exact_changed(comparisons: Sequence[Comparison], metrics: Mapping
     notes = {
         one.benchmark: f"its {exact[one.metric].title} is not the old one, so it does other work."
         for one in comparisons
-        if one.metric in exact and one.verdict is Verdict.REGRESSED and not exact[one.metric].rounds
+        if one.metric in exact and one.verdict is Verdict.REGRESSED and not exact[one.metric].every_round
     }
     return [
         one.but(verdict=Verdict.VOID, note=notes[one.benchmark])

@@ -98,8 +98,8 @@ def read_options(config: pytest.Config) -> GateOptions:
     if not turn_seconds > 0:
         raise DuetError(f"--turn-seconds={turn_seconds}: give a number above 0, or inf.")
     metrics = _chosen(get("duet_gate_metrics"), config.hook.pytest_duet_metrics(config=config) or DEFAULT)
-    if not against and (rounds := [name for name, each in metrics.items() if each.rounds]):
-        raise DuetError(f"--gate-metrics={rounds[0]}: another side has to compute the same now; it is for --against.")
+    if not against and (named := [name for name, each in metrics.items() if each.every_round]):
+        raise DuetError(f"--gate-metrics={named[0]}: another side has to compute the same now; it is for --against.")
     defaults = {name: each.against if against else each.history for name, each in metrics.items() if not each.exact}
     lines = f"duet_{'against' if against else 'gate'}_margins"
     margins = read_margins(ini(lines), defaults, metrics, f"pytest.ini, {lines}:")
@@ -134,7 +134,7 @@ def _chosen(texts: Iterable[str], metrics: Iterable[Metric]) -> dict[str, Metric
     for name in names:
         if name not in known:
             raise DuetError(f"--gate-metrics: {name!r} is none of {', '.join(known)}.")
-    always = {name for name, each in known.items() if not each.rounds and (each.exact or not names)}
+    always = {name for name, each in known.items() if not each.every_round and (each.exact or not names)}
     return {name: each for name, each in known.items() if name in always or name in names}
 
 

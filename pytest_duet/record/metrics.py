@@ -34,7 +34,7 @@ class Metric:
     :param against: the default margin against another environment in the same session.
     :param turns: whether it is the time that both sides take turns for.
     :param own: whether it is one that single benchmarks have, and tell themselves.
-    :param rounds: whether it is a number that every round tells, which the same program gives to the last bit: both
+    :param every_round: whether it is a number that every round tells, which the same program gives to the last bit: both
         sides are compared up to the first that differs, and only where --gate-metrics names it.
     """
 
@@ -48,7 +48,7 @@ class Metric:
     against: Margin = USUAL
     turns: bool = False
     own: bool = False
-    rounds: bool = False
+    every_round: bool = False
 
     @property
     def exact(self) -> bool:

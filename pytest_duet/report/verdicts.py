@@ -72,7 +72,7 @@ def _changed(ratio: float, metric: Metric) -> float:
 
 
 def _what_to_do(one: Comparison, metric: Metric, gate: GateRecord) -> str:
-    if metric.rounds:
+    if metric.every_round:
         return "If the code is to compute something else now, leave it out of --gate-metrics"
     if metric.exact:
         return f"They may differ by {metric.tolerance:g}; until they agree, this benchmark's other metrics mean nothing"

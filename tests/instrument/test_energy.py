@@ -182,7 +182,7 @@ def test_of_short_epochs_no_energy_is_told_of_their_sum_either():
 @pytest.mark.parametrize("begin", [0.0, 0.03, 0.099])
 def test_of_epochs_back_to_back_it_is_told_with_its_error(begin):
     """Each is a fraction of the counter's step, and more goes on beside it than in it: one alone has no figure."""
-    trial = train(Card(step=0.1, begin=begin), 0.05, 0.05, aside=0.2, sustain=False)
+    trial = train(Card(step=0.1, begin=begin), 0.05, 0.05, aside=0.2)
     assert trial.gpu_energy_joules is None
     trial = train(Card(step=0.1, begin=begin), 0.05, 0.05, sustain=True)
     assert trial.gpu_energy_joules == pytest.approx((BUSY - IDLE) * 0.05, abs=trial.gpu_energy_error_joules)

@@ -12,7 +12,7 @@ from pytest_duet.record.metrics import DEFAULT, Metric
 from pytest_duet.record.row import Against, Row
 from pytest_duet.trials.trial import Memory, Part, Round, Trial
 
-LOSS = Metric("loss", "loss", "", "same", rounds=True)
+LOSS = Metric("loss", "loss", "", "same", every_round=True)
 SAME = (0.1 + 0.2, 0.25, 0.125)
 
 

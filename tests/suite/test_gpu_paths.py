@@ -93,3 +93,33 @@ def test_jax_s_step_takes_no_learning_rate_and_its_scan_is_unrolled():
 def test_pytorch_s_batches_come_from_pinned_memory_and_nobody_waits_for_them():
     pytest.importorskip("torch")
     assert run(TORCH) == {"pinned": True, "indices": ["Tensor"] * 3, "non_blocking": [True]}
+
+
+LIGHTNING = """
+import json
+from types import SimpleNamespace
+import lightning
+from benchmarks.frameworks import lightning as own, torch as plain
+
+workload = SimpleNamespace(layer_sizes=(784, 32, 10), batch_size=4, learning_rate=0.1)
+random = np.random.RandomState(0)
+images, labels = random.rand(12, 784).astype(np.float32), random.randint(0, 10, 12)
+layers = [(random.rand(*weight.shape).astype(np.float32) - 0.5, bias) for weight, bias in layers]
+dataset = SimpleNamespace(train_images=images, train_labels=labels, test_images=images, test_labels=labels)
+fits, fit = [], lightning.Trainer.fit
+lightning.Trainer.fit = lambda *arguments, **how: fits.append(1) or fit(*arguments, **how)
+orders = np.arange(12), np.arange(12)[::-1].copy(), np.arange(6), np.arange(12)  # one of them is shorter
+told = {}
+for name, kind in (("plain", plain.TorchTrainer), ("own", own.LightningTrainer)):
+    trainer = kind(workload, dataset, layers, "cpu")
+    told[name] = [trainer.train_epoch(order) for order in orders] + [trainer.evaluate()]
+print(json.dumps(dict(told, fits=len(fits))))
+"""
+
+
+def test_lightning_trains_all_epochs_in_one_fit_whatever_their_length():
+    """Else each epoch would have a set-up and a teardown, which takes the model off a GPU, within the clock."""
+    for name in ("lightning", "greenlet"):
+        pytest.importorskip(name)
+    found = run(LIGHTNING)
+    assert found["fits"] == 1 and found["own"] == pytest.approx(found["plain"], rel=1e-6)
