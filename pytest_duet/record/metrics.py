@@ -34,8 +34,8 @@ class Metric:
     :param against: the default margin against another environment in the same session.
     :param turns: whether it is the time that both sides take turns for.
     :param own: whether it is one that single benchmarks have, and tell themselves.
-    :param every_round: whether it is a number that every round tells, which the same program gives to the last bit: both
-        sides are compared up to the first that differs, and only where --gate-metrics names it.
+    :param every_round: whether it is a number that every round tells, which the same program gives to the last bit:
+        both sides are compared up to the first that differs, and only where --gate-metrics names it.
     """
 
     name: str
