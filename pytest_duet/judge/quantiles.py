@@ -1,7 +1,7 @@
 """Where the tails of the textbook distributions begin: what a value exceeds by chance with a given probability alone.
 
-They are what :mod:`scipy.stats` gives too, which takes 0.5 s to import; :mod:`scipy.special`, which does its sums, takes
-0.2 s (two cores of an EPYC). Only sessions that judge or compare import either.
+They are what :mod:`scipy.stats` gives too, which takes 0.5 s to import; :mod:`scipy.special`, which does its sums,
+takes 0.2 s (two cores of an EPYC). Only sessions that judge or compare import either.
 """
 
 from __future__ import annotations
