@@ -10,6 +10,10 @@ from pytest_duet.sensors.sampler import INTERVAL_SECONDS
 from pytest_duet.trials.runner import MAX_FOREIGN_CORES
 
 QUICK = {"epochs": 3, "steps": 40}
+# Of an epoch with --against; a paired trial has some eighty turns a side then. Of 1.25 s, the four trials that are the
+# least take longer than most answers need (89 and 96 s for PyTorch with 5 % more steps, two cores); of half a second,
+# they scatter by 1.4 % instead of 1.0 to 1.25 %, and a third of each goes into starting it.
+AGAINST_EPOCH_SECONDS = 0.9
 
 
 def add_options(parser):
@@ -49,7 +53,7 @@ def add_options(parser):
         type=float,
         metavar="SECONDS",
         help="where an epoch would take longer, train so many steps of it as fit, and report steps a second (default "
-        "with --against: 2)",
+        f"with --against: {AGAINST_EPOCH_SECONDS})",
     )
     _add_number(add, "--trials", int, 3, "N", "fresh processes per framework")
     add(

@@ -8,7 +8,7 @@ import uuid
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from benchmarks.command_line import QUICK
+from benchmarks.command_line import AGAINST_EPOCH_SECONDS, QUICK
 from benchmarks.frameworks import DEFAULT, REGISTRY, entries_of_file, select
 from benchmarks.frameworks.interpreters import find_interpreter
 from benchmarks.trainer_runner import TrainerRunner
@@ -23,9 +23,6 @@ from pytest_duet.workers.slots import Slot
 # Options that the session takes from the command line as they are, and those that must not be less than a number.
 AS_GIVEN = ("device", "isolation", "preallocate", "mnist_dir", "require_frameworks", "limit_again", "quick", "race")
 LEAST = {"epoch_budget": 0.001, "trials": 1, "worker_timeout": 0.001, "max_foreign_cores": 0, "memory_interval": 0}
-# Of which a paired trial has some hundred turns. A second of turns tells as much in a short trial as in a long one, and
-# four trials are the least; of 2 s, they take longer than an answer needs, of half a second, more of them start.
-AGAINST_EPOCH_SECONDS = 1.25
 
 
 @dataclass(frozen=True)

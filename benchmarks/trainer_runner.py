@@ -108,7 +108,8 @@ class TrainerRunner(Runner):
     def within(self, budget_seconds, step_seconds, images):
         """Return this runner, or one that trains fewer steps an epoch, so that an epoch stays within a budget.
 
-        The number of steps is a power of two, so that the same machine arrives at the same number every time.
+        The number of steps is a power of two, or three of the next smaller one, so that the same machine arrives at the
+        same number every time and spends two thirds of the budget at the least.
 
         :param budget_seconds: for an epoch of so many images; None for no limit.
         :param step_seconds: what a step is thought to take.
@@ -116,7 +117,9 @@ class TrainerRunner(Runner):
         if budget_seconds is None or self.workload.steps_per_epoch(images) * step_seconds <= budget_seconds:
             return self
         affordable = max(1.0, budget_seconds / step_seconds)
-        return replace(self, workload=replace(self.workload, steps=2 ** int(math.log2(affordable))))
+        power = 2 ** int(math.log2(affordable))
+        steps = 3 * power // 2 if affordable >= 1.5 * power and power > 1 else power
+        return replace(self, workload=replace(self.workload, steps=steps))
 
     def take_steps(self, batches, sampler=None):
         """Return what the trainer says of itself and of its steps over these batches, and what a step costs.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from benchmarks.options import AGAINST_EPOCH_SECONDS
+from benchmarks.command_line import AGAINST_EPOCH_SECONDS
 from benchmarks.proof import parity
 from benchmarks.proof.floor import check_busy
 from benchmarks.summary import describe

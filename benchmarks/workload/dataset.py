@@ -68,4 +68,4 @@ def synthetic(n_train=6_000, n_test=1_000, seed=0):
 
 
 def _scale(images):
-    return images.astype(np.float32) / np.float32(255)
+    return np.divide(images, np.float32(255), dtype=np.float32)  # without a second array of that size

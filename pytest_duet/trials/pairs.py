@@ -18,7 +18,7 @@ from pytest_duet.trials.blocks import Block
 from pytest_duet.trials.recorder import Recorder
 from pytest_duet.trials.runner import Runner
 from pytest_duet.trials.trial import Trial
-from pytest_duet.trials.turns import Cut, Turn, schedule
+from pytest_duet.trials.turns import WARM_ROUNDS, Cut, Turn, schedule
 from pytest_duet.workers.hosted import Hosted
 
 NEW, OLD = "new", "old"
@@ -69,7 +69,7 @@ class Side:
         self.stop, self.restless = stop, set[int]()
         self._worker = worker
         self.recorder.round(1, first)
-        self.longest = max(self.recorder.part(2, *part) for part in cut.parts)
+        self.longest = max(self.recorder.part(WARM_ROUNDS, *part) for part in cut.warm)
         self.recorder.drop_parts()
 
     def wait(self) -> None:
@@ -126,7 +126,10 @@ def run_pair(
                 taken += [seconds] if seconds else []
             for side in sides.values():
                 with side.awake() as recorder:
-                    recorder.end_round(each, examine=each == new.rounds)
+                    if each == WARM_ROUNDS:
+                        recorder.drop_parts()  # it lacks what was warm-up
+                    else:
+                        recorder.end_round(each, examine=each == new.rounds)
         restless = sorted({pid for side in sides.values() for pid in side.restless})
         if restless:
             remarks.append(f"processes {', '.join(map(str, restless))} could not be stopped while their side waited.")

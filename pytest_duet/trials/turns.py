@@ -14,7 +14,8 @@ from math import isfinite, log2
 # and 8 steps of JAX (8 ms each), of 0.7, 0.4, 0.5 and 0.4 % with PyTorch and of 0.9, 1.1, 1.5 and 1.0 % with Keras
 # (python -m tests.turn_lengths jax torch keras, two cores).
 TURN_SECONDS = 0.05
-WARM_ROUNDS = 2  # the first whole, as an ordinary trial's; the second in turns, whose shapes compile anew
+# The first round is whole, as an ordinary trial's. The second one's first turns warm up as well: their shape is new.
+WARM_ROUNDS, WARM_TURNS = 2, 2
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,11 @@ class Cut:
     def parts(self) -> tuple[tuple[int, int | None], ...]:
         """All of a round, in order."""
         return self.turns if self.rest is None else (*self.turns, (self.rest, None))
+
+    @property
+    def warm(self) -> tuple[tuple[int, int | None], ...]:
+        """What is done of the second round before turns are taken: all of it where it has no more than that."""
+        return self.parts if len(self.turns) <= WARM_TURNS else self.turns[:WARM_TURNS]
 
 
 WHOLE_ROUNDS = Cut(((0, None),))
@@ -74,15 +80,20 @@ class Turn:
 
 
 def schedule(cut: Cut, rounds: int, trial: int) -> Iterator[list[Turn]]:
-    """Yield the turns of each steady round of a trial; from round to round, who goes first in a part changes.
+    """Yield the turns of each round from the second on; from round to round, who goes first in a part changes.
+
+    What is warm-up of the second, :attr:`Cut.warm`, is left out.
 
     :param rounds: of a trial, the warm ones included.
     :param trial: its number; which side goes first alternates with every second one, as who starts does with each.
     """
     flip, taken = trial // 2, 0
-    for number in range(WARM_ROUNDS + 1, rounds + 1):
+    for number in range(WARM_ROUNDS, rounds + 1):
+        warm = len(cut.warm) if number == WARM_ROUNDS else 0
+        if warm == len(cut.parts):
+            continue
         turns = []
-        for place, (first, stop) in enumerate(cut.turns):
+        for place, (first, stop) in list(enumerate(cut.turns))[warm:]:
             block, second = divmod(taken, 2)
             lead = block if cut == WHOLE_ROUNDS else place // 2 + number
             turns.append(Turn(number, first, stop, (lead + flip + second) % 2 == 0, block))

@@ -123,7 +123,7 @@ def test_sides_that_share_a_lock_are_let_go_and_told_of(monkeypatch, tmp_path):
     pair = run_pair(counts("Shares"), counts("Shares"), 1, MemorySampler, Cut(((0, 2), (2, 4), (4, 6), (6, 8)), 8))
     assert len(pair.remarks) == 1
     assert "as if it waited for it" in pair.remarks[0] and "neither side was stopped" in pair.remarks[0]
-    assert len(pair.blocks) == 3, "all of the two rounds but the block that stalled"
+    assert len(pair.blocks) == 4, "all that were taken turns over but the block that stalled"
     assert pair.new.rounds[-1].evidence == pair.old.rounds[-1].evidence == {"total": 4 * 45}
 
 
