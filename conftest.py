@@ -4,7 +4,7 @@ from functools import lru_cache, partial
 
 import pytest
 
-pytest_plugins = ["pytest_duet.plugin", "benchmarks.plugin"]
+pytest_plugins = ["pytest_duet.plugin", "benchmarks.questions", "benchmarks.plugin"]
 
 
 @pytest.fixture(scope="session")
@@ -52,6 +52,41 @@ def runner(framework, options, data_directory, duet_progress):
     """Runs trials of the framework under test, :class:`benchmarks.trainer_runner.TrainerRunner`."""
     entry = options.entries[framework]
     return options.runner(entry, data_directory, lambda text: duet_progress(f"{framework}: {text}"))
+
+
+@pytest.fixture
+def start(framework, options, mnist, benchmark, tmp_path, monkeypatch):
+    """The start of the framework under test, which finds nothing compiled: :class:`benchmarks.cold_start.ColdStart`."""
+    from benchmarks.cold_start import ColdStart, kept_in
+
+    if benchmark.disabled:
+        pytest.skip("--benchmark-disable: a start takes a process of its own")
+    for name, value in kept_in(tmp_path).items():
+        monkeypatch.setenv(name, value)
+    entry = options.installed(options.entries[framework])
+    return ColdStart(entry, options.workload, mnist, options.device)
+
+
+@pytest.fixture
+def compiled_before(framework, options, data_directory, tmp_path):
+    """Has another process compile everything that the framework under test will look for."""
+    from benchmarks.cold_start import fill
+
+    fill(tmp_path, options.entries[framework], options.workload, options.device, data_directory)
+
+
+@pytest.fixture
+def served(framework, options, mnist, tmp_path):
+    """The network of the framework or the export under test, to be asked: :class:`benchmarks.inference.Served`."""
+    from benchmarks.exports import EXPORTS
+    from benchmarks.inference import Served, answers_of
+
+    parameters = options.workload.initial_parameters()
+    if framework in EXPORTS:
+        options.installed(EXPORTS[framework].entry())
+        return Served(framework, EXPORTS[framework].load()(parameters, tmp_path), parameters, mnist)
+    entry = options.installed(options.entries[framework])
+    return Served(framework, answers_of(entry, options.workload, mnist, options.device), parameters, mnist)
 
 
 @pytest.fixture(scope="session")

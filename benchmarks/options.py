@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 import uuid
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 from benchmarks.command_line import AGAINST_EPOCH_SECONDS, QUICK
 from benchmarks.frameworks import DEFAULT, REGISTRY, entries_of_file, select
 from benchmarks.frameworks.interpreters import find_interpreter
+from benchmarks.frameworks.loading import missing
 from benchmarks.trainer_runner import TrainerRunner
 from benchmarks.workload.spec import DRAWS, Workload
 from pytest_duet.errors import DuetError
@@ -79,14 +81,27 @@ class Options:
         """Return whether this session trains on a GPU, wherever a framework can."""
         return self.device == "gpu" or (self.device == "auto" and find_gpu() is not None)
 
+    def installed(self, entry):
+        """Return an entry that this process itself is to run.
+
+        :raises NotInstalled: where this interpreter lacks its modules, or the machine a program that it needs.
+        """
+        if absent := missing(entry.requires):
+            raise NotInstalled(f"{', '.join(absent)} not installed in {sys.executable}")
+        self._check_programs(entry)
+        return entry
+
+    def _check_programs(self, entry):
+        absent = () if self.on_gpu() else entry.missing_programs()
+        if absent:
+            raise NotInstalled(f"{entry.name}: no {' and no '.join(absent)} on this machine", cause="program")
+
     def runner(self, entry, data_directory=None, progress=lambda text: None):
         """Return the :class:`TrainerRunner` of one framework's trials.
 
         :raises NotInstalled: where the machine lacks a program that it needs.
         """
-        missing = () if self.on_gpu() else entry.missing_programs()
-        if missing:
-            raise NotInstalled(f"{entry.name}: no {' and no '.join(missing)} on this machine", cause="program")
+        self._check_programs(entry)
         python, environment = find_interpreter(entry, self.pythons, self.environments, self.on_gpu())
         return TrainerRunner(
             entry=entry,

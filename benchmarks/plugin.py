@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks.doctor.hooks import pytest_duet_doctor_folders  # noqa: F401 - pytest calls them
+from benchmarks.exports import EXPORTS, exports_of
 from benchmarks.frameworks import REGISTRY
 from benchmarks.options import Options, read_options
+from benchmarks.questions import QUESTIONS, asked, question_of
 from benchmarks.report.hooks import (  # noqa: F401
     pytest_duet_report_columns,
     pytest_duet_report_csv,
@@ -47,27 +49,44 @@ def pytest_generate_tests(metafunc):
         options = metafunc.config.stash[OPTIONS]
         parameters = [
             pytest.param(name, id=options.benchmark_id(name), marks=pytest.mark.duet(subject=name))
-            for name in options.entries
+            for name in measured(metafunc, options.entries)
         ]
         metafunc.parametrize("framework", parameters)
 
 
+def measured(metafunc, entries):
+    """Return the names of what a test measures: all entries, unless it asks for more or for fewer of them."""
+    if "compiled_before" in metafunc.fixturenames:
+        return [name for name, entry in entries.items() if entry.keeps_programs]
+    return [*entries, *(exports_of(entries) if "served" in metafunc.fixturenames else ())]
+
+
 def pytest_ignore_collect(collection_path, config):
     """With ``--against``, both sides take turns in test_against.py; every other benchmark has the machine to itself."""
-    if collection_path.parent == BENCHMARKS and collection_path.name.startswith("test_"):
-        return True if (collection_path.name == TAKES_TURNS) != bool(config.getoption("duet_against")) else None
+    name = collection_path.name
+    if collection_path.parent == BENCHMARKS and name.startswith("test_") and question_of(name) not in QUESTIONS:
+        return True if (name == TAKES_TURNS) != bool(config.getoption("duet_against")) else None
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)  # inside of pytest-duet's own, which words what is left
+def pytest_runtest_setup(item):
+    return (yield from _in_one_paragraph(item))
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_pyfunc_call(pyfuncitem):
+    return (yield from _in_one_paragraph(pyfuncitem))
+
+
+def _in_one_paragraph(item):
     """Tell a benchmark's failure in one paragraph: its traceback would show this suite's code, not the cause."""
-    if not is_benchmark(pyfuncitem):
+    if not is_benchmark(item):
         return (yield)
-    options = pyfuncitem.config.stash[OPTIONS]
+    options = item.config.stash[OPTIONS]
     try:
         return (yield)
     except NotInstalled as error:
-        text = f"{error}; {how}" if (how := how_to_install(error, options, subject_of(pyfuncitem))) else str(error)
+        text = f"{error}; {how}" if (how := how_to_install(error, options, subject_of(item))) else str(error)
         if options.require_frameworks:
             raise pytest.fail.Exception(f"{text} (--require-frameworks)", pytrace=False) from None
         raise pytest.skip.Exception(text) from None
@@ -80,7 +99,7 @@ def pytest_pyfunc_call(pyfuncitem):
 
 def how_to_install(error, options, framework):
     """Return the one command that installs what a framework misses; ``""`` where nobody knows."""
-    entry = options.entries[framework]
+    entry = EXPORTS[framework].entry() if framework in EXPORTS else options.entries[framework]
     if error.cause == "program":
         return f"`apt-get install {' '.join(entry.missing_programs())}`, or your system's like, installs it"
     environments = entry.environments(options.on_gpu())
@@ -125,24 +144,31 @@ def pytest_duet_prepare(config, say):
 
 
 def pytest_duet_subject(config, nodeid):
-    return framework_of(nodeid, config.stash[OPTIONS].entries)
+    return framework_of(nodeid, [*config.stash[OPTIONS].entries, *EXPORTS])
 
 
-def pytest_duet_asked(config, subject):
+def pytest_duet_asked(config, subject, name):
+    question = question_of(name)
+    if question in QUESTIONS and question not in asked(config):
+        return False
     return subject in config.stash[OPTIONS].entries or subject not in REGISTRY
 
 
 def pytest_duet_tables(config, terminalreporter, rows, machine):
-    from benchmarks.report import csv_files, framework_table, gpu_table
+    from benchmarks.report import csv_files, framework_table, gpu_table, inference_table, start_table
     from benchmarks.training_row import TrainingRow
 
-    rows = [(row, TrainingRow.trusted(extra_info)) for row, extra_info in rows]
+    trained = [(row, TrainingRow.trusted(extra_info)) for row, extra_info in rows if "workload" in extra_info]
     if machine:
         terminalreporter.section(machine)
-    framework_table.show(terminalreporter, rows, config.getoption("duet_wide"))
-    gpu_table.show(terminalreporter, rows)
+    start_table.show(terminalreporter, rows)
+    inference_table.show(terminalreporter, rows)
+    if not trained:
+        return
+    framework_table.show(terminalreporter, trained, config.getoption("duet_wide"))
+    gpu_table.show(terminalreporter, trained)
     directory = config.stash[OPTIONS].results_csv
-    for path in csv_files.write(rows, Path(directory) / machine) if directory else ():
+    for path in csv_files.write(trained, Path(directory) / machine) if directory else ():
         terminalreporter.write_line(f"wrote {path}")
 
 

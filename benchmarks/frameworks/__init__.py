@@ -27,6 +27,7 @@ class Entry:
         there is no such build.
     :param programs: what it calls on the machine where it trains on a CPU, such as a compiler; where one is missing,
         the entry is skipped.
+    :param keeps_programs: whether what it compiles can be kept from one process to the next.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Entry:
     variables: tuple = ()
     gpu_environments: tuple = ()
     programs: tuple = ()
+    keeps_programs: bool = False
 
     def environments(self, on_gpu):
         """Return the names of the tox environments that it may train in, on a GPU or on a CPU, the preferred first."""
@@ -61,10 +63,11 @@ _GPU_ENVIRONMENTS = {
 }
 
 
-def _entry(name, place, *requires, environment="cpu", programs=(), **variables):
+def _entry(name, place, *requires, environment="cpu", programs=(), keeps=False, **variables):
     gpu = filter(None, (_GPU_ENVIRONMENTS.get((environment, module)) for module in requires))
     pairs = tuple(variables.items())
-    return Entry(name, f"benchmarks.frameworks.{place}", requires, environment, pairs, next(gpu, ()), programs)
+    keeps = keeps or "jax" in requires
+    return Entry(name, f"benchmarks.frameworks.{place}", requires, environment, pairs, next(gpu, ()), programs, keeps)
 
 
 _KERAS_ON_TENSORFLOW = {"KERAS_BACKEND": "tensorflow"}
@@ -89,11 +92,11 @@ REGISTRY = {
         _entry("caffe2", "caffe2:Caffe2Trainer", "caffe2.python", "torch", environment="caffe2"),
         _entry("onnxruntime", "onnxruntime:OnnxRuntimeTrainer", *_ONNXRUNTIME, environment="onnxruntime"),
         _entry("mindspore", "mindspore:MindsporeTrainer", "mindspore", environment="mindspore"),
-        _entry("tinygrad", "tinygrad:TinygradTrainer", "tinygrad", programs=("clang",)),
+        _entry("tinygrad", "tinygrad:TinygradTrainer", "tinygrad", programs=("clang",), keeps=True),
         _entry("mlx", "mlx:MlxTrainer", "mlx.core", environment="mlx"),
         _entry("numpy", "numpy:NumpyTrainer", "numpy", "threadpoolctl"),
         # Compiled.
-        _entry("torch-compile", "torch_compile:TorchCompileTrainer", "torch", programs=("g++",)),
+        _entry("torch-compile", "torch_compile:TorchCompileTrainer", "torch", programs=("g++",), keeps=True),
         _entry("torch-script", "torch_script:TorchScriptTrainer", "torch"),
         _entry("keras-xla", "keras_tensorflow:KerasXlaTrainer", "keras", "tensorflow", **_KERAS_ON_TENSORFLOW),
         _entry("tensorflow-xla", "tensorflow:TensorFlowXlaTrainer", "tensorflow"),

@@ -62,6 +62,9 @@ class JaxTrainer(JaxEngine, Trainer):
     def predict(self, images):
         return jitted_predict(self.params, images)
 
+    def logits(self, images):
+        return np.asarray(self.predict(images))
+
     def layers(self):
         """Return the parameters in the suite's own layout, on the device."""
         return self.params

@@ -54,6 +54,9 @@ class KerasTrainer(Trainer):
         logits = self.model.predict(self.dataset.test_images, self.workload.batch_size, verbose=0)
         return float(np.mean(logits.argmax(axis=1) == self.dataset.test_labels))
 
+    def logits(self, images):
+        return self.model.predict_on_batch(images)
+
     def parameters(self):
         arrays = self.model.get_weights()
         return list(zip(arrays[::2], arrays[1::2]))

@@ -62,6 +62,9 @@ class NumpyTrainer(Trainer):
         correct = (forward(self.params, images[batch])[1].argmax(axis=1) == labels[batch] for batch in batches)
         return sum(right.sum() for right in correct) / len(labels)
 
+    def logits(self, images):
+        return forward(self.params, images)[1]
+
     def parameters(self):
         return [(weight.copy(), bias.copy()) for weight, bias in self.params]
 

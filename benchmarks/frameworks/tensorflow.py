@@ -83,6 +83,9 @@ class TensorFlowTrainer(TensorFlowEngine, Trainer):
             correct += int(tf.math.count_nonzero(predicted == labels))
         return correct / len(self.dataset.test_labels)
 
+    def logits(self, images):
+        return self.predict(tf.constant(images)).numpy()
+
     def parameters(self):
         return [(weight.numpy(), bias.numpy()) for weight, bias in self.model.layers]
 

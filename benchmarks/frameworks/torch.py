@@ -22,6 +22,16 @@ def linear_layers(model):
     return [layer for layer in model.children() if isinstance(layer, nn.Linear)]
 
 
+def network(parameters, device="cpu"):
+    """Return an :class:`MLP` with these parameters, ``[(weight, bias), ...]``, on a device."""
+    model = MLP([parameters[0][0].shape[0], *(bias.size for _, bias in parameters)]).to(device)
+    with torch.no_grad():
+        for layer, (weight, bias) in zip(linear_layers(model), parameters):
+            layer.weight.copy_(torch.from_numpy(weight.T))
+            layer.bias.copy_(torch.from_numpy(bias))
+    return model
+
+
 class TorchTrainer(TorchEngine, Trainer):
     contract = Contract("eager")
 
@@ -32,11 +42,7 @@ class TorchTrainer(TorchEngine, Trainer):
             torch.from_numpy(dataset.train_images), torch.from_numpy(dataset.train_labels).long()
         )
         self.test_data = TensorDataset(torch.from_numpy(dataset.test_images), torch.from_numpy(dataset.test_labels))
-        self.model = MLP(workload.layer_sizes).to(self.device)
-        with torch.no_grad():
-            for layer, (weight, bias) in zip(linear_layers(self.model), parameters):
-                layer.weight.copy_(torch.from_numpy(weight.T))
-                layer.bias.copy_(torch.from_numpy(bias))
+        self.model = self.served = network(parameters, self.device)
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=workload.learning_rate)
 
     def train_epoch(self, order):
@@ -70,6 +76,10 @@ class TorchTrainer(TorchEngine, Trainer):
             predicted = self.model(images.to(self.device)).argmax(dim=1)
             correct += (predicted == labels.to(self.device)).sum().item()
         return correct / len(self.test_data)
+
+    @torch.inference_mode()
+    def logits(self, images):
+        return self.served(torch.from_numpy(images).to(self.device)).cpu().numpy()
 
     def parameters(self):
         return [

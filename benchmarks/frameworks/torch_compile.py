@@ -15,6 +15,7 @@ class TorchCompileTrainer(TorchTrainer):
         super().__init__(workload, dataset, parameters, device)
         self.compiled_loss = torch.compile(self.mean_loss, dynamic=False)  # once more for the smaller last batch
         self.compiled_update = torch.compile(self.update)
+        self.served = torch.compile(self.model, dynamic=False)
 
     def update(self):
         self.optimizer.step()

@@ -17,7 +17,7 @@ class TorchScriptTrainer(TorchTrainer):
 
     def __init__(self, workload, dataset, parameters, device):
         super().__init__(workload, dataset, parameters, device)
-        self.scripted = torch.jit.script(self.model)  # shares its parameters
+        self.scripted = self.served = torch.jit.script(self.model)  # shares its parameters
 
     def mean_loss(self, images, labels):
         return nn.functional.cross_entropy(self.scripted(images), labels)

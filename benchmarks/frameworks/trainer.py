@@ -92,6 +92,15 @@ class Trainer:
         """Return the current parameters as NumPy arrays, shaped and ordered as they were handed in."""
         raise NotImplementedError
 
+    def logits(self, images):
+        """Return what the network as it is now answers: the logits ``(n, 10)``, a NumPy array on the host.
+
+        Asked where answers are measured, and nowhere else; a trainer without it has none to show.
+
+        :param images: float32, ``(n, 784)``.
+        """
+        raise NotImplementedError
+
     def threads(self):
         """Return how many threads the framework says it computes with, read back from it; None if it cannot tell."""
         return None
@@ -113,6 +122,13 @@ class Trainer:
         framework cannot tell.
         """
         return {}, {}
+
+    def compiling(self):
+        """Return for how long the framework has traced and compiled in this process so far, in seconds.
+
+        ``{"trace": ..., "compile": ...}``, by its own account; empty where it keeps none.
+        """
+        return {}
 
     @staticmethod
     def matrix_product(device="cpu", precision="fp32"):

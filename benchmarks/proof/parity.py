@@ -65,15 +65,15 @@ def check_steps(name, steps, workload, dataset):
     if len(steps["losses"]) != len(expected):
         raise ParityError(f"{name}: took {len(steps['losses'])} steps where {len(expected)} were asked for.")
     for number, (found, right, batch) in enumerate(zip(steps["losses"], expected, batches), start=1):
-        if _relative(found, right) > LOSS_TOLERANCE:
+        if relative(found, right) > LOSS_TOLERANCE:
             raise ParityError(
                 f"{name}: parity fails at step {number} of {len(batches)} ({len(batch)} images): "
-                f"{_loss_text(found, right)}. {_hint(number, len(batches))}"
+                f"{loss_text(found, right)}. {_hint(number, len(batches))}"
                 f"{RESIDENT_HINT if steps['contract']['data'] == 'device-resident' else ''}"
             )
     expected = sketch_update(parameters, initial)
     update = sketch_update(steps["parameters"], initial)
-    _check_update(name, f"after {len(batches)} steps", update, expected, _rounding(initial, len(batches)))
+    check_update(name, f"after {len(batches)} steps", update, expected, rounding(initial, len(batches)))
 
 
 def check_trial(name, trial, trajectory, workload, dataset):
@@ -89,10 +89,10 @@ def check_trial(name, trial, trajectory, workload, dataset):
     losses, updates, accuracies, rounds = [], [], [], []
     for epoch in trial.rounds:
         number, found, right = epoch.number, epoch.metrics["loss"], trajectory.epoch_losses[epoch.number - 1]
-        losses.append(_relative(found, right))
+        losses.append(relative(found, right))
         if losses[-1] > LOSS_TOLERANCE:
             raise ParityError(
-                f"{name}: parity fails in epoch {number}: {_loss_text(found, right)}. {_epoch_hint(number)}"
+                f"{name}: parity fails in epoch {number}: {loss_text(found, right)}. {_epoch_hint(number)}"
             )
         losses += _check_parts(name, epoch, trajectory.step_losses[number - 1], workload, dataset)
         if epoch.evidence is None:
@@ -100,9 +100,9 @@ def check_trial(name, trial, trajectory, workload, dataset):
             continue
         parameters = epoch.evidence["parameters"]
         expected = trajectory.updates[number - 1]
-        rounding = _rounding(initial, number * len(trajectory.step_losses[0]))
+        rounded = rounding(initial, number * len(trajectory.step_losses[0]))
         update = sketch_update(parameters, initial)
-        updates.append(_check_update(name, f"after epoch {number}", update, expected, rounding))
+        updates.append(check_update(name, f"after epoch {number}", update, expected, rounded))
         metrics = {**epoch.metrics, "accuracy": oracle.accuracy(parameters, dataset)}
         accuracies += [abs(metrics[each] - trajectory.accuracies[number - 1]) for each in ACCURACIES if each in metrics]
         rounds.append(replace(epoch, metrics=metrics, evidence=None))
@@ -123,11 +123,11 @@ def _check_parts(name, epoch, step_losses, workload, dataset):
     for part in epoch.parts:
         steps = slice(part.first, part.stop)
         found, right = part.metrics["loss"], float(np.average(step_losses[steps], weights=sizes[steps]))
-        errors.append(_relative(found, right))
+        errors.append(relative(found, right))
         if errors[-1] > LOSS_TOLERANCE:
             raise ParityError(
                 f"{name}: parity fails in epoch {epoch.number}, steps {part.first + 1} to {part.stop or len(sizes)}: "
-                f"{_loss_text(found, right)}. {_epoch_hint(epoch.number)}"
+                f"{loss_text(found, right)}. {_epoch_hint(epoch.number)}"
             )
     return errors
 
@@ -156,7 +156,7 @@ def accuracies_agree(new, old):
     return round(abs(new - old), 9) <= 2 * ACCURACY_TOLERANCE
 
 
-def _rounding(initial, steps):
+def rounding(initial, steps):
     """Return, array by array, the norm of what rounding alone may add to an update in float32.
 
     Each step rounds each parameter by up to 2^-24 of its size, up or down, so the roundings add up like a random
@@ -166,10 +166,15 @@ def _rounding(initial, steps):
     return [2 * 2**-24 * steps**0.5 * float(np.linalg.norm(array)) for layer in initial for array in layer]
 
 
-def _check_update(name, when, update, expected, rounding):
+def check_update(name, when, update, expected, rounded):
+    """Hold sketches of an update against those of the oracle's; return the largest relative error.
+
+    :param rounded: what :func:`rounding` gave.
+    :raises ParityError: naming the array that is off, and ``when``.
+    """
     errors = [relative_error(found, right) for found, right in zip(update, expected)]
-    for number, (error, right, rounded) in enumerate(zip(errors, expected, rounding)):
-        if not error * norm(right) <= UPDATE_TOLERANCE * norm(right) + rounded:
+    for number, (error, right, by_rounding) in enumerate(zip(errors, expected, rounded)):
+        if not error * norm(right) <= UPDATE_TOLERANCE * norm(right) + by_rounding:
             array = f"layer {number // 2 + 1}'s {('weight', 'bias')[number % 2]}"
             raise ParityError(
                 f"{name}: parity fails {when}: the update of {array} is off by {error:.2g} of its norm (tolerance "
@@ -200,12 +205,12 @@ def _lag(trial):
     return max(((lag, max(least, LAG_SHARE * trial.seconds)) for lag, least in found), key=lambda its: its[0] / its[1])
 
 
-def _relative(found, right):
+def relative(found, right):
     return abs(found - right) / abs(right)
 
 
-def _loss_text(found, right):
-    error = f"off by {_relative(found, right):.2g}, tolerance {LOSS_TOLERANCE:g}"
+def loss_text(found, right):
+    error = f"off by {relative(found, right):.2g}, tolerance {LOSS_TOLERANCE:g}"
     return f"loss {found:.8g}, the oracle's is {right:.8g} ({error})"
 
 

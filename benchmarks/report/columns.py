@@ -76,6 +76,8 @@ def _contract(row, extra_info):
 
 
 def _took(row, extra_info, time):
+    if "workload" not in extra_info:  # a question beside the training
+        return f"{'starts in' if 'start_of' in extra_info else 'takes'} {time}"
     part = _round_of(row, extra_info)
     return f"trains {'an epoch' if part == 'epoch' else part} in {time}"
 

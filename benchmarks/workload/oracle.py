@@ -96,8 +96,8 @@ def loss_and_gradients(parameters, images, labels):
     :param labels: integers, shape ``(batch,)``.
     """
     activations = _activations(parameters, images)
-    logits = activations.pop()
-    log_probabilities = logits - _logsumexp(logits)
+    answers = activations.pop()
+    log_probabilities = answers - _logsumexp(answers)
     rows = np.arange(len(labels))
     loss = -log_probabilities[rows, labels].mean()
 
@@ -114,8 +114,13 @@ def loss_and_gradients(parameters, images, labels):
 
 def accuracy(parameters, dataset):
     """Return the share of the test images that the network classifies right, 0 to 1."""
-    logits = _activations(parameters, dataset.test_images)[-1]
-    return float((logits.argmax(axis=1) == dataset.test_labels).mean())
+    answers = logits(parameters, dataset.test_images)
+    return float((answers.argmax(axis=1) == dataset.test_labels).mean())
+
+
+def logits(parameters, images):
+    """Return what the network answers, ``(n, 10)``, in the precision of its parameters."""
+    return _activations(parameters, images)[-1]
 
 
 def as_float64(parameters):
@@ -132,9 +137,9 @@ def _activations(parameters, images):
     return [*activations, activations[-1] @ weight + bias]
 
 
-def _logsumexp(logits):
-    top = logits.max(axis=1, keepdims=True)
-    return top + np.log(np.exp(logits - top).sum(axis=1, keepdims=True))
+def _logsumexp(answers):
+    top = answers.max(axis=1, keepdims=True)
+    return top + np.log(np.exp(answers - top).sum(axis=1, keepdims=True))
 
 
 def _read(path, key):

@@ -32,7 +32,7 @@ def judge_session(
     :param max_trials: that what was measured again was allowed; 0 where nothing was.
     :param known: how its trials scatter here.
     """
-    found = [_exact(name, row, metric, back) for metric in family.exact for name, row in rows.items()]
+    found = [_exact(name, row, metric, back) for name, row in rows.items() for metric in family.exact_of(row)]
     for metric in family.judged:
         alone, again = [], []
         for name, row in rows.items():

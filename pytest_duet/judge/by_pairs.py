@@ -92,7 +92,8 @@ def is_open(
     """
     if len(row.trials) >= max_trials:
         return False
-    for metric in [metric for metric in family.judged if metric.turns] or family.judged:
+    its = [metric for metric in family.judged if metric.name in family.margins[benchmark]]
+    for metric in [metric for metric in its if metric.turns] or its:
         margin = family.margins[benchmark][metric.name]
         one = judge(
             benchmark, row, metric, margin, max_trials, known, family.alpha(metric) / others, family.clean_error
@@ -260,7 +261,7 @@ def judge_session(
     rows: Mapping[str, Row], family: Family, max_trials: int, known: Calibrations = NONE
 ) -> list[Comparison]:
     """Return the comparisons of a session's rows."""
-    found = [_exact(name, row, metric) for metric in family.exact for name, row in rows.items()]
+    found = [_exact(name, row, metric) for name, row in rows.items() for metric in family.exact_of(row)]
     for metric in family.judged:
         judges = [
             partial(

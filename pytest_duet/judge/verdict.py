@@ -18,6 +18,7 @@ from statistics import median
 from pytest_duet.record.comparison import Comparison, Verdict
 from pytest_duet.record.margins import Margin
 from pytest_duet.record.metrics import Metric
+from pytest_duet.record.row import Row
 
 FAMILY_ERROR = 0.05
 CLEAN_ERROR = 0.05
@@ -50,7 +51,8 @@ class Family:
     @property
     def judged(self) -> list[Metric]:
         """The metrics that have an interval and a share of the error."""
-        return [metric for metric in self.metrics.values() if not metric.exact]
+        had = {name for its in self.margins.values() for name in its}
+        return [each for each in self.metrics.values() if not each.exact and (each.name in had or not had)]
 
     @property
     def exact(self) -> list[Metric]:
@@ -58,8 +60,15 @@ class Family:
 
     def alpha(self, metric: Metric, count: int = 1) -> float:
         """Return the probability of a false alarm that ``count`` comparisons of a metric may have together."""
-        share = metric.weight / sum(other.weight for other in self.judged if other.own == metric.own)
-        return self.total * share * count / self.benchmarks
+        like = [other for other in self.metrics.values() if not other.exact and other.own == metric.own]
+        together = [set(its) for its in self.margins.values() if metric.name in its] or [set(self.metrics)]
+        weights = max(sum(other.weight for other in like if other.name in its) for its in together)
+        return self.total * metric.weight / weights * count / self.benchmarks
+
+    def exact_of(self, row: Row) -> list[Metric]:
+        """Return those of a row's metrics that have to stay the same; its rounds tell some of them."""
+        told = any(trial.rounds for trial in row.trials)
+        return [metric for metric in self.exact if metric.name in row.metrics or (metric.every_round and told)]
 
 
 def judged(

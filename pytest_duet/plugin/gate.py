@@ -21,7 +21,7 @@ from pytest_duet.plugin import compat, gate_output, judging, outcomes
 from pytest_duet.plugin.budget import Budget
 from pytest_duet.plugin.gate_items import gate_items
 from pytest_duet.plugin.gate_options import GateOptions
-from pytest_duet.plugin.marker import is_benchmark, subject_of
+from pytest_duet.plugin.marker import is_benchmark, is_plain_benchmark, subject_of
 from pytest_duet.plugin.recording import use_safe_storage
 from pytest_duet.plugin.settling import Measure, Settling
 from pytest_duet.record import calibrations
@@ -126,14 +126,22 @@ class Gate:
         """Learn the margins and the subjects of those items that are benchmarks, and return them."""
         benchmarks = [item for item in items if is_benchmark(item)]
         try:
-            margins_of = self.options.margins_of
-            self.margins = {item.nodeid: margins_of(item.nodeid, item.iter_markers("gate")) for item in benchmarks}
+            self.margins = {item.nodeid: self._margins_of(item) for item in benchmarks}
         except DuetError as error:
             raise pytest.UsageError(str(error)) from None
         self.subjects = {item.nodeid: subject_of(item) for item in benchmarks}
         if self.options.budget_seconds is not None:
             self.budget = Budget(self.options.budget_seconds, self.subjects)
         return benchmarks
+
+    def _margins_of(self, item: pytest.Item) -> dict[str, Margin]:
+        return self.options.margins_of(item.nodeid, item.iter_markers("gate"), is_plain_benchmark(item))
+
+    def expected(self, node: str) -> list[str]:
+        """Return the metrics that a benchmark is compared by, whatever it tells; its own are known once it does."""
+        its = {name for name in self.margins[node] if not self.metrics[name].own}
+        of_suite = its <= self.options.suite
+        return [name for name, metric in self.metrics.items() if name in its or (metric.exact and of_suite)]
 
     def _comparisons(self, benchmarks: list[pytest.Item]) -> list[pytest.Item]:
         if not benchmarks and not self.narrowed and not self.failed:
@@ -247,11 +255,11 @@ class Gate:
         storage = compat.storage_folder(self.config)
         return calibrations.load(storage, self.its_machine(), self.options.mode) if storage else []
 
-    def was_asked(self, subject: str) -> bool:
-        """Tell whether this session was to measure a subject, had its benchmarks still been there."""
+    def was_asked(self, subject: str, name: str) -> bool:
+        """Tell whether this session was to measure a subject, had its benchmark of that name still been there."""
         if self.narrowed or any(argument.endswith(".py") for argument in self.config.args):
             return False
-        asked = self.config.hook.pytest_duet_asked(config=self.config, subject=subject)
+        asked = self.config.hook.pytest_duet_asked(config=self.config, subject=subject, name=name)
         return asked is None or bool(asked)
 
     def name_of(self, node: str) -> str:
@@ -267,6 +275,7 @@ class Gate:
     def record(self) -> GateRecord:
         """Return what is kept of the verdicts."""
         options = self.options
+        expected = {name for node in self.margins for name in self.expected(node)}
         return GateRecord(
             mode=options.mode if options.active else None,
             against=options.against,
@@ -276,7 +285,7 @@ class Gate:
             comparisons=tuple((self.comparisons or {}).values()),
             findings=tuple(self.findings),
             cautions=tuple(self.cautions),
-            metrics=dict(self.metrics),
+            metrics={name: metric for name, metric in self.metrics.items() if metric.own or name in expected},
         )
 
     @property

@@ -12,7 +12,7 @@ from pytest_duet.judge.verdict import ERRORS
 from pytest_duet.plugin.budget import parse_seconds
 from pytest_duet.plugin.options import REPORT_OR_FAIL
 from pytest_duet.record.history import MIN_RUNS, WINDOW
-from pytest_duet.record.margins import Margin, read_margins, real_name
+from pytest_duet.record.margins import Margin, read_margins, real_names
 from pytest_duet.record.metrics import DEFAULT, Metric
 from pytest_duet.trials.turns import TURN_SECONDS
 
@@ -30,7 +30,9 @@ class GateOptions:
 
     :param settle: whether what history leaves open is measured again.
     :param against: the old side, or None; ``new`` is the new one, None for this interpreter and the working tree.
-    :param metrics: what is compared, by name.
+    :param metrics: what is compared, by name: what a suite's own benchmarks are, and what any test is that calls
+        ``benchmark``.
+    :param suite: the names of the former.
     :param margins: by metric, the defaults and pytest.ini's.
     :param margin_texts: those of the command line, which have the last word, as they were given.
     :param aliases: the name that a benchmark has now, by the name that it had.
@@ -45,6 +47,7 @@ class GateOptions:
     against: str | None
     new: str | None
     metrics: dict[str, Metric]
+    suite: frozenset[str]
     margins: dict[str, Margin]
     margin_texts: tuple[str, ...]
     window: int
@@ -66,13 +69,19 @@ class GateOptions:
     def mode(self) -> str:
         return "against" if self.against else "history"
 
-    def margins_of(self, node: str, markers: Iterable[pytest.Mark] = ()) -> dict[str, Margin]:
-        """Return the margins of a benchmark with these markers ``gate``, the closest first."""
-        margins = self.margins
+    def margins_of(self, node: str, markers: Iterable[pytest.Mark] = (), plain: bool = False) -> dict[str, Margin]:
+        """Return the margins of a benchmark with these markers ``gate``, the closest first.
+
+        :param plain: whether it is a test that calls ``benchmark``, and not one of a suite's own.
+        """
+        names = {each.name for each in DEFAULT} if plain else self.suite
+        metrics = {name: metric for name, metric in self.metrics.items() if name in names}
+        margins = {name: margin for name, margin in self.margins.items() if name in names}
         for marker in reversed(list(markers)):  # the closest one last: it has the last word
             texts = [f"{metric}={margin}" for metric, margin in marker.kwargs.items()]
-            margins = read_margins(texts, margins, self.metrics, f"{node}, marker gate:")
-        return read_margins(self.margin_texts, margins, self.metrics, "--gate-margin")
+            margins = read_margins(texts, margins, metrics, f"{node}, marker gate:")
+        said = read_margins(self.margin_texts, {**self.margins, **margins}, self.metrics, "--gate-margin")
+        return {name: said[name] for name in margins}
 
 
 def read_options(config: pytest.Config) -> GateOptions:
@@ -97,7 +106,8 @@ def read_options(config: pytest.Config) -> GateOptions:
             raise DuetError(f"{option}={value}: give {least} or more.")
     if not turn_seconds > 0:
         raise DuetError(f"--turn-seconds={turn_seconds}: give a number above 0, or inf.")
-    metrics = _chosen(get("duet_gate_metrics"), config.hook.pytest_duet_metrics(config=config) or DEFAULT)
+    suite = tuple(config.hook.pytest_duet_metrics(config=config) or DEFAULT)
+    metrics = _chosen(get("duet_gate_metrics"), {each.name: each for each in (*DEFAULT, *suite)}.values())
     if not against and (named := [name for name, each in metrics.items() if each.every_round]):
         raise DuetError(f"--gate-metrics={named[0]}: another side has to compute the same now; it is for --against.")
     defaults = {name: each.against if against else each.history for name, each in metrics.items() if not each.exact}
@@ -110,6 +120,7 @@ def read_options(config: pytest.Config) -> GateOptions:
         against=against,
         new=get("duet_new"),
         metrics=metrics,
+        suite=frozenset(each.name for each in suite),
         margins=margins,
         margin_texts=tuple(get("duet_gate_margin")),
         window=window,
@@ -130,7 +141,8 @@ def read_options(config: pytest.Config) -> GateOptions:
 def _chosen(texts: Iterable[str], metrics: Iterable[Metric]) -> dict[str, Metric]:
     """Return these metrics by name, of those that have an interval the chosen ones alone, if any are chosen."""
     known = {each.name: each for each in metrics}
-    names = [real_name(name.strip(), known) for text in texts for name in text.split(",")]
+    given = [name.strip() for text in texts for name in text.split(",")]
+    names = [name for each in given for name in real_names(each, known)]
     for name in names:
         if name not in known:
             raise DuetError(f"--gate-metrics: {name!r} is none of {', '.join(known)}.")

@@ -87,10 +87,12 @@ def pytest_duet_subject(config: pytest.Config, nodeid: str) -> str | None:
 
 
 @hookspec(firstresult=True)
-def pytest_duet_asked(config: pytest.Config, subject: str) -> bool | None:
+def pytest_duet_asked(config: pytest.Config, subject: str, name: str) -> bool | None:
     """Tell whether this session was asked for a subject that history knows; if not, it has not vanished.
 
     The first answer that is not None counts; where there is none, every subject was asked for.
+
+    :param name: pytest-benchmark's fullname of its benchmark.
     """
 
 

@@ -43,8 +43,8 @@ def judge_session(gate: Gate) -> Judged:
         for row in rows.values()
         if row.trials and row.trials[0].clocks_replaced
     ]
-    expected = [name for name, metric in gate.metrics.items() if not metric.own]
-    found += [_without_row(gate, node, metric) for node in gate.margins if node not in sound for metric in expected]
+    missing = [node for node in gate.margins if node not in sound]
+    found += [_without_row(gate, node, metric) for node in missing for metric in gate.expected(node)]
     found = void_where_exact_changed(found, gate.metrics)
     return Judged(found, findings, cautions + calibration.cautions(found, gate.calibrated(rows), gate.metrics))
 

@@ -99,6 +99,8 @@ def _add_settings(parser: pytest.Parser) -> None:
         parser.addini(name, what, type="linelist", default=[])
     own = "numbers in extra_info that are judged, a line each: tokens_per_second = higher, 1/s, 2%"
     parser.addini("duet_metrics", own, type="linelist", default=[])
+    which = "what is today's on both sides of --against=git:..., if not the folders of the tests: globs, a line each"
+    parser.addini("duet_tests", which, type="linelist", default=[])
     scope = "whose tests share their workers: test (nobody's), module or session"
     parser.addini("duet_isolation", scope, default="test")
     waits = "auto: the clock waits for the devices that a test computes on; else a test that does not wait fails"

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 GATE: pytest.StashKey[Gate] = pytest.StashKey()  # in every session that runs benchmarks, its workers included
 SLOT: pytest.StashKey[Slot | None] = pytest.StashKey()  # this pytest's share of the machine, where others have the rest
 
+INNER: pytest.StashKey[bool] = pytest.StashKey()  # in a worker's session, whose tests are measured for another one
+
 WORKER_INPUT = "duet"  # what a worker of ours is given, in xdist's ``workerinput``
 # Each of these options asks for this plugin.
 OPTIONS = ("gate", "against", "new", "shard", "run_id", "report", "cores_per_worker", "trials")
@@ -25,6 +27,8 @@ OPTIONS = ("gate", "against", "new", "shard", "run_id", "report", "cores_per_wor
 
 def is_wanted(config: pytest.Config) -> bool:
     """Tell whether a session asks for this plugin: by an option, by a suite's word, or as a worker of one that does."""
+    if config.stash.get(INNER, False):
+        return False
     if WORKER_INPUT in getattr(config, "workerinput", ()):
         return True
     given = [config.getoption(f"duet_{name}") for name in OPTIONS]

@@ -49,7 +49,8 @@ class Settling:
         """Return how the paired trials of these benchmarks scatter: as accepted runs saw it, else as calibrated."""
         found = {}
         for name, row in rows.items():
-            for metric in (metric for metric in self._family.judged if metric.turns):
+            margins = self._family.margins[name]
+            for metric in (metric for metric in self._family.judged if metric.turns and metric.name in margins):
                 window = back.unchanged(name, metric.name)
                 its = calibration.learned(name, window, metric, self._family, self._max_trials)
                 alike = [one for one in self._calibrated if (one.subject, one.metric) == (row.subject, metric.name)]
@@ -65,8 +66,9 @@ class Settling:
         :param back: what history has to say of it.
         :param repository: as for :func:`pytest_duet.trials.other_side.open_other`.
         """
-        for metric in (metric for metric in self._family.judged if metric.turns):
-            margin, window = self._family.margins[name][metric.name], back.window(name, metric.name)
+        margins = self._family.margins[name]
+        for metric in (metric for metric in self._family.judged if metric.turns and metric.name in margins):
+            margin, window = margins[metric.name], back.window(name, metric.name)
             one = by_history.judge(name, row, metric, margin, window, MIN_RUNS, self._family.alpha(metric))
             if settled.is_left_open(one):
                 known = self.known({name: row}, back)

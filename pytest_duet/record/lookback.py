@@ -73,16 +73,17 @@ class Lookback:
         window = self.window(name, metric)
         return window[:-1] if self._ends.get((name, metric)) == len(window) else window
 
-    def findings(self, was_asked: Callable[[str], bool], chosen: Collection[str]) -> list[str]:
+    def findings(self, was_asked: Callable[[str, str], bool], chosen: Collection[str]) -> list[str]:
         """Return, a sentence each, what is missing between then and now.
 
-        :param was_asked: tells of a subject whether this session was asked for it; if not, it has not vanished.
+        :param was_asked: tells of a subject and its benchmark whether this session was asked for it; if not, it has
+            not vanished.
         :param chosen: the names of this session's benchmarks, those that failed or were skipped included.
         """
         found = [f"Left out: {why}" for why in self.damaged]
         for name, row in self.known.items():
             alike = [today for today, other in self.rows.items() if other.workload == row.workload]
-            if alike and name not in chosen and was_asked(row.subject):
+            if alike and name not in chosen and was_asked(row.subject, name):
                 found.append(self._vanished(name, row, alike))
         if self.elsewhere and not self.seen:
             run, differs = self.elsewhere

@@ -51,9 +51,9 @@ def parse_margin(text: str, default: Margin, unit: str) -> Margin:
     return Margin(share, absolute)
 
 
-def real_name(name: str, metrics: Mapping[str, Metric]) -> str:
-    """Return a metric's name; ``"time"`` is whatever takes turns in a suite."""
-    return next((each.name for each in metrics.values() if each.turns), name) if name == "time" else name
+def real_names(name: str, metrics: Mapping[str, Metric]) -> list[str]:
+    """Return the metrics that a name means: ``"time"`` is whatever takes turns."""
+    return [each.name for each in metrics.values() if each.turns] if name == "time" else [name]
 
 
 def margin_text(name: str, share: float, unit: str) -> str:
@@ -71,12 +71,12 @@ def read_margins(
     """
     margins = dict(defaults)
     for text in texts:
-        name, _, margin = (part.strip() for part in text.partition("="))
-        name = real_name(name, metrics)
-        if name not in margins:
-            raise DuetError(f"{where} {text!r}: {name!r} is none of {', '.join(margins)}.")
-        try:
-            margins[name] = parse_margin(margin, margins[name], metrics[name].unit)
-        except ValueError as error:
-            raise DuetError(f"{where} {text!r}: {error}.") from None
+        given, _, margin = (part.strip() for part in text.partition("="))
+        for name in real_names(given, metrics):
+            if name not in margins:
+                raise DuetError(f"{where} {text!r}: {name!r} is none of {', '.join(margins)}.")
+            try:
+                margins[name] = parse_margin(margin, margins[name], metrics[name].unit)
+            except ValueError as error:
+                raise DuetError(f"{where} {text!r}: {error}.") from None
     return margins

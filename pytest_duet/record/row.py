@@ -12,7 +12,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from pytest_duet.record.metrics import MEMORY, Measured, memory_sources
-from pytest_duet.trials.blocks import Block, typical
+from pytest_duet.trials.blocks import Block
 from pytest_duet.trials.trial import Memory, Trial
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ class Against:
 
     :param name: as ``--against`` named it.
     :param ratios: new/old of the time that both took turns for, trial by trial, as most of the trial has it.
-    :param blocks: of each trial, the turns that were compared; none in files from before they were kept.
+    :param blocks: of each trial, the turns that were compared; none where there were none, as where a test makes too
+        few calls for turns, and in files from before they were kept.
     :param remarks: in sentences, why a side that waited may have worked on.
     :param wall_seconds: what each trial took, start-up included.
     """
@@ -49,8 +50,8 @@ class Against:
         return cls(
             name,
             row,
-            ratios=tuple(typical(pair.blocks).ratio for pair in pairs),
-            blocks=tuple(pair.blocks for pair in pairs),
+            ratios=tuple(pair.ratio for pair in pairs),
+            blocks=tuple(pair.blocks for pair in pairs) if all(pair.blocks for pair in pairs) else (),
             remarks=tuple(dict.fromkeys(remark for pair in pairs for remark in pair.remarks)),
             wall_seconds=tuple(pair.wall_seconds for pair in pairs),
         )

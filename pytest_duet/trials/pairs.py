@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from pytest_duet.errors import DuetError
 from pytest_duet.sensors.sampler import MemorySampler
-from pytest_duet.trials.blocks import Block
+from pytest_duet.trials.blocks import Block, typical
 from pytest_duet.trials.recorder import Recorder
 from pytest_duet.trials.runner import Runner
 from pytest_duet.trials.trial import Trial
@@ -32,7 +32,7 @@ class Pair:
 
     :param new: the side under test; its rounds are the sums of their turns.
     :param old: the side that it is compared with.
-    :param blocks: what was compared, :class:`pytest_duet.trials.blocks.Block`.
+    :param blocks: what was compared, :class:`pytest_duet.trials.blocks.Block`; none where the sides took no turns.
     :param remarks: in sentences, why the side that waited may have worked on.
     :param wall_seconds: from the first worker's start to the last one's end.
     """
@@ -42,6 +42,14 @@ class Pair:
     blocks: tuple[Block, ...]
     remarks: tuple[str, ...] = ()
     wall_seconds: float = 0.0
+
+    @property
+    def ratio(self) -> float:
+        """New over old, as most of the trial has it."""
+        if self.blocks:
+            return typical(self.blocks).ratio
+        assert self.new.seconds and self.old.seconds
+        return self.new.seconds / self.old.seconds
 
 
 @dataclass(frozen=True)
@@ -141,6 +149,16 @@ def run_pair(
             f"turns. {' '.join(remarks)}".rstrip()
         )
     return Pair(trials[NEW], trials[OLD], blocks, tuple(remarks), time.monotonic() - began)
+
+
+def run_apart(new: Runner, old: Runner, number: int, sampler: Callable[[], MemorySampler]) -> Pair:
+    """Return paired trial ``number`` of sides with too few rounds for turns: one whole trial after the other.
+
+    What slows the machine for longer than a trial slows both; who is first alternates.
+    """
+    began = time.monotonic()
+    done = {name: runner.run(number, sampler) for name, runner in ((NEW, new), (OLD, old))[:: 1 if number % 2 else -1]}
+    return Pair(done[NEW], done[OLD], (), wall_seconds=time.monotonic() - began)
 
 
 def take(turn: Turn, sides: dict[str, Side]) -> tuple[str, Taken | None]:

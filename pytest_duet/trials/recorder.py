@@ -39,9 +39,11 @@ class Recorder:
 
     def __init__(self, runner: Runner, worker: Hosted, sampler: MemorySampler) -> None:
         self._runner, self._worker, self._sampler = runner, worker, sampler
-        self.opened = worker.open(**runner.open_arguments())
-        self._on_gpu = self.opened.device != "cpu"
         self._cores = runner.slot.cores if runner.slot else None
+        others = ForeignLoad(worker.pid, self._cores)
+        self.opened = worker.open(**runner.open_arguments())
+        self._opening = others.stop()
+        self._on_gpu = self.opened.device != "cpu"
         self._readings: list[Reading] = [self.opened.memory]
         self._windows: list[Window] = []
         self._loads: list[Load | None] = []
@@ -152,20 +154,21 @@ class Recorder:
             self._energy = found[1] / rounds, found[2] / rounds
 
     def trial(self) -> Trial:
-        """Return what has been done so far.
+        """Return what has been done so far; of a subject that has no rounds, its start is what was timed.
 
         :raises SubjectError: where the worker's clock does not explain the time that it took.
         """
         # Of the first round's compilation, seconds of quiet would hide a neighbour of short steady ones.
-        loads, windows = self._loads[1:] or self._loads, self._windows[1:] or self._windows
+        loads, windows = self._loads[1:] or self._loads or [self._opening], self._windows[1:] or self._windows
         found = disturbance(loads, windows, self._sampler.foreign_gpu_processes, self._runner.max_foreign_cores)
         check_clock(self._runner.name, self._spans, disturbed=bool(found.reasons))
         steady = [each for each in self.rounds[1:] if not each.audited]
         audited = [each.audited for each in self.rounds]
         windows = [one for of_round, cut in zip(self._rounds_windows, audited) if not cut for one in of_round]
+        timed = [each.seconds for each in steady or self.rounds] or [self.opened.build_seconds]
         done = Trial(
-            seconds=median(each.seconds for each in steady or self.rounds),
-            first_seconds=self.rounds[0].seconds,
+            seconds=median(timed),
+            first_seconds=self.rounds[0].seconds if self.rounds else self.opened.build_seconds,
             import_seconds=self.opened.import_seconds,
             build_seconds=self.opened.build_seconds,
             rounds=tuple(self.rounds),

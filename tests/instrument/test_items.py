@@ -74,6 +74,11 @@ def test_pedantic_loops(benchmark):
     assert benchmark.pedantic(calls.append, args=(1,), rounds=12, iterations=5) is None
     assert len(calls) == 61, "one more call gives the result"
 
+def test_pedantic_once(benchmark):
+    calls = []
+    benchmark.pedantic(calls.append, args=(1,))
+    assert len(calls) == 1
+
 def test_prints(benchmark):
     benchmark(lambda: print("x" * 1000))
 
@@ -137,6 +142,7 @@ GOOD = (
     "test_woven",
     "test_pedantic",
     "test_pedantic_loops",
+    "test_pedantic_once",
     "test_prints",
     "test_here",
 )

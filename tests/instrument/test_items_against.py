@@ -98,6 +98,16 @@ def test_a_revision_s_code_and_today_s_tests_run(folder, told, layout):
     assert not list((folder / ".git").glob("worktrees/*")), "its working tree is gone"
 
 
+def test_a_project_may_say_which_files_are_tests(folder, told):
+    """Else all that stands in a folder with tests would be today's on both sides."""
+    prefix = project(folder, "flat")
+    (folder / "pytest.ini").write_text("[pytest]\npythonpath = .\nduet_tests = tests/test_*.py\n")
+    arguments = ("--against=git:HEAD", *TURNS, "-k", "plain")
+    done = sessions.run(folder, {}, *arguments, environment=told.environment, code=None)
+    assert " failed" not in done.stdout, done.stdout
+    assert {line[1:] for line in told()} == {("now", "now"), ("then", "then")} and not prefix
+
+
 def test_two_revisions_take_turns_and_neither_is_the_working_tree(folder, told):
     project(folder, "flat")
     git(folder, "commit", "-qam", "now")
@@ -201,16 +211,21 @@ def test_mine(benchmark):
 
 
 def test_against_itself_is_clean_whatever_it_is(tmp_path):
-    """Few calls are allowed, and all of them are made; fewer are told."""
+    """Few calls are allowed, and all of them are made; where they are too few for turns, whole trials are compared."""
     tests = (
         "def test_enough(benchmark):\n    calls = []\n"
         "    benchmark.pedantic(calls.append, args=(1,), rounds=12)\n    assert len(calls) == 12\n"
-        "def test_few(benchmark):\n    benchmark.pedantic(sum, args=([1],), rounds=4)\n"
+        "def test_few(benchmark):\n    calls = []\n"
+        "    benchmark.pedantic(calls.append, args=(1,), rounds=4)\n    assert len(calls) == 4\n"
+        "def test_once(benchmark):\n    calls = []\n"
+        "    benchmark.pedantic(calls.append, args=(1,))\n    assert len(calls) == 1\n"
     )
-    sessions.run(tmp_path, {"test_mine.py": tests}, "--against=self", *TURNS, code=1)
+    sessions.run(tmp_path, {"test_mine.py": tests}, "--against=self", *TURNS, code=None)
     cases = sessions.cases(tmp_path)
-    assert cases["test_enough"][0] == "passed"
-    assert cases["test_few"][0] == "failure" and "allows too few rounds for taking turns" in cases["test_few"][1]
+    assert [cases[name][0] for name in ("test_enough", "test_few", "test_once")] == ["passed"] * 3
+    against = {name: record["extra_info"]["duet"]["against"] for name, record in sessions.records(tmp_path).items()}
+    assert [bool(against[name]["blocks"]) for name in ("test_enough", "test_few", "test_once")] == [True, False, False]
+    assert all(len(each["ratios"]) == 1 for each in against.values())
     assert sessions.records(tmp_path)["test_enough"]["group"] == "taking turns with self"
 
 

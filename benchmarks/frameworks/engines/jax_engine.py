@@ -130,6 +130,38 @@ def built_for():
     return {"cuda": cuda_text(cuda), "cudnn": cudnn_text(cudnn)}
 
 
+# JAX's own events. A function that is traced traces those that it calls, so they lie within one another.
+PHASES = {
+    "/jax/core/compile/jaxpr_trace_duration": "trace",
+    "/jax/core/compile/jaxpr_to_mlir_module_duration": "trace",
+    "/jax/core/compile/backend_compile_duration": "compile",
+}
+SPANS = {"trace": [], "compile": []}  # start and end of each, in seconds
+
+
+def note_compiling(event, began, ended, **_):
+    if event in PHASES:
+        SPANS[PHASES[event]].append((began, ended))
+
+
+jax.monitoring.register_event_time_span_listener(note_compiling)
+
+
+def compiling():
+    """Return what JAX has traced and lowered, and what XLA has compiled; what lies within another counts once."""
+    compiled = covered(SPANS["compile"])
+    return {"trace": covered([*SPANS["trace"], *SPANS["compile"]]) - compiled, "compile": compiled}
+
+
+def covered(spans):
+    """Return the seconds that lie within any of these spans."""
+    total, until = 0.0, float("-inf")
+    for began, ended in sorted(spans):
+        total += max(0.0, ended - max(began, until))
+        until = max(until, ended)
+    return total
+
+
 def count_work(work):
     """Count what XLA has compiled: instructions after its optimisation, fusions, and its own estimate of their cost."""
     work()
@@ -151,6 +183,7 @@ class JaxEngine:
     device_activity = staticmethod(gpu_activity)
     count_work = staticmethod(count_work)
     about = staticmethod(about_jax)
+    compiling = staticmethod(compiling)
     threads = staticmethod(xla_threads)
 
     def memory(self):

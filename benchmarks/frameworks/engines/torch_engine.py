@@ -168,12 +168,23 @@ def count_work(work):
     return ran, {"graphs": dynamo.counters["stats"]["unique_graphs"], "graph breaks": breaks}
 
 
+def compiling():
+    """Return what Dynamo has traced, and what its backend has compiled; nothing where nobody has imported it."""
+    dynamo = sys.modules.get("torch._dynamo.utils")
+    spent = dynamo.calculate_time_spent() if dynamo else {}
+    if "entire_frame_compile" not in spent:
+        return {}
+    compiled = spent.get("backend_compile", 0.0)
+    return {"trace": spent["entire_frame_compile"] - compiled, "compile": compiled}
+
+
 class TorchEngine:
     """What a trainer that computes with PyTorch on ``self.device`` is asked beside training."""
 
     device_activity = staticmethod(gpu_activity)
     count_work = staticmethod(count_work)
     about = staticmethod(about_torch)
+    compiling = staticmethod(compiling)
     threads = staticmethod(torch.get_num_threads)
 
     def synchronize(self):

@@ -98,7 +98,10 @@ class InnerSession:
 
     @hookimpl(tryfirst=True)
     def pytest_configure(self, config: pytest.Config) -> None:
+        from pytest_duet.plugin.session import INNER
+
         self._config = config
+        config.stash[INNER] = True
         for name, value in self._options.items():
             if hasattr(config.option, name):  # else it is of a plugin that is not here
                 setattr(config.option, name, value)

@@ -29,7 +29,7 @@ from pytest_duet.plugin.items.plan import ROUND_SECONDS
 from pytest_duet.plugin.items.runner import ItemEnded, ItemRunner
 from pytest_duet.plugin.items.settings import Settings
 from pytest_duet.plugin.items.sharing import Shared, groups
-from pytest_duet.plugin.marker import is_benchmark, is_plain_benchmark
+from pytest_duet.plugin.marker import is_benchmark, is_plain_benchmark, subject_of
 from pytest_duet.plugin.progress import Progress
 from pytest_duet.plugin.session import GATE, SLOT
 from pytest_duet.record.margins import USUAL
@@ -216,7 +216,7 @@ class IsolatedItems:
         group = self._groups[item.nodeid]
         turn = self._config.getoption("duet_turn_seconds")
         runner = ItemRunner(
-            name=item.name,
+            name=subject_of(item),
             nodeid=item.nodeid,
             settings=Settings.of(self._config, group, self._project, self._tests),
             exposed=self._exposed,
@@ -263,14 +263,22 @@ class IsolatedItems:
 
     @cached_property
     def _tests(self) -> list[str]:
-        """Files and folders of today's tests: the former alone where they lie in a root folder of the project."""
+        """Files and folders of today's tests: the former alone where they lie in a root folder of the project.
+
+        Where the project is the plugin's own, that is today's as well: it measures both sides.
+        """
+        own = Path(pytest_duet.__file__).resolve().parent
+        measuring = {own} if Path(self._project) in own.parents else set()
+        if given := self._config.getini("duet_tests"):
+            matching = {path.resolve() for each in given for path in self._config.rootpath.glob(each)}
+            return sorted(map(str, matching | measuring))
         roots = {self._config.rootpath.resolve(), self._config.invocation_params.dir.resolve(), Path(self._project)}
         found = set()
         for file in {item.path.resolve() for item in self._items.values()}:
             above = [each for each in file.parents if each not in roots and Path(self._project) in each.parents]
             named = [each for each in above if TESTS_FOLDER.search(each.name)]
             found |= {file, *above[:1], *named}
-        return sorted(map(str, found))
+        return sorted(map(str, found | measuring))
 
     @cached_property
     def _exposed(self) -> str:

@@ -20,7 +20,7 @@ from pytest_duet.record.row import Against, Row, memory_source
 from pytest_duet.sensors.sampler import MemorySampler
 from pytest_duet.trials.blocks import typical
 from pytest_duet.trials.other_side import Other
-from pytest_duet.trials.pairs import Pair, run_pair
+from pytest_duet.trials.pairs import Pair, run_apart, run_pair
 from pytest_duet.trials.trial import Trial
 from pytest_duet.trials.turns import WHOLE_ROUNDS
 from pytest_duet.workers.protocol import Opened
@@ -87,7 +87,8 @@ class ItemEntrant:
         """Return what a call took in each steady round of all trials."""
         assert self.runner.plan
         calls = self.runner.plan.calls_a_round
-        return [each.seconds / calls for trial in self.taken.trials for each in trial.steady or trial.rounds]
+        timed = [each.seconds / calls for trial in self.taken.trials for each in trial.steady or trial.rounds]
+        return timed or [trial.build_seconds for trial in self.taken.trials if trial.build_seconds is not None]
 
     def news(self) -> str:
         return DEFAULT[0].text(self.described().typical(DEFAULT[0].name))
@@ -115,7 +116,6 @@ class ItemEntrant:
         """
         old = replace(old, ended=[], shared=new.shared and new.shared.other)
         assert new.plan
-        new.plan.check_turns(new.name)
         there, ended = replace(old, plan=None).look()  # what it is; and a failure there is told as one, not as a crash
         check_sides(f"--against={name}", old, self.ended, ended)
         pairs: list[Pair] = []
@@ -123,10 +123,15 @@ class ItemEntrant:
         if not self.taken.trials:
             self.taken = ours
         while True:
-            pairs.append(run_pair(new, old, len(pairs) + 1, self._sampler, WHOLE_ROUNDS, new.stop))
-            new, old = (self._fitted(each, pairs[-1]) for each in (new, old))
-            ours.add(pairs[-1].new, new.ended.pop())
-            theirs.add(pairs[-1].old, old.ended.pop())
+            new.ended.clear()
+            old.ended.clear()
+            if new.plan and new.plan.takes_turns:
+                pairs.append(run_pair(new, old, len(pairs) + 1, self._sampler, WHOLE_ROUNDS, new.stop))
+                new, old = (self._fitted(each, pairs[-1]) for each in (new, old))
+            else:
+                pairs.append(run_apart(new, old, len(pairs) + 1, self._sampler))
+            ours.add(pairs[-1].new, new.ended[pairs[-1].new.attempt - 1])
+            theirs.add(pairs[-1].old, old.ended[pairs[-1].old.attempt - 1])
             row = self._describe(new, self.opened, self.ended, ours)
             its = self._describe(old, there, ended, theirs)
             yield replace(row, against=Against.of(name, its, pairs))
@@ -249,5 +254,5 @@ def imported(files: dict[str, str], settings: Settings) -> dict[str, str]:
 
 def _of_one_call(trial: Trial, calls: int) -> Trial:
     """Return a trial whose times are those of a call; its rounds, pytest-benchmark's own record holds."""
-    seconds = None if trial.seconds is None else trial.seconds / calls
+    seconds = trial.seconds / calls if trial.seconds is not None and trial.rounds else trial.seconds
     return replace(trial, seconds=seconds, first_seconds=trial.build_seconds, build_seconds=None, rounds=())

@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import ceil
 
-from pytest_duet.errors import DuetError
 from pytest_duet.trials.turns import WARM_ROUNDS
 
 ROUND_SECONDS = 0.025  # of work: both sides take some forty turns a second
@@ -31,7 +30,7 @@ class Allowed:
 
 @dataclass(frozen=True)
 class Plan:
-    """What every trial of a test does, on either side.
+    """What every trial of a test does, on either side. A test that makes one call has no rounds: it is its first call.
 
     :param calls: of a unit; ``units`` is how many a round has.
     :param rounds: of a trial, those that warm it up included.
@@ -60,14 +59,10 @@ class Plan:
         fitted = min(wanted + wanted % 2, max(most, timed))
         return replace(self, rounds=WARM_ROUNDS + fitted)
 
-    def check_turns(self, name: str) -> None:
-        """Raise a DuetError where these are too few rounds for sides that take turns."""
-        if self.rounds < WARM_ROUNDS + 2:
-            raise DuetError(
-                f"{name}: benchmark.pedantic(rounds={1 + self.rounds * self.units}) allows too few rounds for taking "
-                f"turns: {1 + WARM_ROUNDS} warm it up, and 2 are compared. Give rounds={1 + WARM_ROUNDS + MIN_ROUNDS} "
-                "or more, or use benchmark(...), which decides for itself."
-            )
+    @property
+    def takes_turns(self) -> bool:
+        """Whether there are enough rounds for two sides to take turns, beside those that warm them up."""
+        return self.rounds >= WARM_ROUNDS + 2
 
 
 def make_plan(call_seconds: float, allowed: Allowed, round_seconds: float = ROUND_SECONDS) -> Plan:

@@ -89,7 +89,8 @@ def _travels(name: str, value: Any) -> bool:
     if kept_options.stays(name):
         return False
     plain = (str, int, float, bool, type(None))
-    return isinstance(value, plain) or (isinstance(value, list) and all(isinstance(each, plain) for each in value))
+    several = isinstance(value, (list, tuple)) and all(isinstance(each, plain) for each in value)
+    return isinstance(value, plain) or several
 
 
 def code_of(settings: Settings) -> dict[str, str]:

@@ -1,0 +1,188 @@
+"""A trainer's start in a process that knows nothing of its framework, phase by phase.
+
+Where a framework tells how long it traced and compiled, those are phases of their own, taken out of the steps in which
+they happened; where it does not, a step is one block with them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zlib
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from benchmarks.frameworks import Entry
+from benchmarks.frameworks.loading import load_trainer, make_ready
+from benchmarks.frameworks.trainer import NoGpu
+from benchmarks.workload import mnist
+from benchmarks.workload.dataset import Dataset, synthetic
+from benchmarks.workload.spec import Workload
+from pytest_duet.errors import DuetError
+from pytest_duet.sensors.clock import now_seconds
+
+STEADY_STEPS, STEADY_TIMES = 8, 4  # in a row, and how often; the first time does not count
+# Where frameworks, and what they compile with, keep programs from one process to the next.
+KEPT = ("JAX_COMPILATION_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "XDG_CACHE_HOME")
+# JAX keeps only what took a second, unless told otherwise.
+KEEP_ALL = {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0", "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1"}
+# What starts, by its phases in their order; each is in seconds.
+PHASES = ("import", "device", "build", "trace", "compile", "first_step", "second_step")
+
+
+@dataclass
+class ColdStart:
+    """Calling it starts a trainer and takes two steps: some frameworks trace in the first and compile in the second.
+
+    :param device: ``"auto"``, ``"cpu"`` or ``"gpu"``.
+    :ivar seconds: of what was done so far, by name:
+        ``import``: of the framework and all that the trainer's file needs;
+        ``device``: until one number is on the device, where the framework's products tell how that is done;
+        ``build``: the trainer, its parameters on the device;
+        ``trace``, ``compile``: in the two steps, by the framework's own account;
+        ``first_step``, ``second_step``: without what was traced and compiled in them;
+        ``second_shape``: what a first batch of another size costs beyond a second one, compilation included;
+        ``step``: one of several in a row, the median, when nothing is compiled any more;
+        ``parameters``: what reading them took, right after the start. It is in no phase.
+    :ivar losses: of the epochs that were trained, mean over their images, each before its batch's update.
+    :ivar epochs: the batches of each of them, index arrays.
+    :ivar started: the parameters after so many of them, ``started_after``; ``ended`` are those in the end.
+    """
+
+    entry: Entry
+    workload: Workload
+    dataset: Dataset
+    device: str = "auto"
+    seconds: dict[str, float] = field(default_factory=dict, init=False)
+    losses: list[float] = field(default_factory=list, init=False)
+    epochs: list[list[np.ndarray]] = field(default_factory=list, init=False)
+
+    def __post_init__(self):
+        batches = self.workload.batches(self.workload.order(1, len(self.dataset.train_labels)))
+        if len(batches) < 3:
+            raise DuetError("a cold start takes an epoch of 3 steps or more; give a smaller --batch-size.")
+        self._batches = batches
+        self._data = self._sums()
+        self._initial = self.workload.initial_parameters()
+
+    def __call__(self):
+        if loaded := [name for name in self.entry.requires if name != "numpy" and name in sys.modules]:
+            raise DuetError(
+                f"{self.entry.name}: something that this session loads has imported {', '.join(loaded)} already, so "
+                "nobody can tell what that takes."
+            )
+        make_ready(self.entry.requires, self.entry.variables)
+        with self._timed("import"):
+            its_class = load_trainer(self.entry.location)
+        device = "cpu" if its_class.cpu_only else self.device
+        try:
+            with self._timed("device"):
+                how = its_class.matrix_product(device, its_class.contract.precision)
+                if how:
+                    how[0](np.ones((1, 1), np.float32))
+            if not how:
+                del self.seconds["device"]
+            with self._timed("build"):
+                copies = [tuple(array.copy() for array in layer) for layer in self._initial]
+                self.trainer = its_class(self.workload, replace(self.dataset), copies, device)
+        except NoGpu:
+            raise DuetError(f"{self.entry.name} sees no GPU here; use --device=cpu.") from None
+        for name, batch in zip(("first_step", "second_step"), self._batches):
+            self._step(name, batch)
+        return self.losses[-1]
+
+    def go_on(self):
+        """Train on, once it has started: over a batch of another size, and some steps in a row."""
+        self.started_after = len(self.losses)
+        with self._timed("parameters"):
+            self.started = self._parameters()
+        size = self.workload.batch_size
+        other = next((batch for batch in self._batches if len(batch) != size), self._batches[2][: max(1, size // 2)])
+        first, later = self._train([other]), self._train([other])
+        self.seconds["second_shape"] = max(0.0, first - later)
+        steady = [batch for batch in self._batches[2:] if len(batch) == size][:STEADY_STEPS] or [other]
+        times = [self._train(steady) / len(steady) for _ in range(STEADY_TIMES)]
+        self.seconds["step"] = median(times[1:])
+        self.ended = self._parameters()
+
+    def has_its_data(self):
+        """Tell whether the training data are what they were: a trainer is in this process, and could change them."""
+        return self._sums() == self._data
+
+    def _sums(self):
+        return [zlib.crc32(array) for array in (self.dataset.train_images, self.dataset.train_labels)]
+
+    def told(self):
+        """Return what there is to tell: seconds by the metrics' names, ``import_seconds`` and so on."""
+        return {f"{name}_seconds": took for name, took in self.seconds.items() if name != "parameters"}
+
+    @property
+    def start_seconds(self):
+        """What the start took, all its phases."""
+        return sum(self.seconds.get(name, 0.0) for name in PHASES)
+
+    def _step(self, name, batch):
+        before = self.trainer.compiling()
+        took = self._train([batch])
+        for phase, total in self.trainer.compiling().items():
+            its = total - before.get(phase, 0.0)
+            self.seconds[phase] = self.seconds.get(phase, 0.0) + its
+            took -= its
+        self.seconds[name] = max(0.0, took)
+
+    def _train(self, batches):
+        """Train one epoch of these batches, and return what it took, in seconds."""
+        order = np.concatenate(batches)
+        began = now_seconds()
+        loss = self.trainer.train_epoch(order)
+        took = now_seconds() - began
+        self.losses.append(float(loss))
+        self.epochs.append(batches)
+        return took
+
+    def _parameters(self):
+        """Return the parameters as they are now: a trainer may train in place."""
+        return [tuple(np.array(array) for array in layer) for layer in self.trainer.parameters()]
+
+    @contextmanager
+    def _timed(self, name):
+        began = now_seconds()
+        yield
+        self.seconds[name] = now_seconds() - began
+
+
+def kept_in(folder):
+    """Return the environment variables that have what is compiled kept in this folder, and looked for there alone."""
+    return {**dict.fromkeys(KEPT, str(folder)), "CACHEDB": f"{folder}/tinygrad.db", **KEEP_ALL}
+
+
+def fill(folder, entry, workload, device, data_directory):
+    """Have another process start the same, so that what it compiles is kept in the folder.
+
+    :param data_directory: where the four MNIST files are; None for the synthetic data set.
+    :raises DuetError: where it fails there.
+    """
+    asked = {"entry": asdict(entry), "workload": workload.as_dict(), "device": device, "data": data_directory}
+    line = [sys.executable, "-m", "benchmarks.cold_start", json.dumps(asked)]
+    where = {"cwd": Path(__file__).parents[1], "env": {**os.environ, **kept_in(folder)}}
+    done = subprocess.run(line, capture_output=True, text=True, **where)
+    if done.returncode:
+        raise DuetError(f"{entry.name}: nothing could be compiled beforehand:\n{done.stderr[-2000:]}")
+
+
+def main():
+    asked = json.loads(sys.argv[1])
+    dataset = mnist.load(asked["data"]) if asked["data"] else synthetic()
+    start = ColdStart(Entry(**asked["entry"]), Workload(**asked["workload"]), dataset, asked["device"])
+    start()
+    start.go_on()
+
+
+if __name__ == "__main__":
+    main()

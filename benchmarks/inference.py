@@ -1,0 +1,164 @@
+"""A trained network that answers requests: what it answers is proven, then it is timed in three ways.
+
+Latency: one image a request, one request after the other. Throughput: many images a request. Open load: requests arrive
+on a clock of their own, whether or not the one before has been answered; a request's latency counts from its arrival.
+Else a server that stalls would stop the clock that is to tell of it: coordinated omission, as Gil Tene has called it in
+his talk "How NOT to Measure Latency".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import cycle
+
+import numpy as np
+
+from benchmarks.frameworks.loading import load_trainer, make_ready
+from benchmarks.frameworks.trainer import Trainer, WrongHardware
+from benchmarks.workload import oracle
+from benchmarks.workload.dataset import Dataset
+from pytest_duet.errors import DuetError
+from pytest_duet.sensors.clock import now_seconds
+
+REQUESTS = 10_000  # of which a hundred are slower than the 99th percentile
+PERCENTILES = {"p50": 50, "p90": 90, "p99": 99}
+# Of the logits' norm. Each is a sum of 1,024 products, whose roundings in float32 add up to some 32 times 2^-24.
+LOGITS_TOLERANCE = 1e-5
+CHECKED = 64  # images of a batch, beside its last one; and answers of a series of requests
+DIFFERENT = 8  # requests that are repeated where many more are timed than there are images
+
+
+class LogitsError(DuetError):
+    """A network that answers something else than the oracle."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """A network that answers requests.
+
+    :param predict: takes float32 images ``(n, 784)`` and returns logits ``(n, 10)``, a NumPy array on the host.
+    :param parameters: of the network, ``[(weight, bias), ...]``, float32.
+    """
+
+    name: str
+    predict: Callable[[np.ndarray], np.ndarray]
+    parameters: list
+    dataset: Dataset
+
+    def check(self, count):
+        """Hold the answer to a request of so many images against the oracle's, in float64.
+
+        :raises LogitsError: where it is another.
+        """
+        images = self.images(count)
+        found = np.asarray(self.predict(images))
+        shape = (count, self.parameters[-1][1].size)
+        if found.shape != shape:
+            raise LogitsError(
+                f"{self.name}: it answers {count} images with an array of shape {found.shape}, not {shape}"
+            )
+        checked = np.unique(np.append(np.arange(min(count, CHECKED)), count - 1))
+        self._check(found[checked], images[checked], f"{count} images a request")
+
+    def _check(self, found, images, when):
+        right = oracle.logits(oracle.as_float64(self.parameters), images)
+        error = float(np.linalg.norm(found - right) / np.linalg.norm(right))
+        if not error <= LOGITS_TOLERANCE:
+            raise LogitsError(
+                f"{self.name}: its logits are off by {error:.2g} of their norm, {when} (tolerance: "
+                f"{LOGITS_TOLERANCE:g})."
+            )
+
+    def images(self, count, first=0):
+        """Return so many test images, from one of them on; over again where there are not as many."""
+        return self.dataset.test_images[np.arange(first, first + count) % len(self.dataset.test_images)]
+
+    def answering(self, count):
+        """Return a function that has the next one of a few requests answered, each of so many images of its own."""
+        requests = cycle([self.images(count, number * count) for number in range(DIFFERENT)])
+        return lambda: self.predict(next(requests))
+
+    def requests(self, count=REQUESTS):
+        """Answer so many requests of one image each, one after the other; return the seconds of each, a float64 array.
+
+        :raises LogitsError: where one of those that are looked at again was answered wrongly.
+        """
+        took, answers = np.empty(count), {}
+        for number in range(count):
+            image = self.images(1, number)
+            began = now_seconds()
+            answer = self.predict(image)
+            took[number] = now_seconds() - began
+            if number % max(1, count // CHECKED) == 0:
+                answers[number] = np.array(answer[0])
+        asked = np.concatenate([self.images(1, number) for number in answers])
+        self._check(np.stack(list(answers.values())), asked, "one image a request, while it was timed")
+        return took
+
+    def under_load(self, rate, count=REQUESTS, seed=0):
+        """Answer requests that arrive by themselves, as a Poisson process does, and return :class:`Load`.
+
+        :param rate: of their arrivals, per second.
+        """
+        waits = np.random.RandomState(seed).exponential(1 / rate, size=count)
+        arrivals = np.cumsum(waits)
+        began, ended = np.empty(count), np.empty(count)
+        start = now_seconds()
+        for number, arrival in enumerate(arrivals):
+            image = self.images(1, number)
+            while (now := now_seconds() - start) < arrival:
+                pass  # to sleep would be to come too late
+            began[number] = now
+            self.predict(image)
+            ended[number] = now_seconds() - start
+        free = np.append(0.0, ended[:-1])  # when the server could have begun
+        return Load(ended - arrivals, began - np.maximum(arrivals, free))
+
+
+@dataclass(frozen=True)
+class Load:
+    """What became of requests that arrived by themselves, in seconds, float64 arrays.
+
+    :param latencies: from the arrival of each to its answer.
+    :param lateness: by how much each was begun later than it could have been: the generator's own fault.
+    """
+
+    latencies: np.ndarray
+    lateness: np.ndarray
+
+
+def answers_of(entry, workload, dataset, device):
+    """Return what answers requests with an entry's network, as its trainer was built.
+
+    :raises WrongHardware: where its trainer has none to show.
+    """
+    make_ready(entry.requires, entry.variables)
+    its_class = load_trainer(entry.location)
+    if its_class.logits is Trainer.logits:
+        raise WrongHardware(f"{entry.name} has no answers to show: its trainer has no logits()")
+    device = "cpu" if its_class.cpu_only else device
+    return its_class(workload, dataset, workload.initial_parameters(), device).logits
+
+
+def percentiles(seconds):
+    """Return the percentiles of :data:`PERCENTILES`, by name; each is a value that was measured."""
+    return {name: float(np.percentile(seconds, q, method="higher")) for name, q in PERCENTILES.items()}
+
+
+def rate_within(served, bound, capacity, seconds=1.0, tries=6):
+    """Return the highest rate of arrivals, per second, whose 99th percentile stays within a bound, by bisection.
+
+    :param bound: in seconds.
+    :param capacity: requests a second that it answers one after the other: the rate cannot be higher.
+    :param seconds: of each try.
+    """
+    low, high = 0.0, capacity
+    for seed in range(tries):
+        rate = (low + high) / 2
+        found = served.under_load(rate, count=max(1_000, int(rate * seconds)), seed=seed)
+        if percentiles(found.latencies)["p99"] <= bound:
+            low = rate
+        else:
+            high = rate
+    return low

@@ -1,0 +1,68 @@
+"""What can be asked of a framework beside its training epoch, and what of that a session asks.
+
+Each question is a file of tests, ``test_QUESTION.py``, whose tests call ``benchmark`` as anybody's do. It is collected
+where it is asked for, by its marker (``-m cold_start``), by ``--suite`` or by its file's path: ``pytest benchmarks``
+alone asks for training. Its tests run in workers of pytest-duet, a fresh process for each trial.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from pytest_duet.plugin import compat
+
+QUESTIONS = {
+    "cold_start": "from nothing to a trainer's first steps, phase by phase",
+    "inference": "how long a request waits for its answer, and how many images are answered in a second",
+}
+BENCHMARKS = Path(__file__).parent
+
+
+def pytest_addoption(parser):
+    group = parser.getgroup("frameworks")
+    what = ", ".join(f"{name} ({what})" for name, what in QUESTIONS.items())
+    group.addoption(
+        "--suite",
+        action="append",
+        default=[],
+        metavar="NAMES",
+        help=f"what to ask, comma-separated: training (default), {what}, or all",
+    )
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-duet, which is told how often such tests are to run
+def pytest_configure(config):
+    for name, what in QUESTIONS.items():
+        config.addinivalue_line("markers", f"{name}: {what}")
+    named = {name for names in config.getoption("suite") for name in names.split(",")}
+    if unknown := named - {*QUESTIONS, "training", "all"}:
+        raise pytest.UsageError(f"--suite: {sorted(unknown)[0]!r} is none of training, {', '.join(QUESTIONS)}, all.")
+    if asked(config) and config.getoption("duet_trials") is None and not compat.is_disabled(config):
+        config.option.duet_trials = config.getoption("trials")
+
+
+def pytest_ignore_collect(collection_path, config):
+    if collection_path.parent != BENCHMARKS:
+        return None
+    name = question_of(collection_path)
+    if name in QUESTIONS:
+        return None if name in asked(config) else True
+    named = {name for names in config.getoption("suite") for name in names.split(",")}
+    return True if named and not named & {"training", "all"} and collection_path.name.startswith("test_") else None
+
+
+def question_of(name):
+    """Return what a file of tests, or a test's node id, would ask by its name."""
+    return Path(str(name).partition("::")[0]).stem.removeprefix("test_")
+
+
+def asked(config):
+    """Return the questions that a session asks."""
+    named = {name for names in config.getoption("suite") for name in names.split(",")}
+    words = set(re.findall(r"\w+", config.getoption("markexpr") or ""))
+    paths = [(config.invocation_params.dir / str(each).partition("::")[0]).resolve() for each in config.args]
+    files = {question_of(path) for path in paths if path.parent == BENCHMARKS}
+    return set(QUESTIONS) if "all" in named else {name for name in QUESTIONS if name in named | words | files}

@@ -1,0 +1,199 @@
+"""Inference: what answers is proven before it is timed, and a server that stalls is seen where requests do not wait."""
+
+import time
+
+import numpy as np
+import pytest
+from support import TRAINERS, Terminal
+
+from benchmarks import inference
+from benchmarks.exports import EXPORTS, exports_of
+from benchmarks.frameworks import REGISTRY, Entry
+from benchmarks.inference import LogitsError, Served, answers_of, percentiles, rate_within
+from benchmarks.report import inference_table
+from benchmarks.workload.dataset import synthetic
+from benchmarks.workload.spec import Workload
+from pytest_duet.record.metrics import Measured
+from pytest_duet.record.row import Row
+from pytest_duet.workers.protocol import WrongHardware
+
+SMALL = Workload(dataset="synthetic", layer_sizes=(784, 16, 10))
+DATASET = synthetic()
+
+
+def served(predict=None, **fields):
+    parameters = SMALL.initial_parameters()
+    predict = predict or answers_of(REGISTRY["numpy"], SMALL, DATASET, "cpu")
+    return Served("mine", predict, parameters, DATASET, **fields)
+
+
+@pytest.mark.parametrize("count", [1, 3, 64, 4096])
+def test_an_honest_network_is_ready(count):
+    served().check(count)
+
+
+HONEST = answers_of(REGISTRY["numpy"], SMALL, DATASET, "cpu")
+LIARS = {
+    "answers the first image alone": lambda images: np.repeat(HONEST(images[:1]), len(images), axis=0),
+    "leaves the last image out": lambda images: np.append(HONEST(images[:-1]), np.zeros((1, 10), np.float32), axis=0),
+    "rounds to bfloat16": lambda images: (HONEST(images).view(np.uint32) & 0xFFFF0000).view(np.float32),
+    "gives probabilities": lambda images: np.exp(HONEST(images)),
+    "gives labels": lambda images: HONEST(images).argmax(axis=1),
+    "answers nothing in time": lambda images: np.full((len(images), 10), np.nan, np.float32),
+}
+
+
+@pytest.mark.parametrize("liar", LIARS)
+def test_a_wrong_answer_is_not_timed(liar):
+    with pytest.raises(LogitsError, match="mine: "):
+        served(LIARS[liar]).check(16)
+
+
+def test_a_network_that_answers_rightly_until_it_is_timed_is_found_out():
+    asked = []
+
+    def predict(images):
+        asked.append(1)
+        return HONEST(images) if len(asked) <= 1 else np.zeros((len(images), 10), np.float32)
+
+    mine = served(predict)
+    mine.check(1)
+    with pytest.raises(LogitsError, match="while it was timed"):
+        mine.requests(100)
+
+
+def test_requests_are_many_images_and_not_one_again_and_again():
+    seen = []
+
+    def predict(images):
+        seen.append(images.tobytes())
+        return HONEST(images)
+
+    mine = served(predict)
+    mine.requests(200)
+    answer = mine.answering(2)
+    for _ in range(16):
+        answer()
+    assert len(set(seen[:200])) == 200 and len(set(seen[200:])) == inference.DIFFERENT
+
+
+class Clock:
+    """Time that passes by so much whenever somebody looks, and when somebody says so."""
+
+    def __init__(self, tick=1e-6):
+        self.now, self.tick = 0.0, tick
+
+    def __call__(self):
+        self.now += self.tick
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    made = Clock()
+    monkeypatch.setattr(inference, "now_seconds", made)
+    return made
+
+
+def test_latency_counts_from_the_arrival(clock):
+    def predict(images):
+        clock.now += 0.001
+        return HONEST(images)
+
+    found = served(predict).under_load(rate=2_000, count=500)
+    assert found.latencies[-1] == pytest.approx(500 * 0.001 - 500 / 2_000, rel=0.2), "twice as many as it can answer"
+    assert found.lateness.max() < 1e-5, "none of that is the generator's fault"
+
+
+def test_the_generator_s_own_lateness_is_told(clock):
+    """As where something else takes the core while it waits for the next arrival."""
+    looks = []
+
+    def late():
+        looks.append(1)
+        clock.now += 0.05 if len(looks) == 400 else 0.0
+        return Clock.__call__(clock)
+
+    inference.now_seconds = late  # the fixture has it put back
+    found = served().under_load(rate=1_000, count=5)
+    assert found.lateness.max() == pytest.approx(0.05, rel=0.1) and np.median(found.lateness) < 1e-5
+
+
+def test_the_rate_within_a_bound(clock):
+    def predict(images):
+        clock.now += 0.001
+        return HONEST(images)
+
+    found = rate_within(served(predict), bound=0.005, capacity=1_000)
+    assert 500 < found < 950, "a queue grows without end towards the capacity"
+    assert rate_within(served(predict), bound=0.0005, capacity=1_000) == 0, "no answer is as fast as that"
+
+
+def test_a_server_that_stalls_is_seen_where_requests_do_not_wait():
+    """Once a second: one after the other, that is one slow request of thousands."""
+    last = [time.monotonic()]
+
+    def predict(images):
+        if time.monotonic() - last[0] > 1.0:
+            time.sleep(0.1)
+            last[0] = time.monotonic()
+        return HONEST(images)
+
+    mine = served(predict)
+    took = mine.requests(5_000)
+    assert (took > 0.05).mean() < 0.005
+    found = mine.under_load(rate=500, count=1_200)
+    assert percentiles(found.latencies)["p99"] > 0.03
+
+
+def test_percentiles_are_values_that_were_measured():
+    assert percentiles(np.arange(1.0, 101.0)) == {"p50": 51.0, "p90": 91.0, "p99": 100.0}
+
+
+def test_exports_belong_to_entries():
+    assert all(each in REGISTRY for export in EXPORTS.values() for each in export.of)
+    assert exports_of(["numpy"]) == [] and "tf-saved-model" in exports_of(["keras"])
+
+
+def test_a_trainer_without_answers_is_skipped():
+    with pytest.raises(WrongHardware, match=r"no answers to show"):
+        answers_of(Entry("honest", f"{TRAINERS}:Honest"), SMALL, DATASET, "cpu")
+
+
+def test_a_session_of_inference(suite):
+    run = suite("-m", "inference", "--trials=1", "-k", "not 4096", frameworks="numpy")
+    assert run.exit_code == 0, run.output
+    rows = {bench["name"].partition("-dataset")[0]: bench["extra_info"] for bench in run.json["benchmarks"]}
+    latency = rows["test_latency[numpy"]
+    told = {name: each["values"][0] for name, each in latency["duet"]["metrics"].items() if each["values"]}
+    assert told["p50_seconds"] <= told["p90_seconds"] <= told["p99_seconds"] <= latency["max_seconds"]
+    assert latency["requests"] >= 10_000
+    for heading in ("latency", "open load", "rate within a bound", "throughput"):
+        assert f" {heading} " in run.output
+
+
+def test_the_tables_rank_by_what_they_show():
+    terminal = Terminal()
+
+    def made(subject, **values):
+        return Row(subject, "cpu", {name: Measured(name, values=(value,)) for name, value in values.items()}, ())
+
+    rows = [
+        (made("slow", images_per_second=100.0), {"inference": "throughput", "batch": 16}),
+        (made("fast", images_per_second=900.0), {"inference": "throughput", "batch": 16}),
+        (made("fast", images_per_second=90.0), {"inference": "throughput", "batch": 1}),
+    ]
+    inference_table.show(terminal, rows)
+    lines = [line.split() for line in terminal.text.splitlines() if line.split()[:1] in (["fast"], ["slow"])]
+    assert lines == [["fast", "90", "900"], ["slow", "-", "100"]]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", [*EXPORTS, "jax", "torch", "torch-compile", "torch-script", "keras", "tensorflow", "flax"]
+)
+def test_what_is_exported_answers_as_the_oracle_does(suite, name):
+    of = EXPORTS[name].of[0] if name in EXPORTS else name
+    run = suite("-m", "inference", "--trials=1", "-k", f"test_throughput and {name}", frameworks=of)
+    assert run.exit_code == 0, run.output
+    assert any(bench["name"].startswith(f"test_throughput[{name}") for bench in run.json["benchmarks"])
