@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import cycle
+from statistics import median
 
 import numpy as np
 
@@ -22,6 +23,10 @@ from pytest_duet.errors import DuetError
 from pytest_duet.sensors.clock import now_seconds
 
 REQUESTS = 10_000  # of which a hundred are slower than the 99th percentile
+LOADS = (0.5, 0.8)  # shares of the time that answering takes, where requests arrive by themselves
+BOUND_SECONDS = 0.005  # that 99 of 100 requests are to be answered within
+BATCHES = (1, 16, 256, 4096)  # images a request
+SERIES_SECONDS = 0.3  # of requests that a throughput is the median of
 PERCENTILES = {"p50": 50, "p90": 90, "p99": 99}
 # Of the logits' norm. Each is a sum of 1,024 products, whose roundings in float32 add up to some 32 times 2^-24.
 LOGITS_TOLERANCE = 1e-5
@@ -95,6 +100,15 @@ class Served:
         asked = np.concatenate([self.images(1, number) for number in answers])
         self._check(np.stack(list(answers.values())), asked, "one image a request, while it was timed")
         return took
+
+    def seconds_of(self, count):
+        """Return what a request of so many images takes, the median of a series, in seconds."""
+        answer, times, start = self.answering(count), [], now_seconds()
+        while len(times) < DIFFERENT or now_seconds() < start + SERIES_SECONDS:
+            began = now_seconds()
+            answer()
+            times.append(now_seconds() - began)
+        return median(times)
 
     def under_load(self, rate, count=REQUESTS, seed=0):
         """Answer requests that arrive by themselves, as a Poisson process does, and return :class:`Load`.

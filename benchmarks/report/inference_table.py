@@ -1,87 +1,62 @@
-"""The tables of inference in the terminal: latencies, under load too, rates within a bound, and throughputs."""
+"""The tables of inference in the terminal: latencies, one after the other and under load, and throughputs."""
 
 from __future__ import annotations
 
+from benchmarks.inference import BATCHES, BOUND_SECONDS, LOADS
 from pytest_duet.record.metrics import as_time
 from pytest_duet.report.text_table import or_dash, wrapped, write_table
 
-LATENCIES = ("p50", "p90", "p99")
-LEGEND = {
-    "latency": "latency: of {requests:,} requests of one image each in every trial, one after the other; the median "
-    "over trials, and the longest of all.",
-    "open load": "open load: requests arrive by themselves (Poisson) so often that answering them takes the share of "
-    "its time that is named load; a latency counts from the arrival. Late: by how much the 99th percentile of requests "
-    "was begun later than it could have been.",
-    "rate within a bound": "rate: the highest at which 99 of 100 such requests have their answer within {bound}.",
-    "throughput": "throughput: images a second, so many images a request.",
-}
+BOUND = f"{1000 * BOUND_SECONDS:g} ms"
+LATENCIES = ("p50_seconds", "p90_seconds", "p99_seconds", *(f"p99_at_{100 * load:.0f}_seconds" for load in LOADS))
+LATENCY_HEADINGS = (
+    "network",
+    "p50",
+    "p90",
+    "p99",
+    "longest",
+    *(f"p99 at {load:.0%}" for load in LOADS),
+    f"p99 < {BOUND}",
+)
+LATENCY_LEGEND = (
+    "p50 to p99, longest: of {requests:,} requests of one image in each trial, one after the other. At 50%: requests "
+    "arrive by themselves (Poisson), so many that it is busy for that share of the time; their latency counts from the "
+    "arrival. The last column: how many may arrive in a second until the 99th percentile is more. Begun late, for the "
+    "measurement's own sake: 99 of 100 requests by no more than {late}."
+)
+THROUGHPUT_LEGEND = "Images a second, by how many are in a request; the medians over trials."
 
 
 def show(terminalreporter, rows):
-    """Write a table for each kind of question that was asked, one line a network; nothing where none was.
+    """Write a table for each of the two that was asked for, one line a network; nothing where none was.
 
     :param rows: pairs of a :class:`pytest_duet.record.row.Row` and the ``extra_info`` that it stands in.
     """
-    by_kind = {}
+    by_kind = {"latency": [], "throughput": []}
     for row, extra_info in rows:
         if "inference" in extra_info:
-            by_kind.setdefault(extra_info["inference"], []).append((row, extra_info))
-    told = {"latency": _latency, "open load": _open_load, "rate within a bound": _rates, "throughput": _throughput}
-    for kind, its in by_kind.items():
-        headings, lines = told[kind](its)
-        write_table(terminalreporter, kind, headings, lines, right=headings[1:])
-        _, some = its[0]
-        known = {"requests": some.get("requests"), "bound": as_time(some.get("bound_seconds", 1.0))}
-        terminalreporter.write(f"{wrapped(LEGEND[kind].format(**known))}\n")
+            by_kind[extra_info["inference"]].append((row, extra_info))
+    if its := sorted(by_kind["latency"], key=lambda both: both[0].typical("p50_seconds") or 0.0):
+        write_table(terminalreporter, "latency", LATENCY_HEADINGS, map(_latencies, its), right=LATENCY_HEADINGS[1:])
+        late = as_time(max(extra_info["lateness_seconds"] for _, extra_info in its))
+        legend = LATENCY_LEGEND.format(requests=min(extra_info["requests"] for _, extra_info in its), late=late)
+        terminalreporter.write(f"{wrapped(legend)}\n")
+    if its := sorted(by_kind["throughput"], key=lambda both: both[0].typical("seconds") or 0.0):
+        headings = ("network", *(f"by {batch}" for batch in BATCHES))
+        write_table(terminalreporter, "throughput", headings, map(_rates, its), right=headings[1:])
+        terminalreporter.write(f"{wrapped(THROUGHPUT_LEGEND)}\n")
 
 
-def _time(row, metric):
-    seconds = row.typical(metric)
+def _latencies(both):
+    row, extra_info = both
+    p50, p90, p99, *loaded = [_time(row.typical(name)) for name in LATENCIES]
+    rate = or_dash("{:,.0f}/s", row.typical("requests_per_second"))
+    return [row.subject, p50, p90, p99, _time(extra_info["longest_seconds"]), *loaded, rate]
+
+
+def _rates(both):
+    row, _ = both
+    return [row.subject, *(or_dash("{:,.0f}", row.typical(f"images_per_second_by_{batch}")) for batch in BATCHES)]
+
+
+def _time(seconds):
     return "-" if seconds is None else as_time(seconds)
-
-
-def _percentiles(row):
-    return [_time(row, f"{name}_seconds") for name in LATENCIES]
-
-
-def _by(metric):
-    return lambda its: its[0].typical(metric) or 0.0
-
-
-def _latency(its):
-    lines = [
-        [row.subject, *_percentiles(row), as_time(extra_info["max_seconds"])]
-        for row, extra_info in sorted(its, key=_by("p50_seconds"))
-    ]
-    return ("network", *LATENCIES, "longest"), lines
-
-
-def _open_load(its):
-    lines = [
-        [
-            row.subject,
-            f"{extra_info['load']:.0%}",
-            f"{extra_info['rate']:,.0f}/s",
-            *_percentiles(row),
-            as_time(extra_info["lateness_seconds"]),
-        ]
-        for row, extra_info in sorted(its, key=lambda its: (its[1]["load"], _by("p50_seconds")(its)))
-    ]
-    return ("network", "load", "arrivals", *LATENCIES, "late"), lines
-
-
-def _rates(its):
-    rate = _by("requests_per_second")
-    return ("network", "requests"), [
-        [its[0].subject, f"{rate(its):,.0f}/s"] for its in sorted(its, key=rate, reverse=True)
-    ]
-
-
-def _throughput(its):
-    batches = sorted({extra_info["batch"] for _, extra_info in its})
-    by_network = {}
-    for row, extra_info in its:
-        by_network.setdefault(row.subject, {})[extra_info["batch"]] = row.typical("images_per_second")
-    ranked = sorted(by_network.items(), key=lambda both: -(both[1].get(batches[-1]) or 0.0))
-    lines = [[name, *(or_dash("{:,.0f}", rates.get(batch)) for batch in batches)] for name, rates in ranked]
-    return ("network", *(f"batch {batch}" for batch in batches)), lines

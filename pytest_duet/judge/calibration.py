@@ -28,6 +28,7 @@ MOST_DEGREES = 30  # that a calibration is believed to have: machines change
 MOST_ALIKE = 0.9
 UPPER = 1.645  # standard errors
 Session = Mapping[str, Row]
+NOTHING: Mapping[str, Sequence[Sequence[Sequence[float]]]] = {}
 
 
 def by_history_sessions(
@@ -55,7 +56,15 @@ def by_pairs_sessions(
     :param later_trials: that the sessions are allowed which are to go by this calibration.
     """
     judged = [one for rows in sessions for one in by_pairs.judge_session(rows, family, max_trials)]
-    return _collect(sessions, judged, family, partial(_paired, family=family, max_trials=later_trials))
+    shifts: dict[str, list[list[list[float]]]] = {
+        metric.name: [] for metric in family.judged
+    }  # by session, of each row
+    for name in sessions[0]:
+        for metric in family.judged:
+            seen = [by_pairs.evidence(session[name], metric) for session in sessions if name in session]
+            shifts[metric.name].append([found.shifts for found in seen if found])
+    measure = partial(_paired, family=family, max_trials=later_trials, beside=shifts)
+    return _collect(sessions, judged, family, measure)
 
 
 def _collect(
@@ -90,15 +99,25 @@ def _predicted(name: str, rows: list[Row], metric: Metric, family: Family, windo
     return Calibrated(name, metric.name, stdev(map(fmean, runs)), 0, exp(reach) - 1, exp(margin + reach) - 1)
 
 
-def _paired(name: str, rows: list[Row], metric: Metric, family: Family, max_trials: int) -> Calibrated | None:
-    """A slowdown is caught for sure by the last look, if not before."""
+def _paired(
+    name: str,
+    rows: list[Row],
+    metric: Metric,
+    family: Family,
+    max_trials: int,
+    beside: Mapping[str, Sequence[Sequence[Sequence[float]]]] = NOTHING,
+) -> Calibrated | None:
+    """A slowdown is caught for sure by the last look, if not before.
+
+    :param beside: by metric, the shifts of each benchmark's sessions, this one's included.
+    """
     known = [found for found in (by_pairs.evidence(row, metric) for row in rows) if found]
     sessions = [found.shifts for found in known]
     shifts = [shift for session in sessions for shift in session]
     alpha = family.alpha(metric) / (2 if known and known[0].errors else 1)  # of two figures each has a half
     if len(shifts) < LEAST_SESSIONS:
         return None
-    variation, normal, inflated = stdev(shifts), is_normal(shifts), inflation(sessions)
+    variation, normal, inflated = stdev(shifts), is_normal(shifts), inflation(sessions, beside.get(metric.name, ()))
     degrees = min(len(shifts) - 1, MOST_DEGREES)
     errors = [error for found in known for error in found.errors]
     explained = fmean(error**2 for error in errors) if errors and all(found.errors for found in known) else 0.0
@@ -107,7 +126,8 @@ def _paired(name: str, rows: list[Row], metric: Metric, family: Family, max_tria
         if not sequential.looks(max_trials):
             return None
         reach = sequential.quantile(alpha, max_trials, max_trials, degrees) + quantiles.normal(1 - POWER)
-        reach *= max(variation, sequential.LEAST_SCATTER) * inflated / sqrt(max_trials)
+        at_last = sequential.Noise(inflation=inflated).inflated(max_trials)
+        reach *= max(variation, sequential.LEAST_SCATTER) * at_last / sqrt(max_trials)
     else:
         looks = plan_looks(alpha, max_trials)
         if not looks:
@@ -145,20 +165,34 @@ def is_normal(shifts: Sequence[float]) -> bool:
     return bool(shapiro(shifts).pvalue > NOT_NORMAL)
 
 
-def inflation(sessions: Sequence[Sequence[float]]) -> float:
+def inflation(sessions: Sequence[Sequence[float]], beside: Sequence[Sequence[Sequence[float]]] = ()) -> float:
     """Return by how much more the mean of trials scatters than independent ones' would, where neighbours are alike.
 
     That of a first-order autoregressive process, sqrt((1 + r) / (1 - r)) (Box, Jenkins and Reinsel, Time Series
     Analysis, 4th ed., section 3.2), with r at its upper bound (95 %), so that few trials promise little; never below 1.
+    What makes neighbours alike is the machine, which all benchmarks share: the bound may be that of all of them
+    together, where this one's own r does not lie above it.
+
+    :param beside: the sessions of each benchmark, of the same metric, this one's included.
     """
-    middle = fmean(shift for session in sessions for shift in session)
-    pairs = [(one - middle, other - middle) for session in sessions for one, other in pairwise(session)]
-    squares = fmean((shift - middle) ** 2 for session in sessions for shift in session)
-    if not pairs or not squares:
-        return 1.0
-    alike = fmean(one * other for one, other in pairs) / squares + UPPER / sqrt(len(pairs))
-    alike = min(max(alike, 0.0), MOST_ALIKE)
+    own, bound = _alike([sessions])
+    _, of_all = _alike(beside) if beside else (own, bound)
+    alike = min(max(min(bound, max(own, of_all)), 0.0), MOST_ALIKE)
     return sqrt((1 + alike) / (1 - alike))
+
+
+def _alike(benchmarks: Sequence[Sequence[Sequence[float]]]) -> tuple[float, float]:
+    """Return the correlation of neighbouring trials of these benchmarks, and its upper bound; 0 where there is none."""
+    products = []
+    for sessions in benchmarks:
+        shifts = [shift for session in sessions for shift in session]
+        middle = fmean(shifts) if shifts else 0.0
+        squares = fmean((shift - middle) ** 2 for shift in shifts) if shifts else 0.0
+        pairs = [pair for session in sessions for pair in pairwise(session)] if squares else []
+        products += [(one - middle) * (other - middle) / squares for one, other in pairs]
+    if not products:
+        return 0.0, 0.0
+    return fmean(products), fmean(products) + UPPER / sqrt(len(products))
 
 
 def unknown(comparisons: Iterable[Comparison], known: Mapping[tuple[str, str], Calibrated]) -> list[str]:

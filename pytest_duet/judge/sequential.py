@@ -41,12 +41,21 @@ class Noise:
     """What a calibration knows of how the logarithms of trials' ratios scatter.
 
     :param deviation: their standard deviation; ``degrees`` are its degrees of freedom.
-    :param inflation: by how much more their mean scatters than independent ones' would.
+    :param inflation: by how much more the mean of very many of them scatters than independent ones' would.
     """
 
     deviation: float = 0.0
     degrees: int = 0
     inflation: float = 1.0
+
+    def inflated(self, trials: int) -> float:
+        """Return by how much more the mean of so many trials scatters: fewer of them have fewer neighbours.
+
+        That of a first-order autoregressive process (Box, Jenkins and Reinsel, Time Series Analysis, 4th ed., sections
+        2.1.6 and 3.2).
+        """
+        alike = (self.inflation**2 - 1) / (self.inflation**2 + 1)
+        return sqrt(1 + 2 * sum((1 - lag / trials) * alike**lag for lag in range(1, trials)))
 
 
 UNKNOWN = Noise()
@@ -73,11 +82,13 @@ def intervals(
 
 def scatter(values: Sequence[float], noise: Noise) -> tuple[float, int]:
     """Return the standard deviation that these values are taken to have, and how many degrees the calibration adds."""
-    today, degrees = variance(values), noise.degrees
-    if degrees and today > noise.deviation**2 * _largest(len(values) - 1, degrees):
+    count, inflated, degrees = len(values), noise.inflated(len(values)), noise.degrees
+    # Neighbours that are alike scatter less about their own mean than about the true one.
+    today = variance(values) * (count - 1) / (count - inflated**2)
+    if degrees and today > noise.deviation**2 * _largest(count - 1, degrees):
         degrees = 0
-    pooled = (degrees * noise.deviation**2 + (len(values) - 1) * today) / (degrees + len(values) - 1)
-    return max(sqrt(pooled), LEAST_SCATTER) * noise.inflation, degrees
+    pooled = (degrees * noise.deviation**2 + (count - 1) * today) / (degrees + count - 1)
+    return max(sqrt(pooled), LEAST_SCATTER) * inflated, degrees
 
 
 @cache
@@ -136,8 +147,10 @@ def trials_needed(
     :param alpha: of "regressed"; ``clean_alpha`` is that of "clean".
     """
     mean, (deviation, degrees) = abs(fmean(values)), scatter(values, noise)
+    alone = deviation / noise.inflated(len(values))
     error = level(alpha if mean > edge else clean_alpha, max_trials, degrees)
     for trials in range(len(values) + 1, MOST_TRIALS + 1):
-        if students_t(error, degrees + trials - 1) * deviation / sqrt(trials) < abs(mean - edge):
+        reach = students_t(error, degrees + trials - 1) * alone * min(noise.inflated(trials), noise.inflation)
+        if reach / sqrt(trials) < abs(mean - edge):
             return trials
     return MOST_TRIALS

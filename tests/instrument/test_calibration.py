@@ -20,6 +20,7 @@ from pytest_duet.judge.calibration import (
     inflation,
     is_normal,
 )
+from pytest_duet.judge.sequential import Noise
 from pytest_duet.record import calibrations
 from pytest_duet.record.comparison import Comparison, Verdict
 from pytest_duet.record.lookback import Lookback
@@ -171,6 +172,26 @@ def test_trials_that_are_not_normal_and_neighbours_that_are_alike_are_seen():
     assert inflation(alone[:5]) > inflation(alone), "few trials promise little"
     alike = [[float(middle + 0.3 * rng.standard_normal()) for _ in range(6)] for middle in rng.standard_normal(10)]
     assert inflation(alike) > 2
+
+
+def test_neighbours_are_as_alike_as_the_machine_makes_them():
+    """Few trials of each of three benchmarks tell together what those of one cannot; its own word still counts."""
+    rng = np.random.default_rng(4)
+    three = [[list(rng.standard_normal(7)) for _ in range(4)] for _ in range(3)]
+    alone, together = [inflation(its) for its in three], [inflation(its, three) for its in three]
+    assert all(1 <= one <= other for one, other in zip(together, alone)) and sum(together) < 0.9 * sum(alone)
+    alike = [[float(middle + 0.3 * rng.standard_normal()) for _ in range(7)] for middle in rng.standard_normal(4)]
+    assert inflation(alike, [*three, alike]) > 2
+
+
+@pytest.mark.parametrize("alike", [0.0, 0.2, 0.5])
+@pytest.mark.parametrize("trials", [4, 16])
+def test_the_mean_of_few_trials_scatters_as_a_known_process_s_does(trials, alike):
+    noise = np.random.default_rng(6).standard_normal((40_000, trials))
+    for trial in range(1, trials):
+        noise[:, trial] = alike * noise[:, trial - 1] + (1 - alike**2) ** 0.5 * noise[:, trial]
+    inflated = Noise(inflation=((1 + alike) / (1 - alike)) ** 0.5).inflated(trials)
+    assert inflated == pytest.approx(noise.mean(axis=1).std() * trials**0.5, rel=0.02)
 
 
 def recorded(*names):

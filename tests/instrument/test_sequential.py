@@ -75,7 +75,7 @@ def accused(shifts, alpha, noise):
         return found
     for trials in sequential.looks(MAX_TRIALS):
         seen = shifts[:, :trials]
-        today, mean = seen.var(-1, ddof=1), seen.mean(-1)
+        today, mean = seen.var(-1) * trials / (trials - noise.inflated(trials) ** 2), seen.mean(-1)
         reach = [_reach(today, alpha, trials, replace(noise, degrees=degrees)) for degrees in (noise.degrees, 0)]
         larger = today > noise.deviation**2 * sequential._largest(trials - 1, noise.degrees) if noise.degrees else True
         found |= mean > np.where(larger, reach[1], reach[0])
@@ -84,7 +84,7 @@ def accused(shifts, alpha, noise):
 
 def _reach(today, alpha, trials, noise):
     pooled = (noise.degrees * noise.deviation**2 + (trials - 1) * today) / (noise.degrees + trials - 1)
-    deviation = np.maximum(np.sqrt(pooled), sequential.LEAST_SCATTER) * noise.inflation
+    deviation = np.maximum(np.sqrt(pooled), sequential.LEAST_SCATTER) * noise.inflated(trials)
     return sequential.quantile(alpha, MAX_TRIALS, trials, noise.degrees) * deviation / trials**0.5
 
 
