@@ -83,10 +83,19 @@ def served(framework, options, mnist, tmp_path):
 
     parameters = options.workload.initial_parameters()
     if framework in EXPORTS:
-        options.installed(EXPORTS[framework].entry())
+        options.installed(EXPORTS[framework].entry)
         return Served(framework, EXPORTS[framework].load()(parameters, tmp_path), parameters, mnist)
     entry = options.installed(options.entries[framework])
     return Served(framework, answers_of(entry, options.workload, mnist, options.device), parameters, mnist)
+
+
+@pytest.fixture
+def feeding(framework, options, mnist):
+    """The input pipeline under test, and the model that it feeds: :class:`benchmarks.pipelines.Feeding`."""
+    from benchmarks.pipelines import PIPELINES, Feeding
+
+    options.installed(PIPELINES[framework].entry)
+    return Feeding(PIPELINES[framework], options.workload, mnist, options.device)
 
 
 @pytest.fixture(scope="session")

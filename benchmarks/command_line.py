@@ -88,6 +88,10 @@ def add_options(parser):
     )
     add("--no-limit", action="store_true", help="do without the machine's limits: neither measure nor read them")
     add("--limit-again", action="store_true", help="measure the machine's limits anew, not trusting the kept ones")
+    traces = (
+        "keep each framework's own trace of some steps, beside all clocks, in DIR/NAME: for Perfetto or TensorBoard"
+    )
+    add("--profile", metavar="DIR", help=traces)
     add("--results-csv", metavar="DIR", help="write results.csv (every epoch) and summary.csv there")
     _add_workload(parser)
 

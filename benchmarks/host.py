@@ -6,6 +6,7 @@ What its calls answer with can cross the worker's pipe as JSON.
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from dataclasses import asdict
 
@@ -137,6 +138,19 @@ class TrainerHost(FrameworkCalls, Subject):
         if not activity:
             return {"failed": "the framework tells of nothing that the device did"}
         return {"device_time": device_time(activity, seconds[-1], len(self.workload.batches(order)))}
+
+    def trace(self, steps, folder):
+        """Train so many steps of an epoch under the framework's tracer; untimed, and last. Return the files it left.
+
+        :param folder: whose folder ``trace``, made here, has them.
+        """
+        order = self.workload.order(1, len(self.dataset.train_labels))[: steps * self.workload.batch_size]
+        for _ in range(2):  # some frameworks trace the first time and compile the second
+            self.trainer.train_epoch(order)
+        place = os.path.join(folder, "trace")
+        os.mkdir(place)
+        self.trainer.trace(lambda: self.trainer.train_epoch(order), place)
+        return {"files": sorted(name for _, _, names in os.walk(place) for name in names)}
 
     def round(self, number, first=0, stop=None):
         """Train epoch ``number``, or a part of it; the lag is looked for at the epoch's end alone."""

@@ -56,6 +56,7 @@ class Options:
     quick: bool
     race: bool
     results_csv: str | None
+    traces: str | None
     slot: Slot | None = None
 
     def check_turns(self):
@@ -116,6 +117,7 @@ class Options:
             max_foreign_cores=self.max_foreign_cores,
             preallocate=self.preallocate,
             writable=self.writable,
+            traces=self.traces,
             progress=progress,
             slot=self.slot,
         )
@@ -183,6 +185,7 @@ def read_options(config, slot=None):
         threads=_threads(get("threads"), here),
         measure_limit=not get("no_limit"),
         results_csv=None if hasattr(config, "workerinput") else _writable(get("results_csv")),
+        traces=get("profile"),
         slot=slot,
     )
     if get("duet_against"):

@@ -11,6 +11,7 @@ from benchmarks.doctor.hooks import pytest_duet_doctor_folders  # noqa: F401 - p
 from benchmarks.exports import EXPORTS, exports_of
 from benchmarks.frameworks import REGISTRY
 from benchmarks.options import Options, read_options
+from benchmarks.pipelines import PIPELINES, pipelines_of
 from benchmarks.questions import QUESTIONS, asked, question_of
 from benchmarks.report.hooks import (  # noqa: F401
     pytest_duet_report_columns,
@@ -58,6 +59,8 @@ def measured(metafunc, entries):
     """Return the names of what a test measures: all entries, unless it asks for more or for fewer of them."""
     if "compiled_before" in metafunc.fixturenames:
         return [name for name, entry in entries.items() if entry.keeps_programs]
+    if "feeding" in metafunc.fixturenames:
+        return pipelines_of(entries)
     return [*entries, *(exports_of(entries) if "served" in metafunc.fixturenames else ())]
 
 
@@ -99,7 +102,8 @@ def _in_one_paragraph(item):
 
 def how_to_install(error, options, framework):
     """Return the one command that installs what a framework misses; ``""`` where nobody knows."""
-    entry = EXPORTS[framework].entry() if framework in EXPORTS else options.entries[framework]
+    entries = {**{name: each.entry for name, each in (*EXPORTS.items(), *PIPELINES.items())}, **options.entries}
+    entry = entries[framework]
     if error.cause == "program":
         return f"`apt-get install {' '.join(entry.missing_programs())}`, or your system's like, installs it"
     environments = entry.environments(options.on_gpu())
@@ -144,7 +148,7 @@ def pytest_duet_prepare(config, say):
 
 
 def pytest_duet_subject(config, nodeid):
-    return framework_of(nodeid, [*config.stash[OPTIONS].entries, *EXPORTS])
+    return framework_of(nodeid, [*config.stash[OPTIONS].entries, *EXPORTS, *PIPELINES])
 
 
 def pytest_duet_asked(config, subject, name):
@@ -155,7 +159,7 @@ def pytest_duet_asked(config, subject, name):
 
 
 def pytest_duet_tables(config, terminalreporter, rows, machine):
-    from benchmarks.report import csv_files, framework_table, gpu_table, inference_table, start_table
+    from benchmarks.report import csv_files, framework_table, gpu_table, inference_table, pipeline_table, start_table
     from benchmarks.training_row import TrainingRow
 
     trained = [(row, TrainingRow.trusted(extra_info)) for row, extra_info in rows if "workload" in extra_info]
@@ -163,10 +167,13 @@ def pytest_duet_tables(config, terminalreporter, rows, machine):
         terminalreporter.section(machine)
     start_table.show(terminalreporter, rows)
     inference_table.show(terminalreporter, rows)
+    pipeline_table.show(terminalreporter, rows)
     if not trained:
         return
     framework_table.show(terminalreporter, trained, config.getoption("duet_wide"))
     gpu_table.show(terminalreporter, trained)
+    if any(training.trace for _, training in trained):
+        terminalreporter.write_line(f"traces, for Perfetto or TensorBoard: {config.stash[OPTIONS].traces}")
     directory = config.stash[OPTIONS].results_csv
     for path in csv_files.write(trained, Path(directory) / machine) if directory else ():
         terminalreporter.write_line(f"wrote {path}")

@@ -16,6 +16,7 @@ from pytest_duet.plugin import compat
 
 QUESTIONS = {
     "cold_start": "from nothing to a trainer's first steps, phase by phase",
+    "data_pipeline": "how many images an input pipeline brings in a second, and how long a model waits for them",
     "inference": "how long a request waits for its answer, and how many images are answered in a second",
 }
 BENCHMARKS = Path(__file__).parent

@@ -44,6 +44,7 @@ def describe(runner, dataset, built, trials, errors, peak, right):
         parity=Parity(*(max(getattr(each, name) for each in errors) for name in ("loss", "update", "accuracy"))),
         context_overhead_bytes=built["context_overhead_bytes"],
         context_overhead_source=built["context_overhead_source"],
+        trace=built["trace"],
     )
     training = replace(with_figures(training, trials, images), **_device_fields(built, trials, steps))
     return _row(runner, dataset, built, trials, training, right.accuracies[workload.epochs - 1]), training

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import secrets
+import shutil
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ WATCHED_STEPS = (2, 6)
 SINGLE_STEPS = 3  # of an audited epoch
 LEAST_AUDITED = 4  # epochs of a trial, the first included: two are left to be timed
 PROFILED_SECONDS = 10  # of a longer epoch, only the first steps are profiled
+TRACED_STEPS = 50
 PROFILE_TIMEOUT_SECONDS = 120  # three times those steps, and a profiler's reading of its own records
 
 
@@ -32,6 +34,7 @@ class TrainerRunner(Runner):
     :param preallocate: whether the frameworks that take a pool of the GPU's memory at the start are let to.
     :param audited_trial: in which one epoch is trained in parts; None for none.
     :param steps: of an epoch, which the parts are drawn from.
+    :param traces: the folder in which frameworks' own traces are kept; None for none.
     """
 
     entry: Entry
@@ -43,6 +46,7 @@ class TrainerRunner(Runner):
     writable: tuple[str, ...] | None = field(default=(), kw_only=True)
     audited_trial: int | None = None
     steps: int = 0
+    traces: str | None = field(default=None, kw_only=True)
     name: str = field(init=False)
     subject: str = field(init=False, default=SUBJECT)
     rounds: int = field(init=False)
@@ -146,6 +150,7 @@ class TrainerRunner(Runner):
             }
             counters = self._count_work(worker, first)
             profile = self._profile(worker, opened.device, per_step["seconds_per_step"])
+            traced = self._trace(worker)
         if opened.device == "cpu":
             overhead = source = None
         told = asdict(opened)
@@ -156,6 +161,7 @@ class TrainerRunner(Runner):
             **per_step,
             **profile,
             "work_counters": counters,
+            "trace": traced,
             "allocator_peak_bytes": long["allocator_peak_bytes"],
             "context_overhead_bytes": overhead,
             "context_overhead_source": source,
@@ -190,6 +196,23 @@ class TrainerRunner(Runner):
             return {}
         steps = WATCHED_STEPS[1] - WATCHED_STEPS[0]
         return {**{f"{name} a step": (long[name] - short.get(name, 0)) / steps for name in long}, **compiled}
+
+    def _trace(self, worker):
+        """Keep the framework's own trace of some steps where somebody asked for it; return the folder, None without."""
+        if not self.traces or self.isolation == "none":
+            return None
+        self.progress("tracing")
+        try:
+            found = worker.call("trace", steps=TRACED_STEPS, folder=worker.folder)
+        except DuetError as error:  # a tracer that fails costs its own files alone
+            self.progress(f"no trace: {error}")
+            return None
+        if not found["files"]:
+            return None
+        kept = Path(self.traces) / self.name
+        shutil.rmtree(kept, ignore_errors=True)
+        shutil.copytree(Path(worker.folder) / "trace", kept)
+        return str(kept)
 
     def _profile(self, worker, device, step_seconds):
         """Return ``device_time``, and why a GPU has none; the worker's last call, since a profiler may kill it."""

@@ -99,6 +99,7 @@ class TrainingRow:
     device_time: DeviceTime | None = None
     device_time_missing: str | None = None
     device_busy_share: float | None = None
+    trace: str | None = None
 
     @classmethod
     def from_json(cls, extra_info: Mapping[str, Any]) -> TrainingRow | None:

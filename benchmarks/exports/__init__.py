@@ -27,8 +27,9 @@ class Export:
     requires: tuple
     programs: tuple = ()
 
+    @property
     def entry(self):
-        """Return it as an entry, for what is asked of both: is all there that it needs?"""
+        """It as an entry, for what is asked of both: is all there that it needs?"""
         return Entry(self.name, "", self.requires, REGISTRY[self.of[0]].environment, programs=self.programs)
 
     def load(self):

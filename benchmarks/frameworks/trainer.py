@@ -114,6 +114,13 @@ class Trainer:
         """
         return None
 
+    def trace(self, work, folder):
+        """Call ``work()`` once under the framework's own tracer, and leave its files in the folder, which is empty.
+
+        As its users open them: in Perfetto, TensorBoard, or whatever the framework is made for. A trainer without a
+        tracer leaves none, and ``work`` is not called.
+        """
+
     def count_work(self, work):
         """Call ``work()`` once, and return what it was made of: ``(ran, compiled)``, whole numbers by name.
 

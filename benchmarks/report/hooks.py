@@ -16,9 +16,9 @@ def pytest_duet_report_columns():
 
 
 def pytest_duet_report_sections(material):
-    from benchmarks.report import budget, seed, tradeoff
+    from benchmarks.report import budget, seed, traces, tradeoff
 
-    return [seed.section(material), tradeoff.section(material), budget.section(material)]
+    return [each.section(material) for each in (seed, tradeoff, budget, traces)]
 
 
 def pytest_duet_report_csv(rows, directory):

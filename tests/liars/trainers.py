@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -56,6 +57,8 @@ TRAINERS = {
     "leaves-it-running": "LeavesItRunning",
     "contractless": "Contractless",
     "no-such-class": "NoSuchClass",
+    "traced": "Traced",
+    "trace-fails": "TraceFails",
     "wants-a-module": ("Honest", "numpy", "no_such_module"),
     "wants-numpy": ("Honest", "numpy"),
     "wants-a-quantum-computer": "WantsAQuantumComputer",
@@ -92,6 +95,26 @@ class Honest(Trainer):
 
     def parameters(self):
         return self.params
+
+
+class Traced(Honest):
+    """Has a tracer."""
+
+    epochs = 0
+
+    def train_epoch(self, order):
+        self.epochs += 1
+        return super().train_epoch(order)
+
+    def trace(self, work, folder):
+        before = self.epochs - 2  # to warm up
+        work()
+        Path(folder, "steps.json").write_text(json.dumps({"epochs": self.epochs - before}))
+
+
+class TraceFails(Honest):
+    def trace(self, work, folder):
+        raise RuntimeError("no tracer here")
 
 
 # The liars: each trains something else, or says something else than it did.

@@ -89,6 +89,11 @@ def gpu_activity(work):
         return [event for file in files for event in nvidia.activity(profiled_events(file.planes))]
 
 
+def trace(work, folder):
+    with jax.profiler.trace(folder, create_perfetto_trace=True):
+        work()
+
+
 def profiled_events(planes):
     """Yield plane, line, name, start and stop of all events of a profile, in nanoseconds."""
     for plane in planes:
@@ -185,6 +190,7 @@ class JaxEngine:
     about = staticmethod(about_jax)
     compiling = staticmethod(compiling)
     threads = staticmethod(xla_threads)
+    trace = staticmethod(trace)
 
     def memory(self):
         return allocator_memory(self.device)

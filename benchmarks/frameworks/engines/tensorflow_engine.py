@@ -69,6 +69,11 @@ def gpu_activity(work):
         return [event for profile in profiles for event in nvidia.activity(profiled_events(profile))]
 
 
+def trace(work, folder):
+    with tf.profiler.experimental.Profile(folder):
+        work()
+
+
 def profiled_events(profile):
     """Yield plane, line, name, start and stop of all events of a serialized profile, in nanoseconds."""
     from tensorflow.tsl.profiler.protobuf import xplane_pb2
@@ -96,6 +101,7 @@ class TensorFlowEngine:
     count_work = staticmethod(count_work)
     about = staticmethod(about_tensorflow)
     threads = staticmethod(tf.config.threading.get_intra_op_parallelism_threads)
+    trace = staticmethod(trace)
 
     def synchronize(self):
         if self.on_gpu:

@@ -96,6 +96,12 @@ def gpu_activity(work):
     return device_events(seen.events(), DeviceType.CUDA)
 
 
+def trace(work, folder):
+    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as seen:
+        work()
+    seen.export_chrome_trace(f"{folder}/torch.pt.trace.json")  # by that ending, TensorBoard knows it, too
+
+
 def device_events(events, device_type):
     """Return what :meth:`Trainer.device_activity` is to return, of a profile's events, whose times are microseconds."""
     return [
@@ -186,6 +192,7 @@ class TorchEngine:
     about = staticmethod(about_torch)
     compiling = staticmethod(compiling)
     threads = staticmethod(torch.get_num_threads)
+    trace = staticmethod(trace)
 
     def synchronize(self):
         if self.device.type == "cuda":
