@@ -1,4 +1,4 @@
-"""A trained network that answers requests: what it answers is proven, then it is timed in three ways.
+"""A network that answers requests: what it answers is proven, then it is timed in three ways.
 
 Latency: one image a request, one request after the other. Throughput: many images a request. Open load: requests arrive
 on a clock of their own, whether or not the one before has been answered; a request's latency counts from its arrival.

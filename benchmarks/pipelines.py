@@ -1,7 +1,7 @@
 """Ways to bring an epoch's batches to a model, each as its framework's users have it; importing this imports none.
 
-A pipeline is a function of the data set and the batch's size. It returns what makes of an order of images an iterable of
-``(images, labels)``, in whatever kind of array its framework trains with.
+A pipeline is a function of the data set and the batch's size. It returns what makes of an order of images an iterable
+of ``(images, labels)``, in whatever kind of array its framework trains with.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ QUESTIONS = {
     "data_pipeline": "how many images an input pipeline brings in a second, and how long a model waits for them",
     "inference": "how long a request waits for its answer, and how many images are answered in a second",
 }
+TRAINING = {"training", "all"}  # what names the training among them
 BENCHMARKS = Path(__file__).parent
 
 
@@ -38,8 +39,7 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     for name, what in QUESTIONS.items():
         config.addinivalue_line("markers", f"{name}: {what}")
-    named = {name for names in config.getoption("suite") for name in names.split(",")}
-    if unknown := named - {*QUESTIONS, "training", "all"}:
+    if unknown := named(config) - {*QUESTIONS, *TRAINING}:
         raise pytest.UsageError(f"--suite: {sorted(unknown)[0]!r} is none of training, {', '.join(QUESTIONS)}, all.")
     if asked(config) and config.getoption("duet_trials") is None and not compat.is_disabled(config):
         config.option.duet_trials = config.getoption("trials")
@@ -51,8 +51,8 @@ def pytest_ignore_collect(collection_path, config):
     name = question_of(collection_path)
     if name in QUESTIONS:
         return None if name in asked(config) else True
-    named = {name for names in config.getoption("suite") for name in names.split(",")}
-    return True if named and not named & {"training", "all"} and collection_path.name.startswith("test_") else None
+    others_alone = named(config) and not named(config) & TRAINING
+    return True if others_alone and collection_path.name.startswith("test_") else None
 
 
 def question_of(name):
@@ -60,10 +60,14 @@ def question_of(name):
     return Path(str(name).partition("::")[0]).stem.removeprefix("test_")
 
 
+def named(config):
+    """Return what ``--suite`` names."""
+    return {name.strip() for names in config.getoption("suite") for name in names.split(",")}
+
+
 def asked(config):
     """Return the questions that a session asks."""
-    named = {name for names in config.getoption("suite") for name in names.split(",")}
     words = set(re.findall(r"\w+", config.getoption("markexpr") or ""))
     paths = [(config.invocation_params.dir / str(each).partition("::")[0]).resolve() for each in config.args]
     files = {question_of(path) for path in paths if path.parent == BENCHMARKS}
-    return set(QUESTIONS) if "all" in named else {name for name in QUESTIONS if name in named | words | files}
+    return {name for name in QUESTIONS if {name, "all"} & named(config) or name in words | files}
