@@ -229,6 +229,7 @@ def test_a_run_without_the_gate_says_how_it_ended_all_the_same(suite):
 def test_a_marker_sets_a_benchmarks_own_margin():
     options = SimpleNamespace(
         metrics={metric.name: metric for metric in METRICS},
+        suite=frozenset(metric.name for metric in METRICS),
         margins={metric.name: metric.history for metric in METRICS},
         margin_texts=("peak_memory_bytes=9%",),
     )

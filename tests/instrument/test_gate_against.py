@@ -223,6 +223,7 @@ def test_a_session_that_is_stopped_says_what_it_knows_by_then(pytestconfig, tmp_
         history=False,
         max_trials=16,
         metrics=METRICS,
+        suite=frozenset(METRICS),
         error="any",
         alpha=None,
         work="report",

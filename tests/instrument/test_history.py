@@ -32,7 +32,7 @@ def seconds(back, name=JAX):
     return [row.values("epoch_seconds")[0] for row in back.window(name, "epoch_seconds")]
 
 
-def findings(storage, *frameworks, was_asked=lambda subject: True, **how):
+def findings(storage, *frameworks, was_asked=lambda subject, name: True, **how):
     back = look_back(storage, *frameworks, **how)
     return back.findings(was_asked, back.rows)
 
@@ -46,12 +46,12 @@ def test_the_window_holds_the_newest_accepted_runs(tmp_path):
         write(tmp_path, number, seconds=number)
     back = look_back(tmp_path, size=10)
     assert seconds(back) == [12, 11, 10, 9, 8, 7, 6, 5, 4, 3]
-    assert back.findings(lambda subject: True, back.rows) == []
+    assert back.findings(lambda subject, name: True, back.rows) == []
 
 
 def test_no_storage_is_an_empty_window(tmp_path):
     back = look_back(tmp_path / "none")
-    assert seconds(back) == [] and back.findings(lambda subject: True, back.rows) == []
+    assert seconds(back) == [] and back.findings(lambda subject, name: True, back.rows) == []
 
 
 def test_runs_after_9999_are_the_newest(tmp_path):
@@ -142,13 +142,13 @@ def test_another_workload_is_no_baseline_and_has_not_vanished(tmp_path):
     assert findings(tmp_path) == []
     back = look_back(tmp_path, aliases={old: JAX})
     assert seconds(back) == []
-    assert "workload.batch_size from 256 to 128" in back.findings(lambda subject: True, back.rows)[0]
+    assert "workload.batch_size from 256 to 128" in back.findings(lambda subject, name: True, back.rows)[0]
 
 
 def test_a_benchmark_that_failed_today_has_not_vanished(tmp_path):
     write(tmp_path, 1, frameworks=("jax", "torch"))
     back = look_back(tmp_path, "jax")
-    assert back.findings(lambda subject: True, {JAX, benchmark("torch")}) == []
+    assert back.findings(lambda subject, name: True, {JAX, benchmark("torch")}) == []
 
 
 def test_runs_accepted_together_start_a_window_at_the_first_that_still_counts(tmp_path):
@@ -180,7 +180,7 @@ def test_another_machine_is_named_field_by_field(tmp_path):
     today = {**FINGERPRINT, "gpu": {**gpu, "driver": "2"}}
     back = look_back(tmp_path, fingerprint=today)
     assert seconds(back) == []
-    assert back.findings(lambda subject: True, back.rows) == [
+    assert back.findings(lambda subject, name: True, back.rows) == [
         f"Another fingerprint: no accepted run is from this machine. Since {name}: "
         "usable_cores from 4 to 2, gpu.driver from '1' to '2'."
     ]
@@ -242,7 +242,7 @@ def test_a_benchmark_measured_under_other_conditions_is_named(tmp_path, changed,
     name = write(tmp_path, 1, run(rows("torch", old=old) | {JAX: other}, old=old))
     back = look_back(tmp_path, "jax", "torch")
     assert seconds(back) == [] and seconds(back, benchmark("torch")) == [1]
-    assert back.findings(lambda subject: True, back.rows) == [f"Other conditions: {JAX}, since {name}: {text}."]
+    assert back.findings(lambda subject, name: True, back.rows) == [f"Other conditions: {JAX}, since {name}: {text}."]
     write(tmp_path, 2)
     assert findings(tmp_path, "jax", "torch") == [], "once there is a run under these"
 
@@ -276,7 +276,7 @@ def test_a_vanished_benchmark_is_named(tmp_path):
         f"Vanished: {benchmark('torch')} was in at least one of the last 2 accepted runs, and is not in this one."
     )
     assert "history accept latest" in finding
-    assert findings(tmp_path, "jax", was_asked=lambda subject: subject != "torch") == []
+    assert findings(tmp_path, "jax", was_asked=lambda subject, name: subject != "torch") == []
 
 
 def test_what_vanished_is_remembered_for_as_long_as_a_window(tmp_path):
@@ -376,7 +376,7 @@ def test_a_damaged_file_is_left_out_and_named(tmp_path, damage):
     (tmp_path / name).write_bytes(text.encode(errors="surrogateescape"))
     back = look_back(tmp_path)
     assert seconds(back) == [3, 1]
-    (finding,) = back.findings(lambda subject: True, back.rows)
+    (finding,) = back.findings(lambda subject, name: True, back.rows)
     assert finding.startswith(f"Left out: {tmp_path / name} is damaged: ")
     assert "\n" not in finding and len(finding) < 500
     with pytest.raises(DuetError, match="is damaged"):
@@ -434,7 +434,7 @@ def test_a_damaged_row_costs_its_own_benchmark_alone_and_is_named(tmp_path, dama
     write(tmp_path, 3, seconds=3, frameworks=("jax", "torch"))
     back = look_back(tmp_path, "jax", "torch")
     assert (seconds(back), seconds(back, benchmark("torch"))) == ([3, 1], [3, 2, 1])
-    (finding,) = back.findings(lambda subject: True, back.rows)
+    (finding,) = back.findings(lambda subject, name: True, back.rows)
     assert finding.startswith(f"Left out: {tmp_path / name} is damaged: {JAX}: ")
     assert "\n" not in finding and len(finding) < 500
     assert list(History(tmp_path).read(name).damaged) == [JAX]
@@ -506,7 +506,7 @@ def test_a_window_holds_old_runs_and_those_of_today(tmp_path):
         write(tmp_path, number, seconds=number, old=number % 2 or number < 4)
     back = look_back(tmp_path)
     assert seconds(back) == [8, 7, 6, 5, 4, 3, 2, 1]
-    assert back.findings(lambda subject: True, back.rows) == []
+    assert back.findings(lambda subject, name: True, back.rows) == []
 
 
 def test_a_benchmark_that_vanished_since_an_old_run_is_named(tmp_path):

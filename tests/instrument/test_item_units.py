@@ -119,7 +119,7 @@ def test_any_call_has_a_plan(seconds, turn):
     assert plan.units == 1 and plan.calls >= 1 and timed % 2 == 0
     assert MIN_ROUNDS <= timed <= MAX_ROUNDS
     assert plan.calls == 1 or plan.calls_a_round * seconds < 2 * turn
-    plan.check_turns("any")
+    assert plan.takes_turns
 
 
 @given(some.floats(1e-9, 10), some.integers(1, 10_000), some.integers(1, 1000))
@@ -150,10 +150,10 @@ def test_never_more_than_the_test_allows():
     assert plan.fitted(inf, 0.02, Allowed(21, 1)).rounds * plan.units <= 20
 
 
-def test_too_few_rounds_for_turns_are_told():
-    Plan(1, 1, WARM_ROUNDS + 2).check_turns("enough")
-    with pytest.raises(DuetError, match=r"few: benchmark.pedantic\(rounds=4\) allows too few rounds"):
-        Plan(1, 1, 3).check_turns("few")
+@pytest.mark.parametrize(("units", "rounds", "takes_turns"), [(1, 0, False), (4, 3, False), (5, 4, True)])
+def test_a_test_of_few_calls_takes_no_turns(units, rounds, takes_turns):
+    plan = make_plan(1.0, Allowed(units, 1))
+    assert (plan.rounds, plan.takes_turns) == (rounds, takes_turns)
 
 
 class Late:

@@ -177,7 +177,8 @@ def cases(session):
 @pytest.mark.parametrize("name", GOOD)
 def test_what_passes_without_the_plugin_passes(session, cases, name):
     assert cases[name] == ("passed", "")
-    assert sessions.records(session[0])[name]["stats"]["rounds"] >= 8
+    rounds = sessions.records(session[0])[name]["stats"]["rounds"]
+    assert rounds == 1 if name == "test_pedantic_once" else rounds >= 8
 
 
 def test_ids_of_any_characters_are_found(cases):

@@ -152,7 +152,7 @@ class Suite:
 
 def test_commands_ask_the_same_functions():
     hook = extensions.manager(Suite()).hook
-    assert hook.pytest_duet_asked(config=None, subject="mine") is True
+    assert hook.pytest_duet_asked(config=None, subject="mine", name="x::y[mine]") is True
     assert hook.pytest_duet_needs(config=None) == hookspecs.Needs("cpu")
     assert hook.pytest_duet_wanted(config=None) == []
 

@@ -80,7 +80,7 @@ def test_requests_are_many_images_and_not_one_again_and_again():
 class Clock:
     """Time that passes by so much whenever somebody looks, and when somebody says so."""
 
-    def __init__(self, tick=1e-6):
+    def __init__(self, tick=2e-5):
         self.now, self.tick = 0.0, tick
 
     def __call__(self):
@@ -102,7 +102,7 @@ def test_latency_counts_from_the_arrival(clock):
 
     found = served(predict).under_load(rate=2_000, count=500)
     assert found.latencies[-1] == pytest.approx(500 * 0.001 - 500 / 2_000, rel=0.2), "twice as many as it can answer"
-    assert found.lateness.max() < 1e-5, "none of that is the generator's fault"
+    assert found.lateness.max() < 3e-5, "none of that is the generator's fault"
 
 
 def test_the_generator_s_own_lateness_is_told(clock):
@@ -111,12 +111,12 @@ def test_the_generator_s_own_lateness_is_told(clock):
 
     def late():
         looks.append(1)
-        clock.now += 0.05 if len(looks) == 400 else 0.0
+        clock.now += 0.05 if len(looks) == 40 else 0.0
         return Clock.__call__(clock)
 
     inference.now_seconds = late  # the fixture has it put back
     found = served().under_load(rate=1_000, count=5)
-    assert found.lateness.max() == pytest.approx(0.05, rel=0.1) and np.median(found.lateness) < 1e-5
+    assert found.lateness.max() == pytest.approx(0.05, rel=0.1) and np.median(found.lateness) < 3e-5
 
 
 def test_the_rate_within_a_bound(clock):
@@ -160,6 +160,16 @@ def test_a_trainer_without_answers_is_skipped():
         answers_of(Entry("honest", f"{TRAINERS}:Honest"), SMALL, DATASET, "cpu")
 
 
+def test_a_session_of_throughput(suite):
+    run = suite("-m", "inference", "--trials=1", "-k", "throughput", frameworks="numpy")
+    assert run.exit_code == 0, run.output
+    (bench,) = run.json["benchmarks"]
+    metrics = bench["extra_info"]["duet"]["metrics"]
+    assert all(metrics[f"images_per_second_by_{batch}"]["values"][0] > 0 for batch in inference.BATCHES)
+    assert " throughput " in run.output and " latency " not in run.output
+
+
+@pytest.mark.slow
 def test_a_session_of_inference(suite):
     run = suite("-m", "inference", "--trials=1", frameworks="numpy")
     assert run.exit_code == 0, run.output
