@@ -24,6 +24,8 @@ from pytest_duet.sensors.clock import now_seconds
 
 REQUESTS = 10_000  # of which a hundred are slower than the 99th percentile
 LOADS = (0.5, 0.8)  # shares of the time that answering takes, where requests arrive by themselves
+LOAD_SECONDS, LEAST_REQUESTS = 3.0, 1_000  # of requests that arrive by themselves: for so long, and so many
+TRY_SECONDS = 0.5  # likewise, of each rate that is tried
 BOUND_SECONDS = 0.005  # that 99 of 100 requests are to be answered within
 BATCHES = (1, 16, 256, 4096)  # images a request
 SERIES_SECONDS = 0.3  # of requests that a throughput is the median of
@@ -110,11 +112,13 @@ class Served:
             times.append(now_seconds() - began)
         return median(times)
 
-    def under_load(self, rate, count=REQUESTS, seed=0):
+    def under_load(self, rate, seconds=LOAD_SECONDS, seed=0):
         """Answer requests that arrive by themselves, as a Poisson process does, and return :class:`Load`.
 
         :param rate: of their arrivals, per second.
+        :param seconds: for how long about they arrive; ``LEAST_REQUESTS`` do in any case.
         """
+        count = max(LEAST_REQUESTS, int(rate * seconds))
         waits = np.random.RandomState(seed).exponential(1 / rate, size=count)
         arrivals = np.cumsum(waits)
         began, ended = np.empty(count), np.empty(count)
@@ -160,7 +164,7 @@ def percentiles(seconds):
     return {name: float(np.percentile(seconds, q, method="higher")) for name, q in PERCENTILES.items()}
 
 
-def rate_within(served, bound, capacity, seconds=1.0, tries=6):
+def rate_within(served, bound, capacity, seconds=TRY_SECONDS, tries=6):
     """Return the highest rate of arrivals, per second, whose 99th percentile stays within a bound, by bisection.
 
     :param bound: in seconds.
@@ -170,7 +174,7 @@ def rate_within(served, bound, capacity, seconds=1.0, tries=6):
     low, high = 0.0, capacity
     for seed in range(tries):
         rate = (low + high) / 2
-        found = served.under_load(rate, count=max(1_000, int(rate * seconds)), seed=seed)
+        found = served.under_load(rate, seconds, seed)
         if percentiles(found.latencies)["p99"] <= bound:
             low = rate
         else:

@@ -31,12 +31,15 @@ class Pipeline:
     :param make: the function; its framework is imported when it is called.
     :param trainer: the entry whose trainer takes what it brings.
     :param step: of such a trainer, makes what takes one step over a batch.
+    :param computes: whether it computes on the model's device: then a wait for its next batch is one for the model's
+        last step as well, and tells nothing.
     """
 
     name: str
     make: Callable
     trainer: str
     step: Callable
+    computes: bool = False
 
     @property
     def entry(self) -> Entry:
@@ -116,7 +119,7 @@ PIPELINES = {
     pipeline.name: pipeline
     for pipeline in (
         Pipeline("numpy-arrays", numpy_arrays, "jax", jax_step),
-        Pipeline("jax-resident", jax_resident, "jax", jax_step),
+        Pipeline("jax-resident", jax_resident, "jax", jax_step, computes=True),
         Pipeline("torch-loader", torch_loader, "torch", torch_step),
         Pipeline("torch-loader-1", partial(torch_loader, workers=1), "torch", torch_step),
         Pipeline("torch-loader-2", partial(torch_loader, workers=2), "torch", torch_step),

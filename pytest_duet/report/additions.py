@@ -31,7 +31,7 @@ class Words:
     :param round_of: returns what a row's are called; None where they are all whole ones.
     :param took: returns what a row's subject did in a time that is given in words.
     :param amount_of: returns how much work a row's rounds are; None where all do equally much.
-    :param closer: what compares more closely where a run cannot tell two subjects apart.
+    :param closer: returns what compares a row more closely where a run cannot tell two subjects apart, in a sentence.
     :param hint: what to do next, below the answer of a run that was not judged.
     :param floor_of: returns the least seconds that a row's round could take on its machine; None where nobody knows.
     :param floor: what that is called.
@@ -45,7 +45,7 @@ class Words:
     amount_of: Callable[[Row, dict[str, Any]], float] | None = None
     floor_of: Callable[[Row, dict[str, Any]], float | None] = lambda row, extra_info: None
     floor: str = "the least possible"
-    closer: str = ""
+    closer: Callable[[Row, dict[str, Any]], str] = lambda row, extra_info: ""
     hint: str = "To judge a change: --against git:main takes turns with main, --gate holds it against the saved runs."
 
 

@@ -85,7 +85,7 @@ def _answer(rows: dict[str, Entry], words: Words, machine: Mapping[str, Any], to
     still_open = told.open()
     lines += [
         *still_open,
-        *([words.closer] if still_open and words.closer else []),
+        *([closer] if still_open and (closer := words.closer(*rows[first])) else []),
         *told.memory(),
         *told.differences(),
         *told.cautions(in_rounds),
