@@ -108,6 +108,25 @@ def test_a_project_may_say_which_files_are_tests(folder, told):
     assert {line[1:] for line in told()} == {("now", "now"), ("then", "then")} and not prefix
 
 
+def test_tests_in_the_package_that_they_measure_are_today_s(folder, told):
+    """As the suite has it: the package is the revision's, the test in it is not, and pytest rewrites its assertions."""
+    test = (
+        "import os\n\nfrom mine.deep import SPEED\n\n\ndef test_mine(benchmark):\n"
+        "    with open(os.environ['TOLD'], 'a') as file:\n        print(SPEED, WHEN, file=file)\n"
+        "    benchmark(sum, [1])\n    assert (WHEN, SPEED) != ('now', 'then')\n\n\nWHEN = 'then'\n"
+    )
+    project(folder, "flat")
+    (folder / "pytest.ini").write_text("[pytest]\npythonpath = .\nduet_tests = mine/test_*.py\n")
+    (folder / "mine/test_mine.py").write_text(test)
+    git(folder, "add", "-A")
+    git(folder, "commit", "-qm", "then", "--", "mine/test_mine.py", "pytest.ini")
+    (folder / "mine/test_mine.py").write_text(test.replace("WHEN = 'then'", "WHEN = 'now'"))
+    arguments = ("--against=git:HEAD", *TURNS, "mine/test_mine.py")
+    done = sessions.run(folder, {}, *arguments, environment=told.environment, code=1)
+    assert set(told()) == {("now", "now"), ("then", "now")}
+    assert "AssertionError: assert ('now', 'then') != ('now', 'then')" in done.stdout
+
+
 def test_two_revisions_take_turns_and_neither_is_the_working_tree(folder, told):
     project(folder, "flat")
     git(folder, "commit", "-qam", "now")

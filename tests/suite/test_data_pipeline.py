@@ -72,6 +72,7 @@ def test_pipelines_belong_to_entries():
     assert pipelines_of(["numpy"]) == [] and pipelines_of(["keras"]) == ["tf-data"]
 
 
+@pytest.mark.slow
 def test_a_session_of_pipelines(suite):
     run = suite("-m", "data_pipeline", "--trials=1", "-k", "numpy-arrays", frameworks="jax")
     if "jax not installed" in run.output:

@@ -56,8 +56,7 @@ class InnerSession:
         from pytest_duet.workers.protocol import SubjectError
 
         working_directory(settings.folder)
-        if settings.revision:
-            use_revision(settings)
+        self._revision = use_revision(settings) if settings.revision else None
         for name in ("PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT"):
             os.environ.pop(name, None)
         self._options, self._together = settings.options, settings.together
@@ -102,6 +101,8 @@ class InnerSession:
 
         self._config = config
         config.stash[INNER] = True
+        if self._revision:
+            self._revision.come_first()
         for name, value in self._options.items():
             if hasattr(config.option, name):  # else it is of a plugin that is not here
                 setattr(config.option, name, value)

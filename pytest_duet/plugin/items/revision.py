@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from pytest_duet.plugin.items.settings import Settings
 
 
-def use_revision(settings: Settings) -> None:
+def use_revision(settings: Settings) -> RevisionFinder:
     """Look there first, from now on."""
     assert settings.revision
     tests = [Path(each) for each in settings.tests]
     finder = RevisionFinder(Path(settings.project), Path(settings.revision.tree), tests, settings.revision.name)
     sys.meta_path.insert(0, finder)
+    return finder
 
 
 class RevisionFinder:
@@ -35,6 +36,11 @@ class RevisionFinder:
 
     def __init__(self, project: Path, tree: Path, tests: Sequence[Path], name: str) -> None:
         self._project, self._tree, self._tests, self._name = project.resolve(), tree.resolve(), tests, name
+
+    def come_first(self) -> None:
+        """Be asked before pytest's own finder, which has put itself before all others and knows of no revision."""
+        sys.meta_path.remove(self)
+        sys.meta_path.insert(0, self)
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         """Return where a module is to be loaded from; None where the others may say so."""
@@ -53,6 +59,12 @@ class RevisionFinder:
         moved_to = self._moved(origin, name)
         if moved_to == origin:
             return None
+        if self._is_test(moved_to):  # whose assertions pytest rewrites
+            for finder in sys.meta_path:
+                if type(finder).__name__ == "AssertionRewritingHook":
+                    rewritten: ModuleSpec | None = finder.find_spec(name, [str(moved_to.parent)])
+                    if rewritten is not None:
+                        return rewritten
         inside = [str(moved_to.parent)] if found.submodule_search_locations is not None else None
         return spec_from_file_location(name, moved_to, submodule_search_locations=inside)
 
