@@ -36,6 +36,7 @@ class RevisionFinder:
 
     def __init__(self, project: Path, tree: Path, tests: Sequence[Path], name: str) -> None:
         self._project, self._tree, self._tests, self._name = project.resolve(), tree.resolve(), tests, name
+        self._ours: dict[str, bool] = {}  # of folders: whether they lie in either
 
     def come_first(self) -> None:
         """Be asked before pytest's own finder, which has put itself before all others and knows of no revision."""
@@ -44,6 +45,10 @@ class RevisionFinder:
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         """Return where a module is to be loaded from; None where the others may say so."""
+        if path is not None and not any(map(self._is_ours, map(str, path))):
+            return (
+                None  # a part of somebody else's package: to look for it twice would be part of what its import takes
+            )
         found = self._others(name, path, target)
         if found is None or not (found.origin or found.submodule_search_locations):
             return None
@@ -67,6 +72,12 @@ class RevisionFinder:
                         return rewritten
         inside = [str(moved_to.parent)] if found.submodule_search_locations is not None else None
         return spec_from_file_location(name, moved_to, submodule_search_locations=inside)
+
+    def _is_ours(self, folder: str) -> bool:
+        if folder not in self._ours:
+            real = Path(folder).resolve()
+            self._ours[folder] = any(each == real or each in real.parents for each in (self._project, self._tree))
+        return self._ours[folder]
 
     def _others(self, name: str, path: Any, target: Any) -> ModuleSpec | None:
         for finder in sys.meta_path:
