@@ -63,7 +63,7 @@ class RevisionFinder:
         origin = Path(found.origin)
         moved_to = self._moved(origin, name)
         if moved_to == origin:
-            return None
+            return None if self._is_ours(str(origin.parent)) else found  # what was found need not be looked for again
         if self._is_test(moved_to):  # whose assertions pytest rewrites
             for finder in sys.meta_path:
                 if type(finder).__name__ == "AssertionRewritingHook":
@@ -76,7 +76,8 @@ class RevisionFinder:
     def _is_ours(self, folder: str) -> bool:
         if folder not in self._ours:
             real = Path(folder).resolve()
-            self._ours[folder] = any(each == real or each in real.parents for each in (self._project, self._tree))
+            inside = any(each == real or each in real.parents for each in (self._project, self._tree))
+            self._ours[folder] = inside and "site-packages" not in real.parts  # an environment in the project's folder
         return self._ours[folder]
 
     def _others(self, name: str, path: Any, target: Any) -> ModuleSpec | None:
