@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from math import ceil
@@ -87,11 +88,15 @@ def _what_to_do(one: Comparison, metric: Metric, gate: GateRecord) -> str:
 
 
 def rows(gate: GateRecord) -> list[tuple[str, ...]]:
-    """Return the table's lines as tuples of text, the verdicts that need somebody first."""
-    order = list(Verdict)
+    """Return the table's lines as tuples of text, the verdicts that need somebody first.
+
+    Where several tests measure one subject, their names are told.
+    """
+    order, tests = list(Verdict), {(one.subject, one.benchmark) for one in gate.comparisons}
+    of_subject = Counter(subject for subject, _ in tests)
     return [
         (
-            one.subject,
+            one.subject if of_subject[one.subject] == 1 else one.benchmark.rpartition("::")[2],
             gate.metrics[one.metric].title,
             str(one.verdict),
             gate.metrics[one.metric].text(one.old),

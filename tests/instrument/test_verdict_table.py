@@ -76,3 +76,10 @@ def test_too_few_trials_say_what_either_answer_takes():
     made = row("x", {"seconds": noisy}, old={"seconds": [1.0] * 5}, metrics={"seconds": DEFAULT[0]})
     one = by_pairs.judge("t::x", made, DEFAULT[0], DEFAULT[0].against, 16, by_pairs.NONE, 0.001)
     assert "5 trials are too few for an answer: clean takes 7, regressed 11." in one.note
+
+
+def test_two_tests_of_one_subject_are_told_apart():
+    names = [("b.py::test_cold[jax]", "jax"), ("b.py::test_warm[jax]", "jax"), ("b.py::test_cold[torch]", "torch")]
+    found = [Comparison(benchmark, subject, "seconds", Verdict.CLEAN) for benchmark, subject in names]
+    lines = verdicts.rows(GateRecord(comparisons=tuple(found), metrics={each.name: each for each in DEFAULT}))
+    assert [line[0] for line in lines] == ["test_cold[jax]", "test_warm[jax]", "torch"]
