@@ -178,8 +178,8 @@ def _judged_beside(
 
 def earned_margin(noise: Noise, max_trials: int) -> float:
     """Return the least margin, as a ratio, at which the first look calls 95 % of unchanged code clean."""
-    first, scatter = sequential.FIRST_LOOK, max(noise.deviation, sequential.LEAST_SCATTER)
-    scatter *= noise.inflated(first)
+    first = sequential.FIRST_LOOK
+    scatter = max(noise.deviation, sequential.LEAST_SCATTER) * noise.inflated(first)
     reach = sequential.quantile(CLEAN_ERROR, max_trials, first, noise.degrees) + STANDARD_ERRORS
     return exp(reach * scatter / sqrt(first))
 

@@ -28,7 +28,7 @@ MOST_DEGREES = 30  # that a calibration is believed to have: machines change
 MOST_ALIKE = 0.9
 UPPER = 1.645  # standard errors
 Session = Mapping[str, Row]
-NOTHING: Mapping[str, Sequence[Sequence[Sequence[float]]]] = {}
+Shifts = Sequence[Sequence[float]]  # of one benchmark: of each session, its trials' log ratios in one metric
 
 
 def by_history_sessions(
@@ -56,15 +56,16 @@ def by_pairs_sessions(
     :param later_trials: that the sessions are allowed which are to go by this calibration.
     """
     judged = [one for rows in sessions for one in by_pairs.judge_session(rows, family, max_trials)]
-    shifts: dict[str, list[list[list[float]]]] = {
-        metric.name: [] for metric in family.judged
-    }  # by session, of each row
-    for name in sessions[0]:
-        for metric in family.judged:
-            seen = [by_pairs.evidence(session[name], metric) for session in sessions if name in session]
-            shifts[metric.name].append([found.shifts for found in seen if found])
-    measure = partial(_paired, family=family, max_trials=later_trials, beside=shifts)
-    return _collect(sessions, judged, family, measure)
+    all_rows = [[session[name] for session in sessions if name in session] for name in sessions[0]]
+    beside = {
+        metric.name: [[found.shifts for found in _evidence(rows, metric)] for rows in all_rows]
+        for metric in family.judged
+    }
+    return _collect(sessions, judged, family, partial(_paired, family=family, max_trials=later_trials, beside=beside))
+
+
+def _evidence(rows: Iterable[Row], metric: Metric) -> list[by_pairs.Evidence]:
+    return [found for found in (by_pairs.evidence(row, metric) for row in rows) if found]
 
 
 def _collect(
@@ -105,19 +106,23 @@ def _paired(
     metric: Metric,
     family: Family,
     max_trials: int,
-    beside: Mapping[str, Sequence[Sequence[Sequence[float]]]] = NOTHING,
+    beside: Mapping[str, Sequence[Shifts]] | None = None,
 ) -> Calibrated | None:
     """A slowdown is caught for sure by the last look, if not before.
 
-    :param beside: by metric, the shifts of each benchmark's sessions, this one's included.
+    :param beside: by metric, those of every benchmark of these sessions, this one included; None for this one alone.
     """
-    known = [found for found in (by_pairs.evidence(row, metric) for row in rows) if found]
+    known = _evidence(rows, metric)
     sessions = [found.shifts for found in known]
     shifts = [shift for session in sessions for shift in session]
     alpha = family.alpha(metric) / (2 if known and known[0].errors else 1)  # of two figures each has a half
     if len(shifts) < LEAST_SESSIONS:
         return None
-    variation, normal, inflated = stdev(shifts), is_normal(shifts), inflation(sessions, beside.get(metric.name, ()))
+    variation, normal, inflated = (
+        stdev(shifts),
+        is_normal(shifts),
+        inflation(sessions, beside[metric.name] if beside else ()),
+    )
     degrees = min(len(shifts) - 1, MOST_DEGREES)
     errors = [error for found in known for error in found.errors]
     explained = fmean(error**2 for error in errors) if errors and all(found.errors for found in known) else 0.0
@@ -165,7 +170,7 @@ def is_normal(shifts: Sequence[float]) -> bool:
     return bool(shapiro(shifts).pvalue > NOT_NORMAL)
 
 
-def inflation(sessions: Sequence[Sequence[float]], beside: Sequence[Sequence[Sequence[float]]] = ()) -> float:
+def inflation(sessions: Shifts, beside: Sequence[Shifts] = ()) -> float:
     """Return by how much more the mean of trials scatters than independent ones' would, where neighbours are alike.
 
     That of a first-order autoregressive process, sqrt((1 + r) / (1 - r)) (Box, Jenkins and Reinsel, Time Series
@@ -173,7 +178,7 @@ def inflation(sessions: Sequence[Sequence[float]], beside: Sequence[Sequence[Seq
     What makes neighbours alike is the machine, which all benchmarks share: the bound may be that of all of them
     together, where this one's own r does not lie above it.
 
-    :param beside: the sessions of each benchmark, of the same metric, this one's included.
+    :param beside: those of every benchmark, in the same metric, this one included.
     """
     own, bound = _alike([sessions])
     _, of_all = _alike(beside) if beside else (own, bound)
@@ -181,7 +186,7 @@ def inflation(sessions: Sequence[Sequence[float]], beside: Sequence[Sequence[Seq
     return sqrt((1 + alike) / (1 - alike))
 
 
-def _alike(benchmarks: Sequence[Sequence[Sequence[float]]]) -> tuple[float, float]:
+def _alike(benchmarks: Sequence[Shifts]) -> tuple[float, float]:
     """Return the correlation of neighbouring trials of these benchmarks, and its upper bound; 0 where there is none."""
     products = []
     for sessions in benchmarks:

@@ -52,10 +52,10 @@ class Noise:
         """Return by how much more the mean of so many trials scatters: fewer of them have fewer neighbours.
 
         That of a first-order autoregressive process (Box, Jenkins and Reinsel, Time Series Analysis, 4th ed., sections
-        2.1.6 and 3.2).
+        2.1.6 and 3.2), its sum over lags written out.
         """
         alike = (self.inflation**2 - 1) / (self.inflation**2 + 1)
-        return sqrt(1 + 2 * sum((1 - lag / trials) * alike**lag for lag in range(1, trials)))
+        return sqrt(self.inflation**2 - 2 * alike * (1 - alike**trials) / (trials * (1 - alike) ** 2))
 
 
 UNKNOWN = Noise()
@@ -150,7 +150,7 @@ def trials_needed(
     alone = deviation / noise.inflated(len(values))
     error = level(alpha if mean > edge else clean_alpha, max_trials, degrees)
     for trials in range(len(values) + 1, MOST_TRIALS + 1):
-        reach = students_t(error, degrees + trials - 1) * alone * min(noise.inflated(trials), noise.inflation)
+        reach = students_t(error, degrees + trials - 1) * alone * noise.inflated(trials)
         if reach / sqrt(trials) < abs(mean - edge):
             return trials
     return MOST_TRIALS
