@@ -29,7 +29,7 @@ from pytest_duet.record.calibrations import Calibrated
 from pytest_duet.record.comparison import Comparison
 from pytest_duet.record.history import History
 from pytest_duet.record.lookback import Lookback
-from pytest_duet.record.margins import Margin
+from pytest_duet.record.margins import Margin, real_names
 from pytest_duet.record.metrics import Metric
 from pytest_duet.record.row import Row
 from pytest_duet.record.saved_run import GateRecord
@@ -127,6 +127,7 @@ class Gate:
         benchmarks = [item for item in items if is_benchmark(item)]
         try:
             self.margins = {item.nodeid: self._margins_of(item) for item in benchmarks}
+            self._check_metrics()
         except DuetError as error:
             raise pytest.UsageError(str(error)) from None
         self.subjects = {item.nodeid: subject_of(item) for item in benchmarks}
@@ -136,6 +137,18 @@ class Gate:
 
     def _margins_of(self, item: pytest.Item) -> dict[str, Margin]:
         return self.options.margins_of(item.nodeid, item.iter_markers("gate"), is_plain_benchmark(item))
+
+    def _check_metrics(self) -> None:
+        """Raise a DuetError where an option names what no benchmark of this session has, though others would."""
+        had = {name for its in self.margins.values() for name in its}
+        chosen = [name for name, metric in self.options.metrics.items() if not metric.exact]
+        options = {f"--gate-metrics={','.join(chosen)}": chosen} if chosen else {}
+        for text in self.options.margin_texts:
+            named = real_names(text.partition("=")[0].strip(), self.options.metrics)
+            options[f"--gate-margin={text}"] = named
+        for option, names in options.items():
+            if self.margins and not had.intersection(names):
+                raise DuetError(f"{option}: no benchmark of this session has that.")
 
     def expected(self, node: str) -> list[str]:
         """Return the metrics that a benchmark is compared by, whatever it tells; its own are known once it does."""

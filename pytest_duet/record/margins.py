@@ -52,8 +52,8 @@ def parse_margin(text: str, default: Margin, unit: str) -> Margin:
 
 
 def real_names(name: str, metrics: Mapping[str, Metric]) -> list[str]:
-    """Return the metrics that a name means: ``"time"`` is whatever takes turns."""
-    return [each.name for each in metrics.values() if each.turns] if name == "time" else [name]
+    """Return the metrics that a name means: ``"time"`` is whatever takes turns, where something does."""
+    return [each.name for each in metrics.values() if each.turns and name == "time"] or [name]
 
 
 def margin_text(name: str, share: float, unit: str) -> str:

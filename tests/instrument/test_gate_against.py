@@ -103,6 +103,8 @@ def test_a_framework_that_the_other_side_lacks_is_skipped(suite, other):
         (["--against=self", "--budget=soon"], "--budget: 'soon' is no time such as 90s, 5m or 1h"),
         (["--gate", "--gate-margin=speed=5%"], "'speed' is none of"),
         (["--gate", "--gate-metrics=loss"], "--gate-metrics=loss: another side has to compute the same now"),
+        (["--gate", "--gate-metrics=seconds"], "--gate-metrics=seconds: no benchmark of this session has that."),
+        (["--gate", "--gate-margin=seconds=5%"], "--gate-margin=seconds=5%: no benchmark of this session has that."),
         (["--gate", "--gate-margin=epoch_seconds=5"], "'5' is no margin"),
         (["--gate", "--gate-json=no/such/folder/gate.json"], "there is no folder"),
     ],

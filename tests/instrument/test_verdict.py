@@ -432,6 +432,12 @@ def test_a_line_that_is_wrong_is_told_with_the_place_where_it_stands(line, why):
     assert why in str(error.value)
 
 
+def test_time_where_nothing_takes_turns_is_no_metric():
+    still = {name: replace(METRICS[name], turns=False) for name in JUDGED}
+    with pytest.raises(DuetError, match="'time' is none of"):
+        read_margins(["time=3%"], {name: AGAINST[name] for name in JUDGED}, still, "--gate-margin")
+
+
 @pytest.mark.parametrize(
     ("line", "why"), [("epoch_seconds=5%,1GiB", "5%, 1ms or 0.5s"), ("peak_memory_bytes=1ms", "5% or 2MiB")]
 )
