@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from contextlib import contextmanager
 
 import numpy as np
 
-from pytest_duet.workers.protocol import SubjectError
+from benchmarks.frameworks.trainer import NoGpu
+from pytest_duet.workers.protocol import GpuUnseen, SubjectError, WrongHardware
 
 
 def checked_class(trainer_class):
@@ -15,6 +17,29 @@ def checked_class(trainer_class):
         raise SubjectError(f"{trainer_class.__name__} sets no contract, such as contract = Contract('eager')")
     if trainer_class.contract.precision != "fp32":
         raise SubjectError("its contract is not fp32, and parity has tolerances for float32 alone so far")
+
+
+def device_for(trainer_class, device):
+    """Return which device a trainer is to be given where one is asked for: some have no use for a GPU.
+
+    :raises WrongHardware: where it is asked for a GPU that it can never train on.
+    """
+    if trainer_class.cpu_only and device == "gpu":
+        raise WrongHardware(f"CPU only, because {trainer_class.cpu_only}")
+    return "cpu" if trainer_class.cpu_only else device
+
+
+@contextmanager
+def told_without_a_gpu():
+    """Tell what is to be done where a framework is asked for a GPU, and sees none.
+
+    :raises GpuUnseen: for it.
+    """
+    try:
+        yield
+    except NoGpu:
+        text = "it sees no GPU here; install its build for this machine's CUDA, or use --device=cpu"
+        raise GpuUnseen(text) from None
 
 
 def checked_start(trainer, initial, device):

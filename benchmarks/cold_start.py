@@ -18,9 +18,9 @@ from statistics import median
 
 import numpy as np
 
+from benchmarks.checked_trainer import device_for, told_without_a_gpu
 from benchmarks.frameworks import Entry
 from benchmarks.frameworks.loading import load_trainer, make_ready
-from benchmarks.frameworks.trainer import NoGpu
 from benchmarks.workload import mnist
 from benchmarks.workload.dataset import Dataset, synthetic
 from benchmarks.workload.spec import Workload
@@ -48,8 +48,8 @@ class ColdStart:
         ``trace``, ``compile``: in the two steps, by the framework's own account;
         ``first_step``, ``second_step``: without what was traced and compiled in them;
         ``second_shape``: what a first batch of another size costs beyond a second one, compilation included;
-        ``step``: one of several in a row, the median, when nothing is compiled any more;
-        ``parameters``: what reading them took, right after the start. It is in no phase.
+        ``step``: one of several in a row, the median, when nothing is compiled any more.
+    :ivar reading_seconds: what reading the parameters took, right after the start.
     :ivar losses: of the epochs that were trained, mean over their images, each before its batch's update.
     :ivar epochs: the batches of each of them, index arrays.
     :ivar started: the parameters after so many of them, ``started_after``; ``ended`` are those in the end.
@@ -69,7 +69,7 @@ class ColdStart:
             raise DuetError("a cold start takes an epoch of 3 steps or more; give a smaller --batch-size.")
         self._batches = batches
         self._data = self._sums()
-        self._initial = self.workload.initial_parameters()
+        self._initial = self.workload.initial_parameters()  # the trainer's own, which may train in place
 
     def __call__(self):
         if loaded := [name for name in self.entry.requires if name != "numpy" and name in sys.modules]:
@@ -80,8 +80,8 @@ class ColdStart:
         make_ready(self.entry.requires, self.entry.variables)
         with self._timed("import"):
             its_class = load_trainer(self.entry.location)
-        device = "cpu" if its_class.cpu_only else self.device
-        try:
+        device = device_for(its_class, self.device)
+        with told_without_a_gpu():
             with self._timed("device"):
                 how = its_class.matrix_product(device, its_class.contract.precision)
                 if how:
@@ -89,10 +89,7 @@ class ColdStart:
             if not how:
                 del self.seconds["device"]
             with self._timed("build"):
-                copies = [tuple(array.copy() for array in layer) for layer in self._initial]
-                self.trainer = its_class(self.workload, replace(self.dataset), copies, device)
-        except NoGpu:
-            raise DuetError(f"{self.entry.name} sees no GPU here; use --device=cpu.") from None
+                self.trainer = its_class(self.workload, replace(self.dataset), self._initial, device)
         for name, batch in zip(("first_step", "second_step"), self._batches):
             self._step(name, batch)
         return self.losses[-1]
@@ -100,8 +97,9 @@ class ColdStart:
     def go_on(self):
         """Train on, once it has started: over a batch of another size, and some steps in a row."""
         self.started_after = len(self.losses)
-        with self._timed("parameters"):
-            self.started = self._parameters()
+        began = now_seconds()
+        self.started = self._parameters()
+        self.reading_seconds = now_seconds() - began
         size = self.workload.batch_size
         other = next((batch for batch in self._batches if len(batch) != size), self._batches[2][: max(1, size // 2)])
         first, later = self._train([other]), self._train([other])
@@ -120,7 +118,7 @@ class ColdStart:
 
     def told(self):
         """Return what there is to tell: seconds by the metrics' names, ``import_seconds`` and so on."""
-        return {f"{name}_seconds": took for name, took in self.seconds.items() if name != "parameters"}
+        return {f"{name}_seconds": took for name, took in self.seconds.items()}
 
     @property
     def start_seconds(self):

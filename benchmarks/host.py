@@ -12,11 +12,18 @@ from dataclasses import asdict
 
 import numpy as np
 
-from benchmarks.checked_trainer import as_loss, as_share, checked_class, checked_parameters, checked_start
+from benchmarks.checked_trainer import (
+    as_loss,
+    as_share,
+    checked_class,
+    checked_parameters,
+    checked_start,
+    device_for,
+    told_without_a_gpu,
+)
 from benchmarks.framework_calls import FrameworkCalls
 from benchmarks.frameworks.engines.nvidia import device_time
 from benchmarks.frameworks.loading import installed_versions, make_ready, versions_of
-from benchmarks.frameworks.trainer import NoGpu, WrongHardware
 from benchmarks.workload import handed_over, mnist
 from benchmarks.workload.dataset import synthetic
 from benchmarks.workload.spec import Workload
@@ -24,7 +31,7 @@ from pytest_duet.sensors import memory, python_calls
 from pytest_duet.sensors.clock import now_seconds
 from pytest_duet.sensors.cpu import process_usage, scheduling_policy, usable_cores
 from pytest_duet.sensors.cuda_wait import CudaWait
-from pytest_duet.workers.protocol import Examined, GpuUnseen, Opened, Reading, Subject, SubjectError, Sustained, Timed
+from pytest_duet.workers.protocol import Examined, Opened, Reading, Subject, SubjectError, Sustained, Timed
 
 
 class TrainerHost(FrameworkCalls, Subject):
@@ -52,15 +59,9 @@ class TrainerHost(FrameworkCalls, Subject):
         self.initial = self.workload.initial_parameters()
         copies = [tuple(array.copy() for array in layer) for layer in self.initial]  # a trainer may train in place
         checked_class(trainer_class)
-        if trainer_class.cpu_only:
-            if device == "gpu":
-                raise WrongHardware(f"CPU only, because {trainer_class.cpu_only}")
-            device = "cpu"
-        try:
+        device = device_for(trainer_class, device)
+        with told_without_a_gpu():
             self.trainer = trainer_class(self.workload, self.dataset, copies, device)
-        except NoGpu:
-            text = "it sees no GPU here; install its build for this machine's CUDA, or use --device=cpu"
-            raise GpuUnseen(text) from None
         built = now_seconds()
         gc.collect()
         gc.freeze()  # what importing left behind stays: to look through it again before each epoch took PyTorch 0.1 s

@@ -15,6 +15,7 @@ from statistics import median
 
 import numpy as np
 
+from benchmarks.checked_trainer import device_for, told_without_a_gpu
 from benchmarks.frameworks.loading import load_trainer, make_ready
 from benchmarks.frameworks.trainer import Trainer, WrongHardware
 from benchmarks.workload import oracle
@@ -155,8 +156,9 @@ def answers_of(entry, workload, dataset, device):
     its_class = load_trainer(entry.location)
     if its_class.logits is Trainer.logits:
         raise WrongHardware(f"{entry.name} has no answers to show: its trainer has no logits()")
-    device = "cpu" if its_class.cpu_only else device
-    return its_class(workload, dataset, workload.initial_parameters(), device).logits
+    with told_without_a_gpu():
+        trainer = its_class(workload, dataset, workload.initial_parameters(), device_for(its_class, device))
+    return trainer.logits
 
 
 def percentiles(seconds):

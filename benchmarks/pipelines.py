@@ -12,6 +12,7 @@ from functools import partial
 
 import numpy as np
 
+from benchmarks.checked_trainer import device_for, told_without_a_gpu
 from benchmarks.frameworks import REGISTRY, Entry
 from benchmarks.frameworks.loading import load_trainer, make_ready
 from benchmarks.workload.dataset import Dataset
@@ -201,6 +202,7 @@ class Feeding:
     def _model(self):
         """Return what takes a training step over a batch, and what waits until all of them are taken."""
         its_class = load_trainer(self.pipeline.entry.location)
-        device = "cpu" if its_class.cpu_only else self.device
-        trainer = its_class(self.workload, replace(self.dataset), self.workload.initial_parameters(), device)
+        device, parameters = device_for(its_class, self.device), self.workload.initial_parameters()
+        with told_without_a_gpu():
+            trainer = its_class(self.workload, replace(self.dataset), parameters, device)
         return self.pipeline.step(trainer), trainer.parameters

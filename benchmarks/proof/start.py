@@ -33,7 +33,7 @@ def check_start(start):
         if number == start.started_after:
             _check(name, "after its start", start.started, parameters, initial, steps)
     _check(name, "in the end", start.ended, parameters, initial, steps)
-    took, allowed = start.seconds["parameters"], READ_SECONDS + READ_SHARE * start.start_seconds
+    took, allowed = start.reading_seconds, READ_SECONDS + READ_SHARE * start.start_seconds
     if took > allowed:
         raise UntimedError(
             f"{name}: reading its parameters after the start took {took:.2f} s, where no clock runs (allowed: "
