@@ -185,7 +185,7 @@ def read_options(config, slot=None):
         threads=_threads(get("threads"), here),
         measure_limit=not get("no_limit"),
         results_csv=None if hasattr(config, "workerinput") else _writable(get("results_csv")),
-        traces=get("profile"),
+        traces=get("profile") and os.path.abspath(get("profile")),
         slot=slot,
     )
     if get("duet_against"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from dataclasses import dataclass
 
-from benchmarks.frameworks import NAMED_BY, REGISTRY, Entry
+from benchmarks.frameworks import REGISTRY, Entry
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,6 @@ EXPORTS = {
         Export("tf-saved-model", ("tensorflow", "keras"), "tensorflow_files:saved_model", ("tensorflow",)),
     )
 }
-assert all(program in NAMED_BY for export in EXPORTS.values() for program in export.programs)
 
 
 def exports_of(entries):

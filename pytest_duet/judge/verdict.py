@@ -52,7 +52,7 @@ class Family:
     def judged(self) -> list[Metric]:
         """The metrics that have an interval and a share of the error."""
         had = {name for its in self.margins.values() for name in its}
-        return [each for each in self.metrics.values() if not each.exact and (each.name in had or not had)]
+        return [metric for metric in self.metrics.values() if not metric.exact and metric.name in had]
 
     @property
     def exact(self) -> list[Metric]:
@@ -61,8 +61,8 @@ class Family:
     def alpha(self, metric: Metric, count: int = 1) -> float:
         """Return the probability of a false alarm that ``count`` comparisons of a metric may have together."""
         like = [other for other in self.metrics.values() if not other.exact and other.own == metric.own]
-        together = [set(its) for its in self.margins.values() if metric.name in its] or [set(self.metrics)]
-        weights = max(sum(other.weight for other in like if other.name in its) for its in together)
+        having = [its for its in self.margins.values() if metric.name in its]
+        weights = max(sum(other.weight for other in like if other.name in its) for its in having)
         return self.total * metric.weight / weights * count / self.benchmarks
 
     def exact_of(self, row: Row) -> list[Metric]:

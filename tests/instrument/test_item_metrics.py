@@ -1,6 +1,6 @@
 """What a test tells of itself beside its time: its own metrics, a wrong result, memory that grows."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 import sessions
@@ -165,11 +165,23 @@ def test_settings_and_what_is_told():
 def test_metrics_of_one_s_own_are_a_family_of_their_own():
     """They cost the others nothing of their error, and share as much among themselves."""
     own = [OwnMetric(name, "lower").as_metric() for name in ("one", "two")]
-    alone = Family({each.name: each for each in DEFAULT}, {}, 4)
-    both = Family({each.name: each for each in (*DEFAULT, *own)}, {}, 4)
+    alone, both = (
+        Family(metrics, {"one": dict.fromkeys(metrics, Margin())}, 4)
+        for metrics in ({each.name: each for each in its} for its in (DEFAULT, (*DEFAULT, *own)))
+    )
     assert [both.alpha(each) for each in DEFAULT] == [alone.alpha(each) for each in DEFAULT]
     assert sum(both.alpha(each) for each in own) * 4 == pytest.approx(0.05)
     assert own[0].history == Margin(0.05)
+
+
+def test_benchmarks_of_two_kinds_share_the_error_by_what_each_is_compared_by():
+    """As a suite's own, and tests that call benchmark: none of them spends more than its part of the whole."""
+    epoch = replace(DEFAULT[0], name="epoch_seconds")
+    metrics = {each.name: each for each in (*DEFAULT, epoch)}
+    kinds = {"plain": [each.name for each in DEFAULT], "suite": ["epoch_seconds", "peak_memory_bytes"]}
+    family = Family(metrics, {name: dict.fromkeys(its, Margin()) for name, its in kinds.items()}, 2)
+    spent = {name: sum(family.alpha(metrics[metric]) for metric in its) for name, its in kinds.items()}
+    assert spent["plain"] == pytest.approx(0.05 / 2) and 0.04 / 2 < spent["suite"] <= 0.05 / 2
 
 
 CHECKED = """

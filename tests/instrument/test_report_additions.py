@@ -92,6 +92,17 @@ def test_the_suite_adds_its_sections_among_the_instrument_s():
     assert {"epochs", "seed", "tradeoff", "budget"} == set(suite.data) - set(content(gathered).data)
 
 
+def test_traces_are_linked_where_a_run_has_some(tmp_path):
+    data = json.loads(REAL.read_text())
+    data["benchmarks"][0]["extra_info"]["trace"] = "/a place/traces/mine"
+    subject = data["benchmarks"][0]["extra_info"].get("duet", data["benchmarks"][0]["extra_info"]).get("subject")
+    gathered = gather([saved(tmp_path, data)])
+    found = content(gathered, extensions.manager(hooks).hook)
+    (section,) = (each for each in found.sections if each.name == "traces")
+    assert section.template and list(section.shown["traces"].values()) == ["/a place/traces/mine"]
+    assert subject is None or list(section.shown["traces"]) == [subject]
+
+
 def test_a_section_of_a_plugin_is_treated_as_the_others_are(tmp_path, added):
     for number in (1, 2):
         write(tmp_path / "storage", number)

@@ -476,7 +476,7 @@ def test_the_metrics_shares_of_the_error_are_as_their_weights_and_add_up_to_all_
 
 def test_a_metric_more_takes_its_share_from_the_others():
     rate = Metric("rate", "rate", "images/s", "higher", weight=4)
-    of = family("abc", metrics=METRICS | {"rate": rate})
+    of = family("abc", HISTORY | {"rate": Margin()}, METRICS | {"rate": rate})
     assert of.alpha(rate, 3) == pytest.approx(FAMILY_ERROR / 2)
     assert sum(of.alpha(metric, 3) for metric in of.judged) == pytest.approx(FAMILY_ERROR)
 

@@ -64,10 +64,11 @@ def test_a_run_of_no_repository_is_of_no_commit():
 def test_more_benchmarks_take_more_trials_before_a_verdict():
     """Each has to be the surer: that is what a session's first prediction goes by."""
     metrics = {each.name: each for each in DEFAULT}
-    one, many = (by_pairs.least_trials(Family(metrics, {}, count), 16) for count in (1, 64))
+    margins = {"t": {name: each.against for name, each in metrics.items()}}
+    one, many = (by_pairs.least_trials(Family(metrics, margins, count), 16) for count in (1, 64))
     assert 5 <= one < many <= 16
-    assert by_pairs.too_few(Family(metrics, {"t": {}}, 1), 16) == []
-    (said,) = by_pairs.too_few(Family(metrics, {"t": {}}, 1), 2)
+    assert by_pairs.too_few(Family(metrics, margins, 1), 16) == []
+    (said,) = by_pairs.too_few(Family(metrics, margins, 1), 2)
     assert "--max-trials=2 are too few for an answer on every metric of 1 benchmarks" in said
 
 

@@ -8,7 +8,7 @@ from support import TRAINERS, Terminal
 
 from benchmarks import inference
 from benchmarks.exports import EXPORTS, exports_of
-from benchmarks.frameworks import REGISTRY, Entry
+from benchmarks.frameworks import NAMED_BY, REGISTRY, Entry
 from benchmarks.inference import LogitsError, Served, answers_of, percentiles, rate_within
 from benchmarks.report import inference_table
 from benchmarks.workload.dataset import synthetic
@@ -153,6 +153,7 @@ def test_percentiles_are_values_that_were_measured():
 
 def test_exports_belong_to_entries():
     assert all(each in REGISTRY for export in EXPORTS.values() for each in export.of)
+    assert all(program in NAMED_BY for export in EXPORTS.values() for program in export.programs)
     assert exports_of(["numpy"]) == [] and "tf-saved-model" in exports_of(["keras"])
 
 
