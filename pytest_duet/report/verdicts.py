@@ -54,8 +54,9 @@ def paragraph(one: Comparison, gate: GateRecord, titles: str = "") -> str:
         parts[0] += f", margin {100 * (one.margin - 1):.3g} %"
     if one.trials:
         other = one.beside or (gate.against if one.runs is None else "")
-        base = f"with {other}, turn by turn" if other else f"against {one.runs} runs"
-        parts.append(f"{one.trials} trials {base}")
+        parts.append(
+            f"{one.trials} paired trials with {other}" if other else f"{one.trials} trials against {one.runs} runs"
+        )
     if one.note:
         parts.append(one.note.rstrip("."))
     if one.verdict is Verdict.REGRESSED:

@@ -308,5 +308,5 @@ def test_a_slower_commit_is_found_by_the_second_run(command, tmp_path):
     assert done.returncode == 1, done.stdout
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("honest, epoch time: regressed")]
     first = subprocess.run(["git", "rev-parse", "HEAD~1"], cwd=tree, capture_output=True, text=True).stdout
-    assert f"7 trials with {first[:10]}, turn by turn" in line
+    assert f"7 paired trials with {first[:10]}" in line
     assert "measured again, for history alone says: no baseline" in line

@@ -5,7 +5,7 @@ from math import log
 
 import numpy as np
 import pytest
-from made_up import AGAINST, JUDGED, METRICS, at_least, at_most, family, row
+from made_up import AGAINST, HISTORY, JUDGED, METRICS, at_least, at_most, family, row
 from properties import EXAMPLES, given, st
 from scipy.stats import norm
 
