@@ -66,8 +66,9 @@ def test_a_slower_side_is_an_ordinary_failed_test(suite, other):
     assert run.exit_code == 1, run.output
     ((outcome, message),) = [case for name, case in run.cases.items() if ".gate[" in name]
     assert outcome == "failure"
-    for part in ("slow-here, epoch time: regressed", " → ", " %, interval +", "margin ", "7 paired trials"):
+    for part in ("slow-here, epoch time: regressed", " → ", " %, interval +", ", margin ", "7 paired trials"):
         assert part in message
+    assert "--gate-margin" in message
     assert "Traceback" not in run.output and "gate.py" not in run.output
 
 
