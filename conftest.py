@@ -68,6 +68,17 @@ def start(framework, options, mnist, benchmark, tmp_path, monkeypatch):
 
 
 @pytest.fixture
+def convergence(framework, options, mnist):
+    """The framework under test, to be trained until it is good: :class:`benchmarks.convergence.Convergence`."""
+    from benchmarks.convergence import Convergence
+    from benchmarks.workload.recipe import workloads_of
+
+    entry = options.installed(options.entries[framework])
+    workloads = workloads_of(options.workload, options.seeds)
+    return Convergence(entry, workloads, mnist, options.target_accuracy, options.device)
+
+
+@pytest.fixture
 def compiled_before(framework, options, data_directory, tmp_path):
     """Has another process compile everything that the framework under test will look for."""
     from benchmarks.cold_start import fill
@@ -96,6 +107,26 @@ def feeding(framework, options, mnist):
 
     options.installed(PIPELINES[framework].entry)
     return Feeding(PIPELINES[framework], options.workload, mnist, options.device)
+
+
+@pytest.fixture
+def fleet(framework, devices, options, mnist, data_directory):
+    """Gives, for a workload, so many ranks of the engine under test: :class:`benchmarks.ranks.fleet.Fleet`."""
+    from benchmarks.ranks import ENGINES
+    from benchmarks.ranks.fleet import Fleet, shares_of
+    from pytest_duet.sensors.cpu import own_cores, usable_cores
+
+    engine = ENGINES[framework]
+    options.installed(engine.entry)
+    return partial(
+        Fleet,
+        framework,
+        engine.place,
+        data=data_directory,
+        images=len(mnist.train_labels),
+        cores=shares_of(own_cores() or range(usable_cores()), devices, max(options.devices)),
+        timeout_seconds=options.worker_timeout,
+    )
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,6 @@ import json
 import os
 import subprocess
 import sys
-import zlib
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -68,7 +67,7 @@ class ColdStart:
         if len(batches) < 3:
             raise DuetError("a cold start takes an epoch of 3 steps or more; give a smaller --batch-size.")
         self._batches = batches
-        self._data = self._sums()
+        self._checksums = self.dataset.checksums()
         self._initial = self.workload.initial_parameters()  # the trainer's own, which may train in place
 
     def __call__(self):
@@ -110,11 +109,8 @@ class ColdStart:
         self.ended = self._parameters()
 
     def has_its_data(self):
-        """Tell whether the training data are what they were: a trainer is in this process, and could change them."""
-        return self._sums() == self._data
-
-    def _sums(self):
-        return [zlib.crc32(array) for array in (self.dataset.train_images, self.dataset.train_labels)]
+        """Tell whether the data are what they were: a trainer is in this process, and could change them."""
+        return self.dataset.checksums() == self._checksums
 
     def told(self):
         """Return what there is to tell: seconds by the metrics' names, ``import_seconds`` and so on."""

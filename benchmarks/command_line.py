@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from benchmarks.frameworks import DEFAULT
+from benchmarks.workload.recipe import SEEDS, TARGET
 from benchmarks.workload.spec import DRAWS, Workload
 from pytest_duet.sensors.sampler import INTERVAL_SECONDS
 from pytest_duet.trials.runner import MAX_FOREIGN_CORES
@@ -92,6 +93,15 @@ def add_options(parser):
         "keep each framework's own trace of some steps, beside all clocks, in DIR/NAME: for Perfetto or TensorBoard"
     )
     add("--profile", metavar="DIR", help=traces)
+    add(
+        "--devices",
+        type=_numbers,
+        metavar="N,N,...",
+        help="how many train together, each number a benchmark; on the CPU, each is an equal share of the cores "
+        "(default: 1 and as many as there are)",
+    )
+    _add_number(add, "--seeds", int, SEEDS, "N", "that a time to accuracy is told of")
+    _add_number(add, "--target-accuracy", float, TARGET, "SHARE", "of the test images, which training is to reach")
     add("--results-csv", metavar="DIR", help="write results.csv (every epoch) and summary.csv there")
     _add_workload(parser)
 
@@ -106,7 +116,7 @@ def _add_workload(parser):
     add("--steps", type=int, metavar="N", help="of an epoch, its first ones (default: all)")
     _add_number(add, "--batch-size", int, default.batch_size, "N", "images a step")
     sizes = "784, ..., 10 (default: 784,1024,1024,10)"
-    add("--layer-sizes", type=_sizes, default=default.layer_sizes, metavar="N,N,...", help=sizes)
+    add("--layer-sizes", type=_numbers, default=default.layer_sizes, metavar="N,N,...", help=sizes)
     _add_number(add, "--learning-rate", float, default.learning_rate, "RATE", "of SGD")
     _add_number(add, "--init-scale", float, default.init_scale, "SCALE", "deviation of the initial values")
     _add_number(add, "--seed", int, default.seed, "N", "of the initial values and the batch orders")
@@ -118,8 +128,8 @@ def _add_number(add, option, kind, default, unit, what):
     add(option, type=kind, default=default, metavar=unit, help=f"{what} (default: {default})")
 
 
-def _sizes(text):
+def _numbers(text):
     try:
-        return tuple(int(size) for size in text.split(","))
+        return tuple(int(number) for number in text.split(","))
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r}: give numbers, comma-separated, as 784,512,10") from None

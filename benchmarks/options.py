@@ -14,6 +14,7 @@ from benchmarks.frameworks import DEFAULT, REGISTRY, entries_of_file, select
 from benchmarks.frameworks.interpreters import find_interpreter
 from benchmarks.frameworks.loading import missing
 from benchmarks.trainer_runner import TrainerRunner
+from benchmarks.workload.recipe import SEEDS, TARGET
 from benchmarks.workload.spec import DRAWS, Workload
 from pytest_duet.errors import DuetError
 from pytest_duet.sensors.cpu import usable_cores
@@ -24,7 +25,15 @@ from pytest_duet.workers.slots import Slot
 
 # Options that the session takes from the command line as they are, and those that must not be less than a number.
 AS_GIVEN = ("device", "isolation", "preallocate", "mnist_dir", "require_frameworks", "limit_again", "quick", "race")
-LEAST = {"epoch_budget": 0.001, "trials": 1, "worker_timeout": 0.001, "max_foreign_cores": 0, "memory_interval": 0}
+LEAST = {
+    "epoch_budget": 0.001,
+    "trials": 1,
+    "seeds": 1,
+    "target_accuracy": 0,
+    "worker_timeout": 0.001,
+    "max_foreign_cores": 0,
+    "memory_interval": 0,
+}
 
 
 @dataclass(frozen=True)
@@ -38,6 +47,9 @@ class Options:
     entries: dict
     workload: Workload
     trials: int
+    devices: tuple[int, ...]
+    seeds: int
+    target_accuracy: float
     epoch_budget: float | None
     pythons: dict
     environments: str | None
@@ -134,6 +146,10 @@ class Options:
         conditions += [f"workers={self.slot.workers}"] if self.slot and self.slot.workers > 1 else []
         conditions += ["preallocate"] if self.preallocate else []
         conditions += [name for name in ("race", "quick") if getattr(self, name)]
+        of_seeds = {"seeds": SEEDS, "target_accuracy": TARGET}
+        conditions += [
+            f"{name}={getattr(self, name)}" for name, usual in of_seeds.items() if getattr(self, name) != usual
+        ]
         return ",".join(filter(None, [(workload or self.workload).label(), *conditions]))
 
     def benchmark_id(self, framework, workload=None):
@@ -172,12 +188,15 @@ def read_options(config, slot=None):
     if get("limit_again") and get("no_limit"):
         raise DuetError("--limit-again and --no-limit: choose one.")
     limits = {name: _at_least(least, name, get(name)) for name, least in LEAST.items()}
+    if limits["target_accuracy"] > 1:
+        raise DuetError(f"--target-accuracy={limits['target_accuracy']}: give a share of 1, such as {TARGET}.")
     if get("duet_against") and get("steps") is None and limits["epoch_budget"] is None:
         limits["epoch_budget"] = AGAINST_EPOCH_SECONDS
     options = Options(
         entries={entry.name: entry for entry in entries},
         workload=Workload(**{**{field.name: get(field.name) for field in fields(Workload)}, "draw": drawn(config)}),
         **{name: get(name) for name in AS_GIVEN},
+        devices=_devices(get("devices")),
         writable=tuple(map(os.path.abspath, get("writable"))),
         **limits,
         pythons=dict(named_python(text, here) for text in get("python")),
@@ -227,6 +246,13 @@ def named_python(text, here=True):
     if here and not Path(path).is_file():
         raise DuetError(f"--python={text}: there is no file {path}.")
     return name, str(Path(path).absolute())
+
+
+def _devices(asked):
+    counts = asked or tuple(sorted({1, usable_cores()}))
+    if min(counts) < 1:
+        raise DuetError(f"--devices={','.join(map(str, counts))}: give numbers of 1 or more.")
+    return counts
 
 
 def _threads(asked, here=True):

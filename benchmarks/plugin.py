@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,14 @@ from benchmarks.frameworks import REGISTRY
 from benchmarks.options import Options, read_options
 from benchmarks.pipelines import PIPELINES, pipelines_of
 from benchmarks.questions import QUESTIONS, asked, question_of
+from benchmarks.ranks import ENGINES, engines_of
 from benchmarks.report.hooks import (  # noqa: F401
     pytest_duet_report_columns,
     pytest_duet_report_csv,
     pytest_duet_report_sections,
     pytest_duet_report_words,
 )
+from benchmarks.workload.recipe import workloads_of
 from pytest_duet.errors import DuetError
 from pytest_duet.plugin.hookspecs import Needs
 from pytest_duet.plugin.marker import is_benchmark, subject_of
@@ -48,11 +51,15 @@ def pytest_configure(config):
 def pytest_generate_tests(metafunc):
     if "framework" in metafunc.fixturenames:
         options = metafunc.config.stash[OPTIONS]
+        workload = workloads_of(options.workload, 1)[0] if "convergence" in metafunc.fixturenames else None
         parameters = [
-            pytest.param(name, id=options.benchmark_id(name), marks=pytest.mark.duet(subject=name))
+            pytest.param(name, id=options.benchmark_id(name, workload), marks=pytest.mark.duet(subject=name))
             for name in measured(metafunc, options.entries)
         ]
         metafunc.parametrize("framework", parameters)
+    if "devices" in metafunc.fixturenames:
+        counts = metafunc.config.stash[OPTIONS].devices
+        metafunc.parametrize("devices", counts, ids=[f"devices={count}" for count in counts])
 
 
 def measured(metafunc, entries):
@@ -61,6 +68,8 @@ def measured(metafunc, entries):
         return [name for name, entry in entries.items() if entry.keeps_programs]
     if "feeding" in metafunc.fixturenames:
         return pipelines_of(entries)
+    if "fleet" in metafunc.fixturenames:
+        return engines_of(entries)
     return [*entries, *(exports_of(entries) if "served" in metafunc.fixturenames else ())]
 
 
@@ -102,7 +111,10 @@ def _in_one_paragraph(item):
 
 def how_to_install(error, options, framework):
     """Return the one command that installs what a framework misses; ``""`` where nobody knows."""
-    entries = {**{name: each.entry for name, each in (*EXPORTS.items(), *PIPELINES.items())}, **options.entries}
+    entries = {
+        **{name: each.entry for name, each in (*EXPORTS.items(), *PIPELINES.items(), *ENGINES.items())},
+        **options.entries,
+    }
     entry = entries[framework]
     if error.cause == "program":
         return f"`apt-get install {' '.join(entry.missing_programs())}`, or your system's like, installs it"
@@ -143,12 +155,18 @@ def pytest_duet_prepare(config, say):
 
     options = config.stash[OPTIONS]
     directory = options.find_data(say)
-    if options.epoch_budget is None:  # else the epochs may be cut
-        trajectory(options.workload, mnist.load(directory) if directory else dataset.synthetic(), say)
+    loaded = mnist.load(directory) if directory else dataset.synthetic()
+    wanted = [options.workload] if options.epoch_budget is None else []  # else the epochs may be cut
+    if "convergence" in asked(config):
+        wanted += workloads_of(options.workload, options.seeds)
+    if "scaling" in asked(config):
+        wanted += [replace(options.workload, batch_size=each * options.workload.batch_size) for each in options.devices]
+    for workload in wanted:
+        trajectory(workload, loaded, say)
 
 
 def pytest_duet_subject(config, nodeid):
-    return framework_of(nodeid, [*config.stash[OPTIONS].entries, *EXPORTS, *PIPELINES])
+    return framework_of(nodeid, [*config.stash[OPTIONS].entries, *EXPORTS, *PIPELINES, *ENGINES])
 
 
 def pytest_duet_asked(config, subject, name):
@@ -159,7 +177,16 @@ def pytest_duet_asked(config, subject, name):
 
 
 def pytest_duet_tables(config, terminalreporter, rows, machine):
-    from benchmarks.report import csv_files, framework_table, gpu_table, inference_table, pipeline_table, start_table
+    from benchmarks.report import (
+        convergence_table,
+        csv_files,
+        framework_table,
+        gpu_table,
+        inference_table,
+        pipeline_table,
+        scaling_table,
+        start_table,
+    )
     from benchmarks.training_row import TrainingRow
 
     trained = [(row, TrainingRow.trusted(extra_info)) for row, extra_info in rows if "workload" in extra_info]
@@ -168,6 +195,8 @@ def pytest_duet_tables(config, terminalreporter, rows, machine):
     start_table.show(terminalreporter, rows)
     inference_table.show(terminalreporter, rows)
     pipeline_table.show(terminalreporter, rows)
+    convergence_table.show(terminalreporter, rows)
+    scaling_table.show(terminalreporter, rows)
     if not trained:
         return
     framework_table.show(terminalreporter, trained, config.getoption("duet_wide"))

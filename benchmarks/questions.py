@@ -16,8 +16,10 @@ from pytest_duet.plugin import compat
 
 QUESTIONS = {
     "cold_start": "from nothing to a trainer's first steps, phase by phase",
+    "convergence": "how long training takes to reach a test accuracy, over several seeds",
     "data_pipeline": "how many images an input pipeline brings in a second, and how long a model waits for them",
     "inference": "how long a request waits for its answer, and how many images are answered in a second",
+    "scaling": "how much sooner several devices train an epoch together than one does",
 }
 TRAINING = {"training", "all"}  # what names the training among them
 BENCHMARKS = Path(__file__).parent

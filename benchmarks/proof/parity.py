@@ -166,7 +166,7 @@ def rounding(initial, steps):
     return [2 * 2**-24 * steps**0.5 * float(np.linalg.norm(array)) for layer in initial for array in layer]
 
 
-def check_update(name, when, update, expected, rounded):
+def check_update(name, when, update, expected, rounded, tolerance=UPDATE_TOLERANCE):
     """Hold sketches of an update against those of the oracle's; return the largest relative error.
 
     :param rounded: what :func:`rounding` gave.
@@ -174,11 +174,11 @@ def check_update(name, when, update, expected, rounded):
     """
     errors = [relative_error(found, right) for found, right in zip(update, expected)]
     for number, (error, right, by_rounding) in enumerate(zip(errors, expected, rounded)):
-        if not error * norm(right) <= UPDATE_TOLERANCE * norm(right) + by_rounding:
+        if not error * norm(right) <= tolerance * norm(right) + by_rounding:
             array = f"layer {number // 2 + 1}'s {('weight', 'bias')[number % 2]}"
             raise ParityError(
                 f"{name}: parity fails {when}: the update of {array} is off by {error:.2g} of its norm (tolerance "
-                f"{UPDATE_TOLERANCE:g}), though the losses agree. Was every gradient applied, once, in the given order?"
+                f"{tolerance:g}), though the losses agree. Was every gradient applied, once, in the given order?"
             )
     return max(errors)
 
@@ -209,8 +209,8 @@ def relative(found, right):
     return abs(found - right) / abs(right)
 
 
-def loss_text(found, right):
-    error = f"off by {relative(found, right):.2g}, tolerance {LOSS_TOLERANCE:g}"
+def loss_text(found, right, tolerance=LOSS_TOLERANCE):
+    error = f"off by {relative(found, right):.2g}, tolerance {tolerance:g}"
     return f"loss {found:.8g}, the oracle's is {right:.8g} ({error})"
 
 

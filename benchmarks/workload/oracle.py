@@ -1,8 +1,8 @@
 """The oracle: a trainer in float64 NumPy, plain enough to be checked by eye, that every framework must agree with.
 
-Its trajectories for the default workload are committed (``golden/``), made by ``python -m benchmarks.workload.oracle``,
-one for each order that a session may draw; any other is computed once, some 14 seconds a core and epoch, and kept in
-the cache under its digest.
+Its trajectories for the default workload are committed (``golden/``), made by ``python -m benchmarks.workload.oracle``:
+one for each order that a session may draw, and one for each seed of its recipe. Any other is computed once, some 14
+seconds a core and epoch, and kept in the cache under its digest.
 """
 
 from __future__ import annotations
@@ -167,11 +167,14 @@ def _round(values, digits):
 
 def main():
     from benchmarks.workload import mnist
+    from benchmarks.workload.recipe import workloads_of
     from benchmarks.workload.spec import DRAWS, Workload
 
     dataset = mnist.load(mnist.find())
-    for draw in range(DRAWS):
-        found = compute(Workload(draw=draw), dataset, echo=print)
+    for workload in (*(Workload(draw=draw) for draw in range(DRAWS)), *workloads_of(Workload())):
+        if (GOLDEN / f"{trajectory_key(workload, dataset)}.json").exists():
+            continue
+        found = compute(workload, dataset, echo=print)
         GOLDEN.mkdir(exist_ok=True)
         atomic_write(GOLDEN / f"{found.key}.json", _as_bytes(found))
         print(f"wrote {GOLDEN / found.key}.json")

@@ -1,0 +1,32 @@
+"""JAX's ranks: one program over a mesh of all processes' devices, the batch sharded, the parameters on each."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from benchmarks.frameworks.jax import jitted_step
+from benchmarks.ranks import RankTrainer
+
+
+class ShardedRank(RankTrainer):
+    def __init__(self, workload, parameters, place):
+        self.rate, self.ranks = workload.learning_rate, place.ranks
+        jax.distributed.initialize(place.addresses()[0], num_processes=place.ranks, process_id=place.rank)
+        mesh = Mesh(np.array(jax.devices()), ("ranks",))
+        self.everywhere, self.shared = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in ((), ("ranks",)))
+        self.params = jax.device_put(parameters, self.everywhere)
+        self.zero = jax.device_put(np.float32(0), self.everywhere)
+
+    def train(self, batches):
+        total = jnp.copy(self.zero)
+        for images, labels in batches:
+            images, labels = (jax.make_array_from_process_local_data(self.shared, each) for each in (images, labels))
+            self.params, total = jitted_step(self.params, total, images, labels, self.rate)
+        jax.block_until_ready(self.params)
+        return float(total.addressable_data(0)) / self.ranks  # the sum over all ranks' images
+
+    def parameters(self):
+        return jax.tree.map(lambda param: np.array(param.addressable_data(0)), self.params)

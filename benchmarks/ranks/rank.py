@@ -1,0 +1,42 @@
+"""One rank's process: ``python -m benchmarks.ranks.rank JSON``; told what to do by a :class:`Fleet`, line by line."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from contextlib import suppress
+
+import numpy as np
+
+
+def main():
+    asked = json.loads(sys.argv[1])
+    with suppress(AttributeError, OSError):  # not Linux: the numbers of threads in the environment have to do
+        os.sched_setaffinity(0, asked["cores"])
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # what frameworks print is no answer
+    from benchmarks.ranks import Place, load_engine
+    from benchmarks.workload import handed_over, mnist
+    from benchmarks.workload.dataset import synthetic
+    from benchmarks.workload.spec import Workload
+
+    workload = Workload(**asked["workload"])
+    dataset = mnist.load(asked["data"]) if asked["data"] else synthetic()
+    images, labels = dataset.train_images, dataset.train_labels
+    share = slice(asked["share"], None, asked["shares"])
+    trainer = load_engine(asked["engine"])(workload, workload.initial_parameters(), Place(**asked["place"]))
+    print("{}", file=answers)
+    for line in sys.stdin:
+        epoch = json.loads(line)
+        if epoch is None:
+            handed_over.write(trainer.parameters(), asked["folder"])
+            print("{}", file=answers)
+            continue
+        batches = [batch[share] for batch in workload.batches(workload.order(epoch, len(labels)))]
+        loss = trainer.train((images[batch], labels[batch]) for batch in batches)
+        print(json.dumps({"loss": loss, "images": int(np.sum([len(batch) for batch in batches]))}), file=answers)
+
+
+if __name__ == "__main__":
+    main()

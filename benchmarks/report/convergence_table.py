@@ -1,0 +1,59 @@
+"""The table of times to accuracy in the terminal."""
+
+from __future__ import annotations
+
+from math import inf, isfinite
+from statistics import median
+
+from pytest_duet.judge.median_interval import median_interval
+from pytest_duet.record.metrics import as_time
+from pytest_duet.report.text_table import wrapped, write_table
+
+LEGEND = (
+    "to {target}: what a seed took until its test accuracy was {target}, from a trainer that is yet to be built, every "
+    "evaluation included, the median over {seeds} seeds; between: what holds that median with {confidence:.0%}, the "
+    "order statistics of the seeds, those that did not get there being the slowest; epochs: as many as the seeds "
+    "trained; all of it: the whole call, the framework's import included. Seeds and epochs are those of the last trial."
+)
+
+
+def show(terminalreporter, rows):
+    """Write a table, one line a framework, the fastest first; nothing where none was trained to an accuracy.
+
+    :param rows: pairs of a :class:`pytest_duet.record.row.Row` and the ``extra_info`` that it stands in.
+    """
+    its = [both for both in rows if "target_accuracy" in both[1]]
+    if not its:
+        return
+    info = its[0][1]
+    target = f"{info['target_accuracy']:.1%}".replace(".0%", "%")
+    headings = ("framework", f"to {target}", "between", "seeds", "epochs", "all of it")
+    lines = [cells(*both) for both in sorted(its, key=lambda both: median(reached(both[1])))]
+    write_table(terminalreporter, "time to accuracy", headings, lines, right=headings[1:])
+    interval = median_interval(reached(info))
+    legend = LEGEND.format(target=target, seeds=len(info["seeds"]), confidence=interval.confidence if interval else 0)
+    terminalreporter.write(f"{wrapped(legend)}\n")
+
+
+def reached(info):
+    """Return what each seed took, in seconds; infinite where it did not get there."""
+    return [each["seconds"] if each["accuracies"][-1] >= info["target_accuracy"] else inf for each in info["seeds"]]
+
+
+def cells(row, info):
+    """Return a row's cells as text."""
+    seconds = reached(info)
+    interval, there = median_interval(seconds), sum(map(isfinite, seconds))
+    epochs = sorted({len(each["accuracies"]) for each in info["seeds"]})
+    return [
+        row.subject,
+        _time(row.typical("to_accuracy_seconds")),
+        f"{_time(interval.low)} to {_time(interval.high)}" if interval else "-",
+        f"{there} of {len(seconds)}",
+        f"{epochs[0]} to {epochs[-1]}" if len(epochs) > 1 else str(epochs[0]),
+        _time(row.typical("seconds")),
+    ]
+
+
+def _time(seconds):
+    return "never" if seconds is None or not isfinite(seconds) else as_time(seconds)

@@ -1,0 +1,47 @@
+"""The tables of data parallel training in the terminal: epochs, speed-ups and what communication takes of them."""
+
+from __future__ import annotations
+
+from pytest_duet.record.metrics import as_time
+from pytest_duet.report.text_table import or_dash, wrapped, write_table
+
+HEADINGS = ("engine", "devices", "batch", "epoch", "images/s", "speed-up", "efficiency", "communication")
+LEGEND = (
+    "speed-up: how many times the images a second of the fewest devices; efficiency: as a share of what so many more "
+    "devices could; communication: the share of an epoch that each rank does without where it trains by its part of "
+    "the batches alone, waiting for nobody. Strong: all share the batch of one; weak: each has a batch of its own."
+)
+
+
+def show(terminalreporter, rows):
+    """Write a table for each kind of scaling, an engine's devices one after the other; nothing without any.
+
+    :param rows: pairs of a :class:`pytest_duet.record.row.Row` and the ``extra_info`` that it stands in.
+    """
+    by_kind = {}
+    for row, extra_info in rows:
+        if "scaling" in extra_info:
+            by_kind.setdefault(extra_info["scaling"], []).append((row, extra_info))
+    for kind, its in by_kind.items():
+        its = sorted(its, key=lambda both: (both[0].subject, both[1]["devices"]))
+        write_table(terminalreporter, kind, HEADINGS, [cells(*both, its) for both in its], right=HEADINGS[1:])
+    if by_kind:
+        terminalreporter.write(f"{wrapped(LEGEND)}\n")
+
+
+def cells(row, info, its):
+    """Return a row's cells as text."""
+    first, at_first = next(both for both in its if both[0].subject == row.subject)
+    seconds, before = row.typical("seconds"), first.typical("seconds")
+    times = before / seconds if seconds and before else None  # an epoch has as many images whatever its batches are
+    share = times / (info["devices"] / at_first["devices"]) if times else None
+    return [
+        row.subject,
+        str(info["devices"]),
+        str(info["batch_size"]),
+        as_time(seconds) if seconds else "-",
+        or_dash("{:,.0f}", info["images"] / seconds if seconds else None),
+        or_dash("{:.2f}", times),
+        or_dash("{:.0%}", share),
+        or_dash("{:.0%}", row.typical("communication_share")),
+    ]
