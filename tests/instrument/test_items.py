@@ -335,3 +335,20 @@ def test_what_was_not_asked_for_has_not_vanished(tmp_path):
 def test_a_turn_of_any_length_has_a_plan(tmp_path):
     sessions.run(tmp_path, {"test_mine.py": ONE}, *SMALL[1:], "--turn-seconds=inf")
     assert sessions.records(tmp_path)["test_mine"]["extra_info"]["duet"]["trials"]
+
+
+def test_a_single_call_is_made_once_a_trial_and_no_more(tmp_path):
+    """It may take minutes; of other tests, a look at them tells how many calls a trial is to have."""
+    test = """
+def test_long(benchmark):
+    benchmark.pedantic(lambda: open(FOLDER + "/calls", "a").write("."))
+    benchmark.metric("answer", 42, better="higher")
+"""
+    files = {"test_mine.py": f"FOLDER = {str(tmp_path)!r}\n{test}"}
+    sessions.run(tmp_path, files, "--duet-trials=3")
+    (record,) = sessions.records(tmp_path).values()
+    row = record["extra_info"]["duet"]
+    assert (tmp_path / "calls").read_text() == "..."
+    assert len(row["trials"]) == 3 and row["metrics"]["answer"]["values"] == [42, 42, 42]
+    assert all(value > 0 for name in ("seconds", "peak_memory_bytes") for value in row["metrics"][name]["values"])
+    assert [trial["started_at"] for trial in row["trials"]] == sorted(trial["started_at"] for trial in row["trials"])

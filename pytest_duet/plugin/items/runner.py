@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any, Self
@@ -12,7 +13,10 @@ from pytest_duet.plugin.items.host import Ended, Looked
 from pytest_duet.plugin.items.plan import ROUND_SECONDS, Plan, make_plan
 from pytest_duet.plugin.items.settings import Checkout, Settings
 from pytest_duet.plugin.items.sharing import LOOK, Shared
+from pytest_duet.sensors.sampler import MemorySampler
+from pytest_duet.trials.recorder import Recorder
 from pytest_duet.trials.runner import Runner
+from pytest_duet.trials.trial import Trial
 from pytest_duet.workers.process import GOODBYE_SECONDS, Worker
 from pytest_duet.workers.protocol import Opened
 
@@ -162,12 +166,13 @@ class ItemRunner(Runner):
         plan = make_plan(looked.call_seconds, looked.allowed, self.round_seconds)
         return replace(self, plan=plan, rounds=plan.rounds)
 
-    def look(self) -> tuple[Opened, Ended]:
-        """Have the test run once, measured by nobody, and return what it is, and how it ended.
+    def look(self, sampler: MemorySampler) -> tuple[Opened, Ended, Trial]:
+        """Have the test run once, and return what it is, how it ended, and its trial: all there is of a single call.
 
         :raises ItemEnded: where it failed, was skipped, or never called ``benchmark``.
         """
-        with self.worker(LOOK) as worker:
+        started_at = time.time()
+        with self.worker(LOOK) as worker, sampler.watch(worker.pid):
             self.progress("a look at it")
-            opened = worker.open(**self.open_arguments())
-        return opened, self.ended.pop()
+            recorder = Recorder(self, worker, sampler)
+        return recorder.opened, self.ended.pop(), replace(recorder.trial(), started_at=started_at)
