@@ -89,15 +89,18 @@ def compiled_before(framework, options, data_directory, tmp_path):
 @pytest.fixture
 def served(framework, options, mnist, tmp_path):
     """The network of the framework or the export under test, to be asked: :class:`benchmarks.inference.Served`."""
-    from benchmarks.exports import EXPORTS
+    from benchmarks.exports import CALIBRATING, EXPORTS
     from benchmarks.inference import Served, answers_of
+    from benchmarks.workload.trained import trained
 
-    parameters = options.workload.initial_parameters()
+    parameters = trained(options.workload, mnist)
     if framework in EXPORTS:
-        options.installed(EXPORTS[framework].entry)
-        return Served(framework, EXPORTS[framework].load()(parameters, tmp_path), parameters, mnist)
+        export = EXPORTS[framework]
+        options.installed(export.entry)
+        predict, path = export.load()(parameters, tmp_path, mnist.train_images[:CALIBRATING])
+        return Served(framework, predict, parameters, mnist, export.precision, path)
     entry = options.installed(options.entries[framework])
-    return Served(framework, answers_of(entry, options.workload, mnist, options.device), parameters, mnist)
+    return Served(framework, answers_of(entry, options.workload, parameters, mnist, options.device), parameters, mnist)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import cycle
+from pathlib import Path
 from statistics import median
 
 import numpy as np
@@ -31,8 +32,12 @@ BOUND_SECONDS = 0.005  # that 99 of 100 requests are to be answered within
 BATCHES = (1, 16, 256, 4096)  # images a request
 SERIES_SECONDS = 0.3  # of requests that a throughput is the median of
 PERCENTILES = {"p50": 50, "p90": 90, "p99": 99}
-# Of the logits' norm. Each is a sum of 1,024 products, whose roundings in float32 add up to some 32 times 2^-24.
-LOGITS_TOLERANCE = 1e-5
+# Of the logits' norm, the least and the most that they may be off by. In float32 each is a sum of 1,024 products, whose
+# roundings add up to some 32 times 2^-24. Who rounds to fewer bits, and says so, is off by more: by up to 2^-9 of a
+# factor in bf16, a 256th of the largest in int8. Found here: 1e-3 to 2.5e-3, and 6e-3 to 1.7e-2.
+LOGITS_ERRORS = {"fp32": (0.0, 1e-5), "bf16": (1e-4, 2e-2), "int8": (1e-3, 0.1)}
+ACCURACY_LOSS = {"fp32": 0.0005, "bf16": 0.005, "int8": 0.005}  # of the test images; 0.005 is half a point
+TEST_BATCH = 256  # test images that are classified at once
 CHECKED = 64  # images of a batch, beside its last one; and answers of a series of requests
 DIFFERENT = 8  # requests that are repeated where many more are timed than there are images
 
@@ -47,12 +52,16 @@ class Served:
 
     :param predict: takes float32 images ``(n, 784)`` and returns logits ``(n, 10)``, a NumPy array on the host.
     :param parameters: of the network, ``[(weight, bias), ...]``, float32.
+    :param precision: ``"fp32"``, ``"bf16"`` or ``"int8"``: what its products are rounded to, by its own account.
+    :param path: the file, or the folder of files, that it was loaded from; None where it was built in this process.
     """
 
     name: str
     predict: Callable[[np.ndarray], np.ndarray]
     parameters: list
     dataset: Dataset
+    precision: str = "fp32"
+    path: Path | None = None
 
     def check(self, count):
         """Hold the answer to a request of so many images against the oracle's, in float64.
@@ -72,11 +81,41 @@ class Served:
     def _check(self, found, images, when):
         right = oracle.logits(oracle.as_float64(self.parameters), images)
         error = float(np.linalg.norm(found - right) / np.linalg.norm(right))
-        if not error <= LOGITS_TOLERANCE:
+        least, most = LOGITS_ERRORS[self.precision]
+        if not error <= most:
             raise LogitsError(
-                f"{self.name}: its logits are off by {error:.2g} of their norm, {when} (tolerance: "
-                f"{LOGITS_TOLERANCE:g})."
+                f"{self.name}: its logits are off by {error:.2g} of their norm, {when} (tolerance for "
+                f"{self.precision}: {most:g})."
             )
+        if error < least:
+            raise LogitsError(
+                f"{self.name}: its logits are off by {error:.2g} of their norm alone, {when}: whoever computes in "
+                f"{self.precision}, as it says, is off by {least:g} or more."
+            )
+
+    def check_accuracy(self):
+        """Return the share of the test images that it classifies right, 0 to 1.
+
+        :raises LogitsError: where rounding cost more of the oracle's, with the same parameters, than it may.
+        """
+        images, labels = self.dataset.test_images, self.dataset.test_labels
+        starts = range(0, len(labels), TEST_BATCH)
+        found = [np.asarray(self.predict(images[start : start + TEST_BATCH])).argmax(axis=1) for start in starts]
+        share = float((np.concatenate(found) == labels).mean())
+        right = oracle.accuracy(self.parameters, self.dataset)
+        if right - share > ACCURACY_LOSS[self.precision] + 1e-9:
+            raise LogitsError(
+                f"{self.name}: its test accuracy is {share:.4f} where the oracle's is {right:.4f} (in {self.precision} "
+                f"it may lose {ACCURACY_LOSS[self.precision]:g})."
+            )
+        return share
+
+    def bytes(self):
+        """Return how large what it was loaded from is, in bytes; None where that is no file."""
+        if self.path is None:
+            return None
+        files = [self.path] if self.path.is_file() else self.path.rglob("*")
+        return sum(file.stat().st_size for file in files if file.is_file())
 
     def images(self, count, first=0):
         """Return so many test images, from one of them on; over again where there are not as many."""
@@ -147,8 +186,8 @@ class Load:
     lateness: np.ndarray
 
 
-def answers_of(entry, workload, dataset, device):
-    """Return what answers requests with an entry's network, as its trainer was built.
+def answers_of(entry, workload, parameters, dataset, device):
+    """Return what answers requests with an entry's network, as its trainer was built with some parameters.
 
     :raises WrongHardware: where its trainer has none to show.
     """
@@ -157,7 +196,8 @@ def answers_of(entry, workload, dataset, device):
     if its_class.logits is Trainer.logits:
         raise WrongHardware(f"{entry.name} has no answers to show: its trainer has no logits()")
     with told_without_a_gpu():
-        trainer = its_class(workload, dataset, workload.initial_parameters(), device_for(its_class, device))
+        own = [tuple(array.copy() for array in layer) for layer in parameters]  # which it may train in place
+        trainer = its_class(workload, dataset, own, device_for(its_class, device))
     return trainer.logits
 
 

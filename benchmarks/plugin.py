@@ -152,6 +152,7 @@ def pytest_duet_prepare(config, say):
     """Fetch the data set and train the oracle, if need be."""
     from benchmarks.workload import dataset, mnist
     from benchmarks.workload.oracle import trajectory
+    from benchmarks.workload.trained import trained
 
     options = config.stash[OPTIONS]
     directory = options.find_data(say)
@@ -163,6 +164,8 @@ def pytest_duet_prepare(config, say):
         wanted += [replace(options.workload, batch_size=each * options.workload.batch_size) for each in options.devices]
     for workload in wanted:
         trajectory(workload, loaded, say)
+    if "inference" in asked(config):
+        trained(options.workload, loaded, say)
 
 
 def pytest_duet_subject(config, nodeid):

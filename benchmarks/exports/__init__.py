@@ -1,7 +1,8 @@
 """Networks that leave the framework they were trained in: saved to a file, loaded from it, and asked for answers.
 
-One file for each framework. An export is a function of the parameters and an empty folder; it returns what takes
-float32 images ``(n, 784)`` and gives logits ``(n, 10)``, NumPy arrays both. Importing this imports no framework.
+One file for each framework. An export is a function of the parameters, an empty folder and some images to calibrate by,
+float32 ``(n, 784)``. It returns what takes such images and gives logits ``(n, 10)``, NumPy arrays both; and the file,
+or the folder of files, that it has loaded. Importing this imports no framework.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from dataclasses import dataclass
 
 from benchmarks.frameworks import REGISTRY, Entry
 
+CALIBRATING = 512  # images
+
 
 @dataclass(frozen=True)
 class Export:
@@ -19,6 +22,7 @@ class Export:
     :param of: the entries that it belongs to: it is measured where one of them is.
     :param place: ``"module:function"`` in this package.
     :param requires: and ``programs``, as in :class:`benchmarks.frameworks.Entry`.
+    :param precision: ``"fp32"``, or what it rounds to: ``"bf16"`` or ``"int8"``.
     """
 
     name: str
@@ -26,6 +30,7 @@ class Export:
     place: str
     requires: tuple
     programs: tuple = ()
+    precision: str = "fp32"
 
     @property
     def entry(self):
@@ -38,13 +43,24 @@ class Export:
         return getattr(importlib.import_module(f"benchmarks.exports.{module}"), name)
 
 
+ONNX = ("torch", "onnx", "onnxscript", "onnxruntime")
 EXPORTS = {
     export.name: export
     for export in (
         Export("torch-script-file", ("torch",), "torch_files:script", ("torch",)),
         Export("torch-aot-inductor", ("torch",), "torch_files:aot_inductor", ("torch",), ("g++",)),
+        Export("torch-bf16", ("torch",), "torch_files:bf16", ("torch",), precision="bf16"),
+        Export("onnx-runtime", ("torch",), "onnx_files:plain", ONNX),
+        Export("onnx-runtime-int8", ("torch",), "onnx_files:int8", ONNX, precision="int8"),
+        Export("onnx-runtime-int8-static", ("torch",), "onnx_files:int8_static", ONNX, precision="int8"),
+        Export("openvino", ("torch",), "openvino_files:fp32", ("torch", "openvino")),
+        Export("openvino-bf16", ("torch",), "openvino_files:bf16", ("torch", "openvino"), precision="bf16"),
         Export("jax-export", ("jax",), "jax_files:exported", ("jax", "jaxlib")),
         Export("tf-saved-model", ("tensorflow", "keras"), "tensorflow_files:saved_model", ("tensorflow",)),
+        Export("tf-lite", ("tensorflow", "keras"), "tensorflow_files:lite", ("tensorflow",)),
+        Export(
+            "tf-lite-int8", ("tensorflow", "keras"), "tensorflow_files:lite_int8", ("tensorflow",), precision="int8"
+        ),
     )
 }
 

@@ -13,10 +13,10 @@ from jax import export
 from benchmarks.frameworks.jax import predict
 
 
-def exported(parameters, folder):
+def exported(parameters, folder, images):
     (count,) = export.symbolic_shape("images")
-    images = jax.ShapeDtypeStruct((count, parameters[0][0].shape[0]), jnp.float32)
+    shape = jax.ShapeDtypeStruct((count, parameters[0][0].shape[0]), jnp.float32)
     path = Path(folder) / "model.jax"
-    path.write_bytes(export.export(jax.jit(partial(predict, parameters)))(images).serialize())
+    path.write_bytes(export.export(jax.jit(partial(predict, parameters)))(shape).serialize())
     call = jax.jit(export.deserialize(bytearray(path.read_bytes())).call)
-    return lambda images: np.asarray(call(images))
+    return lambda images: np.asarray(call(images)), path

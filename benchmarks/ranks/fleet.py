@@ -76,8 +76,12 @@ class Fleet:
     def __exit__(self, *error):
         self._stack.close()
 
-    def train_epoch(self):
-        """Have all ranks train the next epoch; returns when the last one is done."""
+    def train(self, epochs):
+        """Have all ranks train so many more epochs; returns when the last rank is done with the last one."""
+        for _ in range(epochs):
+            self._train_epoch()
+
+    def _train_epoch(self):
         epoch = len(self.losses) + 1
         began = now_seconds()
         self._tell(epoch)

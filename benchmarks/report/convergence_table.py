@@ -11,7 +11,7 @@ from pytest_duet.report.text_table import wrapped, write_table
 
 LEGEND = (
     "to {target}: what a seed took until its test accuracy was {target}, from a trainer that is yet to be built, every "
-    "evaluation included, the median over {seeds} seeds; between: what holds that median with {confidence:.0%}, the "
+    "evaluation included, the median over {seeds} seeds; interval: holds that median with {confidence:.0%}, by the "
     "order statistics of the seeds, those that did not get there being the slowest; epochs: as many as the seeds "
     "trained; all of it: the whole call, the framework's import included. Seeds and epochs are those of the last trial."
 )
@@ -27,7 +27,7 @@ def show(terminalreporter, rows):
         return
     info = its[0][1]
     target = f"{info['target_accuracy']:.1%}".replace(".0%", "%")
-    headings = ("framework", f"to {target}", "between", "seeds", "epochs", "all of it")
+    headings = ("framework", f"to {target}", "interval", "seeds", "epochs", "all of it")
     lines = [cells(*both) for both in sorted(its, key=lambda both: median(reached(both[1])))]
     write_table(terminalreporter, "time to accuracy", headings, lines, right=headings[1:])
     interval = median_interval(reached(info))

@@ -23,6 +23,7 @@ LATENCY_LEGEND = (
     "arrival. The last column: how many may arrive in a second until the 99th percentile is more. Begun late, for the "
     "measurement's own sake: 99 of 100 requests by no more than {late}."
 )
+NETWORK_HEADINGS = ("network", "products in", "test accuracy", "file")
 THROUGHPUT_LEGEND = "Images a second, by how many are in a request; the medians over trials."
 
 
@@ -31,10 +32,11 @@ def show(terminalreporter, rows):
 
     :param rows: pairs of a :class:`pytest_duet.record.row.Row` and the ``extra_info`` that it stands in.
     """
-    by_kind = {"latency": [], "throughput": []}
+    by_kind, networks = {"latency": [], "throughput": []}, {}
     for row, extra_info in rows:
         if "inference" in extra_info:
             by_kind[extra_info["inference"]].append((row, extra_info))
+            networks[row.subject] = extra_info
     if its := sorted(by_kind["latency"], key=lambda both: both[0].typical("p50_seconds") or 0.0):
         write_table(terminalreporter, "latency", LATENCY_HEADINGS, map(_latencies, its), right=LATENCY_HEADINGS[1:])
         late = as_time(max(extra_info["lateness_seconds"] for _, extra_info in its))
@@ -44,6 +46,9 @@ def show(terminalreporter, rows):
         headings = ("network", *(f"by {batch}" for batch in BATCHES))
         write_table(terminalreporter, "throughput", headings, map(_rates, its), right=headings[1:])
         terminalreporter.write(f"{wrapped(THROUGHPUT_LEGEND)}\n")
+    if any(info["precision"] != "fp32" for info in networks.values()):  # else they are all alike
+        lines = [_network(name, info) for name, info in networks.items()]
+        write_table(terminalreporter, "networks", NETWORK_HEADINGS, lines, right=NETWORK_HEADINGS[2:])
 
 
 def _latencies(both):
@@ -51,6 +56,11 @@ def _latencies(both):
     p50, p90, p99, *loaded = [_time(row.typical(name)) for name in LATENCIES]
     rate = or_dash("{:,.0f}/s", row.typical("requests_per_second"))
     return [row.subject, p50, p90, p99, _time(extra_info["longest_seconds"]), *loaded, rate]
+
+
+def _network(name, info):
+    size = info["file_bytes"]
+    return [name, info["precision"], f"{info['test_accuracy']:.2%}", "-" if size is None else f"{size / 2**20:.2f} MiB"]
 
 
 def _rates(both):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pytest_duet.record.metrics import as_time
 from pytest_duet.report.text_table import or_dash, wrapped, write_table
 
-HEADINGS = ("engine", "devices", "batch", "epoch", "images/s", "speed-up", "efficiency", "communication")
+HEADINGS = ("engine", "devices", "batch", "images/s", "speed-up", "efficiency", "communication")
 LEGEND = (
     "speed-up: how many times the images a second of the fewest devices; efficiency: as a share of what so many more "
     "devices could; communication: the share of an epoch that each rank does without where it trains by its part of "
@@ -32,16 +31,21 @@ def show(terminalreporter, rows):
 def cells(row, info, its):
     """Return a row's cells as text."""
     first, at_first = next(both for both in its if both[0].subject == row.subject)
-    seconds, before = row.typical("seconds"), first.typical("seconds")
-    times = before / seconds if seconds and before else None  # an epoch has as many images whatever its batches are
+    rate, before = (its_rate(*each) for each in ((row, info), (first, at_first)))
+    times = rate / before if rate and before else None
     share = times / (info["devices"] / at_first["devices"]) if times else None
     return [
         row.subject,
         str(info["devices"]),
         str(info["batch_size"]),
-        as_time(seconds) if seconds else "-",
-        or_dash("{:,.0f}", info["images"] / seconds if seconds else None),
+        or_dash("{:,.0f}", rate),
         or_dash("{:.2f}", times),
         or_dash("{:.0%}", share),
         or_dash("{:.0%}", row.typical("communication_share")),
     ]
+
+
+def its_rate(row, info):
+    """Return the images a second, None where nobody knows."""
+    seconds = row.typical("seconds")
+    return info["images"] / seconds if seconds else None

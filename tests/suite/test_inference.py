@@ -11,8 +11,10 @@ from benchmarks.exports import EXPORTS, exports_of
 from benchmarks.frameworks import NAMED_BY, REGISTRY, Entry
 from benchmarks.inference import LogitsError, Served, answers_of, percentiles, rate_within
 from benchmarks.report import inference_table
+from benchmarks.workload import oracle
 from benchmarks.workload.dataset import synthetic
 from benchmarks.workload.spec import Workload
+from benchmarks.workload.trained import trained
 from pytest_duet.record.metrics import Measured
 from pytest_duet.record.row import Row
 from pytest_duet.workers.protocol import WrongHardware
@@ -21,10 +23,11 @@ SMALL = Workload(dataset="synthetic", layer_sizes=(784, 16, 10))
 DATASET = synthetic()
 
 
+PARAMETERS = trained(SMALL, DATASET)
+
+
 def served(predict=None, **fields):
-    parameters = SMALL.initial_parameters()
-    predict = predict or answers_of(REGISTRY["numpy"], SMALL, DATASET, "cpu")
-    return Served("mine", predict, parameters, DATASET, **fields)
+    return Served("mine", predict or HONEST, PARAMETERS, DATASET, **fields)
 
 
 @pytest.mark.parametrize("count", [1, 3, 64, 4096])
@@ -32,7 +35,7 @@ def test_an_honest_network_is_ready(count):
     served().check(count)
 
 
-HONEST = answers_of(REGISTRY["numpy"], SMALL, DATASET, "cpu")
+HONEST = answers_of(REGISTRY["numpy"], SMALL, PARAMETERS, DATASET, "cpu")
 LIARS = {
     "answers the first image alone": lambda images: np.repeat(HONEST(images[:1]), len(images), axis=0),
     "leaves the last image out": lambda images: np.append(HONEST(images[:-1]), np.zeros((1, 10), np.float32), axis=0),
@@ -60,6 +63,58 @@ def test_a_network_that_answers_rightly_until_it_is_timed_is_found_out():
     mine.check(1)
     with pytest.raises(LogitsError, match="while it was timed"):
         mine.requests(100)
+
+
+def eight_bits(images):
+    """Answer with weights and images in eight bits a number, by the largest of each array."""
+
+    def rounded(array):
+        step = np.abs(array).max() / 2**7
+        return np.round(array / step) * step
+
+    return oracle.logits([(rounded(weight), bias) for weight, bias in PARAMETERS], rounded(images))
+
+
+def test_who_rounds_says_so():
+    """And who says that it rounds does: its errors are those of what it says."""
+    served(eight_bits, precision="int8").check(64)
+    assert served(eight_bits, precision="int8").check_accuracy() >= served().check_accuracy() - 0.005
+    with pytest.raises(LogitsError, match="tolerance for fp32: 1e-05"):
+        served(eight_bits).check(64)
+    for precision in ("int8", "bf16"):
+        with pytest.raises(LogitsError, match=f"whoever computes in {precision}, as it says, is off by"):
+            served(HONEST, precision=precision).check(64)
+
+
+def test_rounding_that_costs_half_a_point_fails():
+    worse = HONEST(DATASET.test_images).argmax(axis=1) == DATASET.test_labels
+    wrong = {DATASET.test_images[number].tobytes() for number in np.flatnonzero(worse)[:6]}
+
+    def predict(images):
+        answers = HONEST(images)
+        mistaken = [image.tobytes() in wrong for image in images]
+        return np.where(np.array(mistaken)[:, None], -answers, answers)
+
+    with pytest.raises(LogitsError, match="in int8 it may lose 0.005"):
+        served(predict, precision="int8").check_accuracy()
+
+
+def test_a_file_s_size_is_told(tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "a").write_bytes(bytes(10))
+    (tmp_path / "model" / "b").write_bytes(bytes(20))
+    assert served(path=tmp_path / "model").bytes() == 30 and served(path=tmp_path / "model" / "a").bytes() == 10
+    assert served().bytes() is None
+
+
+def test_half_a_cached_network_is_trained_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("FRAMEWORK_BENCHMARKS_CACHE", str(tmp_path))
+    first = trained(SMALL, DATASET)
+    (path,) = (tmp_path / "trained").iterdir()
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    assert all(np.array_equal(*both) for both in zip(first[0], trained(SMALL, DATASET)[0]))
+    assert path.read_bytes() == whole
 
 
 def test_requests_are_many_images_and_not_one_again_and_again():
@@ -159,7 +214,7 @@ def test_exports_belong_to_entries():
 
 def test_a_trainer_without_answers_is_skipped():
     with pytest.raises(WrongHardware, match=r"no answers to show"):
-        answers_of(Entry("honest", f"{TRAINERS}:Honest"), SMALL, DATASET, "cpu")
+        answers_of(Entry("honest", f"{TRAINERS}:Honest"), SMALL, PARAMETERS, DATASET, "cpu")
 
 
 def test_a_session_of_throughput(suite):
@@ -190,10 +245,11 @@ def test_the_tables_rank_by_what_they_show():
     def made(subject, **values):
         return Row(subject, "cpu", {name: Measured(name, values=(value,)) for name, value in values.items()}, ())
 
-    told = {"inference": "latency", "requests": 10_000, "longest_seconds": 0.5, "lateness_seconds": 1e-5}
+    network = {"precision": "fp32", "test_accuracy": 0.97, "file_bytes": None}
+    told = {**network, "inference": "latency", "requests": 10_000, "longest_seconds": 0.5, "lateness_seconds": 1e-5}
     rows = [
-        (made("slow", seconds=0.9, images_per_second_by_1=100.0), {"inference": "throughput"}),
-        (made("fast", seconds=0.1, images_per_second_by_16=9000.0), {"inference": "throughput"}),
+        (made("slow", seconds=0.9, images_per_second_by_1=100.0), {**network, "inference": "throughput"}),
+        (made("fast", seconds=0.1, images_per_second_by_16=9000.0), {**network, "inference": "throughput"}),
         (made("slow", p50_seconds=0.002, p99_at_80_seconds=0.1), told),
         (made("fast", p50_seconds=0.001, requests_per_second=400.0), told),
     ]
@@ -203,6 +259,10 @@ def test_the_tables_rank_by_what_they_show():
     assert fast == ["fast", "1.000", "ms", "-", "-", "500.0", "ms", "-", "-", "400/s"]
     assert slow == ["slow", "2.000", "ms", "-", "-", "500.0", "ms", "-", "100.0", "ms", "-"]
     assert throughputs == [["fast", "-", "9,000", "-", "-"], ["slow", "100", "-", "-", "-"]]
+    assert " networks " not in terminal.text, "all are as precise"
+    rounded = {**network, "inference": "throughput", "precision": "int8", "test_accuracy": 0.9655, "file_bytes": 2**21}
+    inference_table.show(terminal, [*rows, (made("small", seconds=0.2), rounded)])
+    assert ["small", "int8", "96.55%", "2.00", "MiB"] in [line.split() for line in terminal.text.splitlines()]
     assert "of 10,000 requests" in terminal.text and "no more than 10.00 µs" in terminal.text.replace("\n", " ")
 
 

@@ -33,8 +33,7 @@ def fleet(name, ranks, workload=SMALL, **fields):
 
 def trained(name, ranks, epochs=SMALL.epochs, **fields):
     with fleet(name, ranks, **fields) as found:
-        for _ in range(epochs):
-            found.train_epoch()
+        found.train(epochs)
         check_ranks(found, trajectory())
     return found
 
@@ -85,7 +84,7 @@ def test_no_rank_is_left_behind():
 
 def test_ranks_that_wait_for_nobody_have_the_same_work():
     with fleet("Honest", 2, together=False) as found:
-        found.train_epoch()
+        found.train(1)
         first, second = found.parameters()
     assert abs(found.losses[0] - trajectory().epoch_losses[0]) > 1e-4, "each has its own network"
     assert (first[0][0] != second[0][0]).any()
