@@ -28,6 +28,7 @@ REQUESTS = 10_000  # of which a hundred are slower than the 99th percentile
 LOADS = (0.5, 0.8)  # shares of the time that answering takes, where requests arrive by themselves
 LOAD_SECONDS, LEAST_REQUESTS = 3.0, 1_000  # of requests that arrive by themselves: for so long, and so many
 TRY_SECONDS = 0.5  # likewise, of each rate that is tried
+LEAST_LOAD = 1 / 16  # below which no rate is tried: a thousand requests would take too long to arrive
 BOUND_SECONDS = 0.005  # that 99 of 100 requests are to be answered within
 BATCHES = (1, 16, 256, 4096)  # images a request
 SERIES_SECONDS = 0.3  # of requests that a throughput is the median of
@@ -209,6 +210,8 @@ def percentiles(seconds):
 def rate_within(served, bound, capacity, seconds=TRY_SECONDS, tries=6):
     """Return the highest rate of arrivals, per second, whose 99th percentile stays within a bound, by bisection.
 
+    None where it does at none of the rates that are tried.
+
     :param bound: in seconds.
     :param capacity: requests a second that it answers one after the other: the rate cannot be higher.
     :param seconds: of each try.
@@ -216,9 +219,11 @@ def rate_within(served, bound, capacity, seconds=TRY_SECONDS, tries=6):
     low, high = 0.0, capacity
     for seed in range(tries):
         rate = (low + high) / 2
+        if rate < LEAST_LOAD * capacity:
+            break
         found = served.under_load(rate, seconds, seed)
         if percentiles(found.latencies)["p99"] <= bound:
             low = rate
         else:
             high = rate
-    return low
+    return low or None

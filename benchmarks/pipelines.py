@@ -34,6 +34,7 @@ class Pipeline:
     :param step: of such a trainer, makes what takes one step over a batch.
     :param computes: whether it computes on the model's device: then a wait for its next batch is one for the model's
         last step as well, and tells nothing.
+    :param requires: the modules that it needs beside its trainer's.
     """
 
     name: str
@@ -41,10 +42,12 @@ class Pipeline:
     trainer: str
     step: Callable
     computes: bool = False
+    requires: tuple = ()
 
     @property
     def entry(self) -> Entry:
-        return REGISTRY[self.trainer]
+        its = REGISTRY[self.trainer]
+        return replace(its, requires=(*its.requires, *self.requires))
 
 
 def numpy_arrays(dataset, size):
@@ -62,6 +65,16 @@ def gathered(images, labels, size, order):
     for start in range(0, len(order), size):
         batch = order[start : start + size]
         yield images[batch], labels[batch]
+
+
+def grain_samples(dataset, size):
+    """Image by image, put together by Grain, whose threads are some batches ahead."""
+    import grain
+
+    def sample(index):
+        return dataset.train_images[index], dataset.train_labels[index]
+
+    return lambda order: grain.MapDataset.source(order).map(sample).batch(size).to_iter_dataset()
 
 
 def torch_loader(dataset, size, workers=0):
@@ -121,6 +134,7 @@ PIPELINES = {
     for pipeline in (
         Pipeline("numpy-arrays", numpy_arrays, "jax", jax_step),
         Pipeline("jax-resident", jax_resident, "jax", jax_step, computes=True),
+        Pipeline("grain-samples", grain_samples, "jax", jax_step, requires=("grain",)),
         Pipeline("torch-loader", torch_loader, "torch", torch_step),
         Pipeline("torch-loader-1", partial(torch_loader, workers=1), "torch", torch_step),
         Pipeline("torch-loader-2", partial(torch_loader, workers=2), "torch", torch_step),

@@ -15,7 +15,8 @@ def test_latency(benchmark, served):
     served.check(1)
     benchmark(served.answering(1))
     took = served.requests()
-    for name, seconds in percentiles(took).items():
+    alone = percentiles(took)
+    for name, seconds in alone.items():
         benchmark.metric(f"{name}_seconds", seconds, better="lower", unit="s", margin=MARGINS[name])
     capacity, late = 1 / took.mean(), []
     for load in LOADS:
@@ -23,8 +24,9 @@ def test_latency(benchmark, served):
         late.append(percentiles(found.lateness)["p99"])
         p99 = percentiles(found.latencies)["p99"]
         benchmark.metric(f"p99_at_{100 * load:.0f}_seconds", p99, better="lower", unit="s", margin="20%")
-    rate = rate_within(served, BOUND_SECONDS, capacity)
-    benchmark.metric("requests_per_second", rate, better="higher", unit="1/s", margin="10%")
+    rate = rate_within(served, BOUND_SECONDS, capacity) if alone["p99"] <= BOUND_SECONDS else None
+    if rate:
+        benchmark.metric("requests_per_second", rate, better="higher", unit="1/s", margin="10%")
     benchmark.extra_info.update(requests=len(took), longest_seconds=float(took.max()), lateness_seconds=max(late))
 
 

@@ -41,8 +41,9 @@ def pytest_configure(config: pytest.Config) -> None:
         "duet(subject=NAME): this test is a benchmark that is recorded and judged; NAME is what it measures. Of a test "
         "that calls `benchmark`: sync=True, the clock waits for its devices; check=FUNCTION or the name of a fixture, "
         "which is called with the result; isolation='none', it is not run in workers, 'module' or "
-        "'session', it shares them with the tests there; stop=False, the side that "
-        "waits is not stopped",
+        "'session', it shares them with the tests there; stop=False, the side that waits is not stopped; memory=False, "
+        "its worker's memory is not told, for processes of its own do the work. A module's, a class's and a test's own "
+        "markers add up",
         "gate(METRIC=MARGIN, ...): this benchmark's margins: gate(peak_memory_bytes='3%,2MiB')",
     ):
         config.addinivalue_line("markers", line)

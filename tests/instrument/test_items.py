@@ -352,3 +352,44 @@ def test_long(benchmark):
     assert len(row["trials"]) == 3 and row["metrics"]["answer"]["values"] == [42, 42, 42]
     assert all(value > 0 for name in ("seconds", "peak_memory_bytes") for value in row["metrics"][name]["values"])
     assert [trial["started_at"] for trial in row["trials"]] == sorted(trial["started_at"] for trial in row["trials"])
+
+
+def test_markers_of_a_module_a_class_and_a_test_add_up(tmp_path):
+    test = """
+import subprocess, sys
+import pytest
+
+pytestmark = pytest.mark.duet(memory=False, subject="theirs")
+
+def work():
+    subprocess.run([sys.executable, "-c", "x = bytes(2**26)"])
+
+class TestTheirs:
+    pytestmark = pytest.mark.duet(isolation="module")
+
+    @pytest.mark.duet(subject="its own")
+    def test_one(self, benchmark):
+        benchmark.pedantic(work)
+
+    def test_two(self, benchmark):
+        benchmark.pedantic(work)
+
+@pytest.mark.duet(memory=True)
+def test_three(benchmark):
+    benchmark.pedantic(work)
+"""
+    sessions.run(tmp_path, {"test_mine.py": test}, "--duet-trials=1", "--gate")
+    rows = {name: record["extra_info"]["duet"] for name, record in sessions.records(tmp_path).items()}
+    assert {name: row["subject"] for name, row in rows.items()} == {
+        **{"test_one": "its own", "test_two": "theirs", "test_three": "theirs"}
+    }
+    peaks = {name: row["metrics"]["peak_memory_bytes"]["values"] for name, row in rows.items()}
+    assert peaks["test_one"] == peaks["test_two"] == [] and peaks["test_three"][0] > 0
+    assert [name for name, row in rows.items() if row["conditions"].get("shares its worker")] == [
+        "test_one",
+        "test_two",
+    ]
+    judged = {
+        (one["benchmark"].rpartition("::")[2], one["metric"]) for one in sessions.saved(tmp_path)["gate"]["comparisons"]
+    }
+    assert ("test_three", "peak_memory_bytes") in judged

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_duet.plugin.extensions import hookimpl
 from pytest_duet.plugin.items.settings import Settings
 from pytest_duet.plugin.items.timing import Call, PedanticCall
+from pytest_duet.plugin.marker import marked
 
 if TYPE_CHECKING:
     import pytest
@@ -186,9 +187,9 @@ def working_directory(folder: str) -> None:
 
 def waits(item: pytest.Item) -> bool:
     """Tell whether the clock is to wait for the devices, as the test's marker or the settings say."""
-    marker = item.get_closest_marker("duet")
-    if marker and "sync" in marker.kwargs:
-        return bool(marker.kwargs["sync"])
+    said = marked(item, "sync")
+    if said is not None:
+        return bool(said)
     with suppress(ValueError, KeyError):  # a setting that this plugin's version does not know
         return bool(item.config.getini("duet_sync") == "auto")
     return False
@@ -196,8 +197,7 @@ def waits(item: pytest.Item) -> bool:
 
 def check(item: pytest.Item, result: Any) -> None:
     """Fail the test where its marker has a check, and that is not content with the result."""
-    marker = item.get_closest_marker("duet")
-    wanted = marker.kwargs.get("check") if marker else None
+    wanted = marked(item, "check")
     if wanted is None:
         return
     import pytest

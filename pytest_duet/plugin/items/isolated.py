@@ -29,7 +29,7 @@ from pytest_duet.plugin.items.plan import ROUND_SECONDS
 from pytest_duet.plugin.items.runner import ItemEnded, ItemRunner
 from pytest_duet.plugin.items.settings import Settings
 from pytest_duet.plugin.items.sharing import Shared, groups
-from pytest_duet.plugin.marker import is_benchmark, is_plain_benchmark, subject_of
+from pytest_duet.plugin.marker import is_benchmark, is_plain_benchmark, marked, subject_of
 from pytest_duet.plugin.progress import Progress
 from pytest_duet.plugin.session import GATE, SLOT
 from pytest_duet.record.margins import USUAL
@@ -212,7 +212,6 @@ class IsolatedItems:
 
     def _told(self, item: pytest.Item, board: Board) -> tuple[ItemRunner, Sampling, dict[str, OwnMetric], float]:
         """Return what :class:`ItemEntrant` is to know."""
-        marker = item.get_closest_marker("duet")
         group = self._groups[item.nodeid]
         turn = self._config.getoption("duet_turn_seconds")
         runner = ItemRunner(
@@ -221,7 +220,8 @@ class IsolatedItems:
             settings=Settings.of(self._config, group, self._project, self._tests),
             exposed=self._exposed,
             sync=waits(item),
-            stop=bool(marker is None or marker.kwargs.get("stop", True)),
+            stop=bool(marked(item, "stop", True)),
+            memory=bool(marked(item, "memory", True)),
             progress=partial(board.tell, item.nodeid),
             slot=self._config.stash[SLOT],
             max_foreign_cores=self._config.getoption("duet_max_foreign_cores"),

@@ -238,7 +238,7 @@ def describe(runner: ItemRunner, opened: Opened, ended: Ended, trials: Sequence[
         leak=leak_of(trials),
         counters=opened.declared.get("counters", {}),
     )
-    source = memory_source(row)
+    source = memory_source(row) if runner.memory else ""
     found: dict[str, list[float | None]] = {
         "seconds": [trial.seconds for trial in own],
         MEMORY: [getattr(trial.memory, source) for trial in own] if source else [],

@@ -114,6 +114,7 @@ class ItemRunner(Runner):
     :param nodeid: the test's, which its worker finds it by.
     :param sync: whether the clock waits for the devices.
     :param stop: whether the side that waits is stopped.
+    :param memory: whether the worker's memory is the test's: not where processes of its own do the work.
     :param round_seconds: what a round is to take.
     :param plan: how much of its work a trial has; None where that is to be found out.
     :param exposed: a folder that holds this package alone, for another interpreter must not find ours beside it.
@@ -126,6 +127,7 @@ class ItemRunner(Runner):
     exposed: str
     sync: bool = False
     stop: bool = True
+    memory: bool = True
     round_seconds: float = ROUND_SECONDS
     plan: Plan | None = None
     ended: list[Ended] = field(default_factory=list)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from pytest_duet.errors import DuetError
+from pytest_duet.plugin.marker import marked
 
 if TYPE_CHECKING:
     import pytest
@@ -24,8 +25,7 @@ def scope_of(item: pytest.Item) -> str:
 
     :raises DuetError: where its marker, or the setting ``duet_isolation``, says something else.
     """
-    marker = item.get_closest_marker("duet")
-    chosen = str((marker.kwargs.get("isolation") if marker else None) or item.config.getini("duet_isolation"))
+    chosen = str(marked(item, "isolation") or item.config.getini("duet_isolation"))
     if chosen not in SCOPES:
         raise DuetError(f"{item.nodeid}: isolation={chosen!r} is none of {', '.join(SCOPES)}, or none as a marker.")
     return chosen
