@@ -1,6 +1,7 @@
 """The oracle is right, by finite differences; its committed file is what it computes; damage is not believed."""
 
 import json
+from math import ceil
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from benchmarks.proof import parity
 from benchmarks.workload import mnist, oracle
 from benchmarks.workload.dataset import synthetic
+from benchmarks.workload.recipe import SEEDS, TARGET, workloads_of
 from benchmarks.workload.sketch import BUCKETS, relative_error, sketch
 from benchmarks.workload.spec import DRAWS, Workload
 from pytest_duet.trials.trial import Memory, Round, Trial
@@ -63,22 +65,30 @@ def test_epoch_loss_is_the_mean_over_images_not_over_batches(data):
 
 
 DRAWN = [Workload(draw=draw) for draw in range(DRAWS)]
+SEEDED = workloads_of(Workload())
 
 
-@pytest.mark.parametrize("workload", DRAWN, ids=lambda workload: f"draw {workload.draw}")
-def test_golden_files_are_those_of_the_default_workload(workload):
+def named(workload):
+    return f"draw {workload.draw}" if workload in DRAWN else f"the recipe's seed {workload.seed}"
+
+
+@pytest.mark.parametrize("workload", [*DRAWN, *SEEDED], ids=named)
+def test_golden_files_are_those_of_the_default_workload_and_its_recipe(workload):
     path = oracle.GOLDEN / f"v{oracle.VERSION}-{workload.digest()[:16]}-{MNIST_DIGEST}.json"
     golden = json.loads(path.read_text())
     assert golden["key"] == path.stem
-    assert [len(losses) for losses in golden["step_losses"]] == [469] * workload.epochs
+    assert [len(losses) for losses in golden["step_losses"]] == [ceil(60_000 / workload.batch_size)] * workload.epochs
     assert len(golden["epoch_losses"]) == workload.epochs == len(golden["updates"])
-    assert golden["accuracies"][-1] == pytest.approx(0.8823, abs=2e-3)
+    if workload in DRAWN:
+        assert golden["accuracies"][-1] == pytest.approx(0.8823, abs=2e-3)
+    else:
+        assert max(golden["accuracies"]) >= TARGET, "the recipe brings every seed there"
     assert path.stat().st_size < 150_000
-    assert len(list(oracle.GOLDEN.glob("*.json"))) == DRAWS
+    assert len(list(oracle.GOLDEN.glob("*.json"))) == DRAWS + SEEDS
 
 
 @pytest.mark.network  # MNIST itself is needed
-@pytest.mark.parametrize("workload", DRAWN, ids=lambda workload: f"draw {workload.draw}")
+@pytest.mark.parametrize("workload", [*DRAWN, *SEEDED], ids=named)
 def test_golden_files_are_what_the_oracle_computes(workload):
     data = mnist.load(mnist.find())
     assert data.digest.startswith(MNIST_DIGEST)
