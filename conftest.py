@@ -119,6 +119,8 @@ def fleet(framework, devices, options, mnist, data_directory):
     from benchmarks.ranks.fleet import Fleet, shares_of
     from pytest_duet.sensors.cpu import own_cores, usable_cores
 
+    if options.device == "gpu":
+        pytest.skip("data parallel training: on the CPU alone so far")
     engine = ENGINES[framework]
     options.installed(engine.entry)
     return partial(

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from benchmarks.proof.parity import ParityError, accuracy_agrees, check_update, loss_text, relative, rounding
+from benchmarks.proof.parity import (
+    ParityError,
+    accuracies_agree,
+    accuracy_agrees,
+    check_update,
+    loss_text,
+    relative,
+    rounding,
+)
 from benchmarks.workload import oracle
 from benchmarks.workload.sketch import sketch_update
 
@@ -39,6 +47,12 @@ def check_ways(convergence, trajectory_of):
             rounding(initial, epochs * len(right.step_losses[0])),
             UPDATE_TOLERANCE,
         )
+        for epoch, (found, expected) in enumerate(zip(way.accuracies[:-1], right.accuracies), start=1):
+            if not accuracies_agree(found, expected):
+                raise ParityError(
+                    f"{name}: {seed}, it says that its test accuracy is {found:.4f} after epoch {epoch}; the oracle's is "
+                    f"{expected:.4f}. Look at evaluate()."
+                )
         accuracy = oracle.accuracy(way.parameters, convergence.dataset)
         if not accuracy_agrees(way.accuracies[-1], accuracy):
             raise ParityError(

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from pytest_duet.sensors.clock import now_seconds
 from pytest_duet.workers.process import THREAD_VARIABLES
 
 ROOT = Path(__file__).parents[2]
+ON_THE_CPU = {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
 
 
 @dataclass
@@ -66,9 +67,9 @@ class Fleet:
         with ExitStack() as stack:
             self._folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="ranks-"))
             stack.callback(self._end)
-            self._processes = []
+            self._processes, ports = [], free_ports(self.ranks)
             for rank in range(self.ranks):
-                self._processes.append(self._start(rank, free_ports(self.ranks) if not rank else self._ports))
+                self._processes.append(self._start(rank, ports))
             self._answers("did not start")
             self._stack = stack.pop_all()
         return self
@@ -97,7 +98,6 @@ class Fleet:
         return [handed_over.read(self.workload, self._folder_of(rank)) for rank in range(self.ranks)]
 
     def _start(self, rank, ports):
-        self._ports = ports
         place = Place(rank, self.ranks, ports) if self.together else Place(0, 1, ports[rank : rank + 1])
         asked = {
             "engine": self.engine,
@@ -110,12 +110,12 @@ class Fleet:
             "folder": self._folder_of(rank),
         }
         Path(asked["folder"]).mkdir()
-        threads = dict.fromkeys(THREAD_VARIABLES, str(len(self.cores[rank])))
+        variables = {**os.environ, **ON_THE_CPU, **dict.fromkeys(THREAD_VARIABLES, str(len(self.cores[rank])))}
         with open(f"{asked['folder']}/said", "wb") as said:
             return subprocess.Popen(
                 [sys.executable, "-m", "benchmarks.ranks.rank", json.dumps(asked)],
                 **{"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": said},
-                **{"cwd": ROOT, "env": {**os.environ, **threads}},
+                **{"cwd": ROOT, "env": variables},
             )
 
     def _folder_of(self, rank):
@@ -175,7 +175,8 @@ class Fleet:
             process.kill()
             process.wait()
             for pipe in (process.stdin, process.stdout):
-                pipe.close()
+                with suppress(BrokenPipeError):  # what it was told and never read
+                    pipe.close()
 
 
 def free_ports(count):

@@ -3,7 +3,7 @@
 from benchmarks.workload import oracle
 from tests.liars.trainers import Honest
 
-TRAINERS = {"boasts": "Boasts", "looks-ahead": "LooksAhead", "hurries": "Hurries", "eases": "Eases"}
+TRAINERS = {"boasts": "Boasts", "looks-ahead": "LooksAhead", "hurries": "Hurries", "eases": "Eases", "skips": "Skips"}
 
 
 class Boasts(Honest):
@@ -11,6 +11,16 @@ class Boasts(Honest):
 
     def evaluate(self):
         return 1.0
+
+
+class Skips(Honest):
+    """Evaluates nothing until its fourth epoch."""
+
+    asked = 0
+
+    def evaluate(self):
+        self.asked += 1
+        return super().evaluate() if self.asked >= 4 else 0.0
 
 
 class LooksAhead(Honest):

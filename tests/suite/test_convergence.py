@@ -61,6 +61,7 @@ def test_a_seed_that_does_not_get_there_is_known_to_take_longer():
         ("LooksAhead", "parity fails from seed 0"),
         ("Hurries", "parity fails from seed 0, in epoch 2"),
         ("Eases", "it changed the images or labels"),
+        ("Skips", "from seed 0, it says that its test accuracy is 0.0000 after epoch 1"),
     ],
 )
 def test_who_is_good_too_soon_is_found_out(liar, message):

@@ -73,6 +73,15 @@ def test_a_rank_that_hangs_is_named():
         trained("Hangs", 2, timeout_seconds=2)
 
 
+def test_a_rank_that_ended_between_two_epochs_is_named():
+    with fleet("Honest", 2) as found:
+        found.train(1)
+        found._processes[1].terminate()
+        found._processes[1].wait()
+        with pytest.raises(DuetError, match="mine: rank 1 of 2 .*: it ended by signal SIGTERM"):
+            found.train(1)
+
+
 def test_no_rank_is_left_behind():
     with fleet("Honest", 2) as found:
         processes = found._processes
