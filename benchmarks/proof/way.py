@@ -50,8 +50,8 @@ def check_ways(convergence, trajectory_of):
         for epoch, (found, expected) in enumerate(zip(way.accuracies[:-1], right.accuracies), start=1):
             if not accuracies_agree(found, expected):
                 raise ParityError(
-                    f"{name}: {seed}, it says that its test accuracy is {found:.4f} after epoch {epoch}; the oracle's is "
-                    f"{expected:.4f}. Look at evaluate()."
+                    f"{name}: {seed}, it says that its test accuracy is {found:.4f} after epoch {epoch}; the oracle's "
+                    f"is {expected:.4f}. Look at evaluate()."
                 )
         accuracy = oracle.accuracy(way.parameters, convergence.dataset)
         if not accuracy_agrees(way.accuracies[-1], accuracy):
