@@ -90,14 +90,15 @@ def compiled_before(framework, options, data_directory, tmp_path):
 def served(framework, options, mnist, tmp_path):
     """The network of the framework or the export under test, to be asked: :class:`benchmarks.inference.Served`."""
     from benchmarks.exports import CALIBRATING, EXPORTS
+    from benchmarks.frameworks.loading import load_trainer
     from benchmarks.inference import Served, answers_of
     from benchmarks.workload.trained import trained
 
     parameters = trained(options.workload, mnist)
     if framework in EXPORTS:
         export = EXPORTS[framework]
-        options.installed(export.entry)
-        predict, path = export.load()(parameters, tmp_path, mnist.train_images[:CALIBRATING])
+        options.installed(export)
+        predict, path = load_trainer(export.location)(parameters, tmp_path, mnist.train_images[:CALIBRATING])
         return Served(framework, predict, parameters, mnist, export.precision, path)
     entry = options.installed(options.entries[framework])
     return Served(framework, answers_of(entry, options.workload, parameters, mnist, options.device), parameters, mnist)
@@ -122,11 +123,11 @@ def fleet(framework, devices, options, mnist, data_directory):
     if options.device == "gpu":
         pytest.skip("data parallel training: on the CPU alone so far")
     engine = ENGINES[framework]
-    options.installed(engine.entry)
+    options.installed(engine)
     return partial(
         Fleet,
         framework,
-        engine.place,
+        engine.location,
         data=data_directory,
         images=len(mnist.train_labels),
         cores=shares_of(own_cores() or range(usable_cores()), devices, max(options.devices)),

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from benchmarks.doctor.hooks import pytest_duet_doctor_folders  # noqa: F401 - pytest calls them
-from benchmarks.exports import EXPORTS, exports_of
-from benchmarks.frameworks import REGISTRY
+from benchmarks.exports import EXPORTS
+from benchmarks.frameworks import REGISTRY, attached_to
 from benchmarks.options import Options, read_options
 from benchmarks.pipelines import PIPELINES, pipelines_of
 from benchmarks.questions import QUESTIONS, asked, question_of
-from benchmarks.ranks import ENGINES, engines_of
+from benchmarks.ranks import ENGINES
 from benchmarks.report.hooks import (  # noqa: F401
     pytest_duet_report_columns,
     pytest_duet_report_csv,
@@ -69,8 +69,8 @@ def measured(metafunc, entries):
     if "feeding" in metafunc.fixturenames:
         return pipelines_of(entries)
     if "fleet" in metafunc.fixturenames:
-        return engines_of(entries)
-    return [*entries, *(exports_of(entries) if "served" in metafunc.fixturenames else ())]
+        return attached_to(entries, ENGINES)
+    return [*entries, *(attached_to(entries, EXPORTS) if "served" in metafunc.fixturenames else ())]
 
 
 def pytest_ignore_collect(collection_path, config):
@@ -111,11 +111,8 @@ def _in_one_paragraph(item):
 
 def how_to_install(error, options, framework):
     """Return the one command that installs what a framework misses; ``""`` where nobody knows."""
-    entries = {
-        **{name: each.entry for name, each in (*EXPORTS.items(), *PIPELINES.items(), *ENGINES.items())},
-        **options.entries,
-    }
-    entry = entries[framework]
+    fed = {name: pipeline.entry for name, pipeline in PIPELINES.items()}
+    entry = {**EXPORTS, **ENGINES, **fed, **options.entries}[framework]
     if error.cause == "program":
         return f"`apt-get install {' '.join(entry.missing_programs())}`, or your system's like, installs it"
     environments = entry.environments(options.on_gpu())

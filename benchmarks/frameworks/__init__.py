@@ -50,6 +50,21 @@ class Entry:
         return [name for name in self.programs if not (os.environ.get(NAMED_BY[name]) or shutil.which(name))]
 
 
+@dataclass(frozen=True)
+class Attached(Entry):
+    """What is no trainer and belongs to some, such as a file that a framework exports: measured where one of them is.
+
+    :param of: the names of their entries.
+    """
+
+    of: tuple = ()
+
+
+def attached_to(entries, known):
+    """Return the names of those known ones that belong to some of these entries."""
+    return [name for name, each in known.items() if any(entry in entries for entry in each.of)]
+
+
 NAMED_BY = {"clang": "CC", "g++": "CXX"}  # the environment variables by which a program's users name their own
 
 # An entry's environments on a GPU machine, by its environment elsewhere and the module that computes: first one for a

@@ -6,10 +6,9 @@ imports no framework.
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
 
-from benchmarks.frameworks import REGISTRY, Entry
+from benchmarks.frameworks import Attached
 
 
 @dataclass(frozen=True)
@@ -52,42 +51,16 @@ class RankTrainer:
         raise NotImplementedError
 
 
-@dataclass(frozen=True)
-class Engine:
-    """Where an engine is found, told without importing it.
-
-    :param of: the entries that it belongs to: it is measured where one of them is.
-    :param place: ``"module:Class"`` in this package.
-    """
-
-    name: str
-    of: tuple
-    place: str
-    requires: tuple
-
-    @property
-    def entry(self):
-        """It as an entry, for what is asked of both: is all there that it needs?"""
-        return Entry(self.name, "", self.requires, REGISTRY[self.of[0]].environment)
+def _engine(name, of, place, *requires):
+    return Attached(name, f"benchmarks.ranks.{place}", requires, "cpu", of=of)
 
 
 ENGINES = {
     engine.name: engine
     for engine in (
-        Engine("torch-ddp", ("torch",), "torch_ranks:DdpRank", ("torch",)),
-        Engine("torch-fsdp2", ("torch",), "torch_ranks:FsdpRank", ("torch",)),
-        Engine("jax-sharded", ("jax",), "jax_ranks:ShardedRank", ("jax", "jaxlib")),
-        Engine("tf-multi-worker", ("tensorflow", "keras"), "tensorflow_ranks:MultiWorkerRank", ("tensorflow",)),
+        _engine("torch-ddp", ("torch",), "torch_ranks:DdpRank", "torch"),
+        _engine("torch-fsdp2", ("torch",), "torch_ranks:FsdpRank", "torch"),
+        _engine("jax-sharded", ("jax",), "jax_ranks:ShardedRank", "jax", "jaxlib"),
+        _engine("tf-multi-worker", ("tensorflow", "keras"), "tensorflow_ranks:MultiWorkerRank", "tensorflow"),
     )
 }
-
-
-def engines_of(entries):
-    """Return the names of the engines that belong to some of these entries."""
-    return [name for name, engine in ENGINES.items() if any(each in entries for each in engine.of)]
-
-
-def load_engine(place):
-    """Return the class at ``"module:Class"``, in this package or, with dots, anywhere; its framework is imported."""
-    module, _, name = place.partition(":")
-    return getattr(importlib.import_module(module if "." in module else f"{__name__}.{module}"), name)

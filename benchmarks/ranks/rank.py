@@ -7,8 +7,6 @@ import os
 import sys
 from contextlib import suppress
 
-import numpy as np
-
 
 def main():
     asked = json.loads(sys.argv[1])
@@ -16,7 +14,9 @@ def main():
         os.sched_setaffinity(0, asked["cores"])
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what frameworks print is no answer
-    from benchmarks.ranks import Place, load_engine
+    # Not above: what computes starts its threads when it is imported, and they stay on the cores of then.
+    from benchmarks.frameworks.loading import load_trainer
+    from benchmarks.ranks import Place
     from benchmarks.workload import handed_over, mnist
     from benchmarks.workload.dataset import synthetic
     from benchmarks.workload.spec import Workload
@@ -25,7 +25,7 @@ def main():
     dataset = mnist.load(asked["data"]) if asked["data"] else synthetic()
     images, labels = dataset.train_images, dataset.train_labels
     share = slice(asked["share"], None, asked["shares"])
-    trainer = load_engine(asked["engine"])(workload, workload.initial_parameters(), Place(**asked["place"]))
+    trainer = load_trainer(asked["engine"])(workload, workload.initial_parameters(), Place(**asked["place"]))
     print("{}", file=answers)
     for line in sys.stdin:
         epoch = json.loads(line)
@@ -35,7 +35,7 @@ def main():
             continue
         batches = [batch[share] for batch in workload.batches(workload.order(epoch, len(labels)))]
         loss = trainer.train((images[batch], labels[batch]) for batch in batches)
-        print(json.dumps({"loss": loss, "images": int(np.sum([len(batch) for batch in batches]))}), file=answers)
+        print(json.dumps({"loss": loss, "images": sum(map(len, batches))}), file=answers)
 
 
 if __name__ == "__main__":

@@ -6,9 +6,10 @@ from functools import lru_cache
 import pytest
 from support import Terminal
 
+from benchmarks.frameworks import attached_to
 from benchmarks.proof.parity import ParityError
 from benchmarks.proof.ranks import check_ranks
-from benchmarks.ranks import ENGINES, engines_of
+from benchmarks.ranks import ENGINES
 from benchmarks.ranks.fleet import Fleet, shares_of
 from benchmarks.report import scaling_table
 from benchmarks.workload import oracle
@@ -113,8 +114,8 @@ def test_each_rank_has_cores_of_its_own():
 
 
 def test_engines_belong_to_entries():
-    assert engines_of(["torch"]) == ["torch-ddp", "torch-fsdp2"]
-    assert engines_of(["keras"]) == ["tf-multi-worker"] and engines_of(["numpy"]) == []
+    assert attached_to(["torch"], ENGINES) == ["torch-ddp", "torch-fsdp2"]
+    assert attached_to(["keras"], ENGINES) == ["tf-multi-worker"] and attached_to(["numpy"], ENGINES) == []
 
 
 def test_the_table_tells_speed_ups_within_an_engine():
