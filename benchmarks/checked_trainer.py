@@ -55,6 +55,11 @@ def checked_start(trainer, initial, device):
                 )
 
 
+def copied(parameters):
+    """Return a copy of ``[(weight, bias), ...]`` as NumPy arrays: a trainer may train in place."""
+    return [tuple(np.array(array) for array in layer) for layer in parameters]
+
+
 def checked_parameters(trainer, initial):
     """Return a trainer's parameters as NumPy arrays, shaped as the initial ones."""
     said = trainer.parameters()

@@ -17,7 +17,7 @@ from statistics import median
 
 import numpy as np
 
-from benchmarks.checked_trainer import device_for, told_without_a_gpu
+from benchmarks.checked_trainer import copied, device_for, told_without_a_gpu
 from benchmarks.frameworks import Entry
 from benchmarks.frameworks.loading import load_trainer, make_ready
 from benchmarks.workload import mnist
@@ -48,6 +48,7 @@ class ColdStart:
         ``first_step``, ``second_step``: without what was traced and compiled in them;
         ``second_shape``: what a first batch of another size costs beyond a second one, compilation included;
         ``step``: one of several in a row, the median, when nothing is compiled any more.
+    :ivar checksums: the data set's, from before.
     :ivar reading_seconds: what reading the parameters took, right after the start.
     :ivar losses: of the epochs that were trained, mean over their images, each before its batch's update.
     :ivar epochs: the batches of each of them, index arrays.
@@ -67,7 +68,7 @@ class ColdStart:
         if len(batches) < 3:
             raise DuetError("a cold start takes an epoch of 3 steps or more; give a smaller --batch-size.")
         self._batches = batches
-        self._checksums = self.dataset.checksums()
+        self.checksums = self.dataset.checksums()
         self._initial = self.workload.initial_parameters()  # the trainer's own, which may train in place
 
     def __call__(self):
@@ -97,7 +98,7 @@ class ColdStart:
         """Train on, once it has started: over a batch of another size, and some steps in a row."""
         self.started_after = len(self.losses)
         began = now_seconds()
-        self.started = self._parameters()
+        self.started = copied(self.trainer.parameters())
         self.reading_seconds = now_seconds() - began
         size = self.workload.batch_size
         other = next((batch for batch in self._batches if len(batch) != size), self._batches[2][: max(1, size // 2)])
@@ -106,11 +107,7 @@ class ColdStart:
         steady = [batch for batch in self._batches[2:] if len(batch) == size][:STEADY_STEPS] or [other]
         times = [self._train(steady) / len(steady) for _ in range(STEADY_TIMES)]
         self.seconds["step"] = median(times[1:])
-        self.ended = self._parameters()
-
-    def has_its_data(self):
-        """Tell whether the data are what they were: a trainer is in this process, and could change them."""
-        return self.dataset.checksums() == self._checksums
+        self.ended = copied(self.trainer.parameters())
 
     def told(self):
         """Return what there is to tell: seconds by the metrics' names, ``import_seconds`` and so on."""
@@ -139,10 +136,6 @@ class ColdStart:
         self.losses.append(float(loss))
         self.epochs.append(batches)
         return took
-
-    def _parameters(self):
-        """Return the parameters as they are now: a trainer may train in place."""
-        return [tuple(np.array(array) for array in layer) for layer in self.trainer.parameters()]
 
     @contextmanager
     def _timed(self, name):

@@ -11,9 +11,7 @@ import inspect
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-
-from benchmarks.checked_trainer import as_loss, as_share, checked_parameters, device_for, told_without_a_gpu
+from benchmarks.checked_trainer import as_loss, as_share, checked_parameters, copied, device_for, told_without_a_gpu
 from benchmarks.frameworks import Entry
 from benchmarks.frameworks.loading import load_trainer, make_ready
 from benchmarks.frameworks.trainer import Trainer
@@ -46,6 +44,7 @@ class Convergence:
     :param workloads: one for each seed.
     :param target: the test accuracy that is wanted, 0 to 1.
     :param device: ``"auto"``, ``"cpu"`` or ``"gpu"``.
+    :ivar checksums: the data set's, from before.
     :ivar ways: :class:`Way`, one for each seed.
     """
 
@@ -57,7 +56,7 @@ class Convergence:
     ways: list[Way] = field(default_factory=list, init=False)
 
     def __post_init__(self):
-        self._checksums = self.dataset.checksums()
+        self.checksums = self.dataset.checksums()
         self._starts = [workload.initial_parameters() for workload in self.workloads]
         images = len(self.dataset.train_labels)
         self._orders = [
@@ -80,17 +79,12 @@ class Convergence:
             accuracies.append(as_share(trainer.evaluate()))
             if accuracies[-1] >= self.target:
                 break
-        found = checked_parameters(trainer, start)
-        parameters = [tuple(np.array(array) for array in layer) for layer in found]
+        parameters = copied(checked_parameters(trainer, start))
         return Way(losses, accuracies, parameters, now_seconds() - began)
 
     def reached(self):
         """Return what each seed took, in seconds; infinite where it did not get there."""
         return [way.seconds if way.accuracies[-1] >= self.target else float("inf") for way in self.ways]
-
-    def has_its_data(self):
-        """Tell whether the data are what they were: a trainer is in this process, and could change them."""
-        return self.dataset.checksums() == self._checksums
 
     def source(self):
         """Return the trainer's own code, by its files' names: what was timed can be read beside its time."""

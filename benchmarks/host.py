@@ -18,6 +18,7 @@ from benchmarks.checked_trainer import (
     checked_class,
     checked_parameters,
     checked_start,
+    copied,
     device_for,
     told_without_a_gpu,
 )
@@ -59,11 +60,10 @@ class TrainerHost(FrameworkCalls, Subject):
         trainer_class = self._load(location)
         imported = now_seconds()
         self.initial = self.workload.initial_parameters()
-        copies = [tuple(array.copy() for array in layer) for layer in self.initial]  # a trainer may train in place
         checked_class(trainer_class)
         device = device_for(trainer_class, device)
         with told_without_a_gpu():
-            self.trainer = trainer_class(self.workload, self.dataset, copies, device)
+            self.trainer = trainer_class(self.workload, self.dataset, copied(self.initial), device)
         built = now_seconds()
         gc.collect()
         gc.freeze()  # what importing left behind stays: to look through it again before each epoch took PyTorch 0.1 s

@@ -16,7 +16,7 @@ from statistics import median
 
 import numpy as np
 
-from benchmarks.checked_trainer import device_for, told_without_a_gpu
+from benchmarks.checked_trainer import copied, device_for, told_without_a_gpu
 from benchmarks.frameworks.loading import load_trainer, make_ready
 from benchmarks.frameworks.trainer import Trainer, WrongHardware
 from benchmarks.workload import oracle
@@ -197,8 +197,7 @@ def answers_of(entry, workload, parameters, dataset, device):
     if its_class.logits is Trainer.logits:
         raise WrongHardware(f"{entry.name} has no answers to show: its trainer has no logits()")
     with told_without_a_gpu():
-        own = [tuple(array.copy() for array in layer) for layer in parameters]  # which it may train in place
-        trainer = its_class(workload, dataset, own, device_for(its_class, device))
+        trainer = its_class(workload, dataset, copied(parameters), device_for(its_class, device))
     return trainer.logits
 
 

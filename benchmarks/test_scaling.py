@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.proof.ranks import check_ranks
 
-pytestmark = [pytest.mark.scaling, pytest.mark.duet(memory=False)]  # of the ranks, nobody sees it here
+pytestmark = [pytest.mark.scaling, pytest.mark.duet(memory=False)]  # the ranks' is not seen here
 
 
 def test_strong_scaling(benchmark, fleet, devices, options, oracle):

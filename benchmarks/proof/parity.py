@@ -46,6 +46,15 @@ class Errors:
     accuracy: float
 
 
+def check_data(name, dataset, checksums):
+    """Raise :class:`ParityError` where a trainer in this very process has changed the data that it was handed.
+
+    :param checksums: the data set's, from before.
+    """
+    if dataset.checksums() != checksums:
+        raise ParityError(f"{name}: it changed the images or labels that it was handed.")
+
+
 def parity_batches(workload, images):
     """Return the index arrays of the parity check's steps: the first batches of epoch 1, then its ragged last one."""
     batches = workload.batches(workload.order(1, images))
