@@ -22,7 +22,7 @@ from pytest_duet.sensors.clock import now_seconds
 
 
 @dataclass(frozen=True)
-class Way:
+class SeedRun:
     """How far one seed got.
 
     :param losses: of its epochs, mean over their images, each before its batch's update.
@@ -45,7 +45,7 @@ class Convergence:
     :param target: the test accuracy that is wanted, 0 to 1.
     :param device: ``"auto"``, ``"cpu"`` or ``"gpu"``.
     :ivar checksums: the data set's, from before.
-    :ivar ways: :class:`Way`, one for each seed.
+    :ivar runs: :class:`SeedRun`, one for each seed.
     """
 
     entry: Entry
@@ -53,7 +53,7 @@ class Convergence:
     dataset: Dataset
     target: float = TARGET
     device: str = "auto"
-    ways: list[Way] = field(default_factory=list, init=False)
+    runs: list[SeedRun] = field(default_factory=list, init=False)
 
     def __post_init__(self):
         self.checksums = self.dataset.checksums()
@@ -68,7 +68,7 @@ class Convergence:
         self._class = load_trainer(self.entry.location)
         device = device_for(self._class, self.device)
         with told_without_a_gpu():
-            self.ways = [self._train(device, *each) for each in zip(self.workloads, self._starts, self._orders)]
+            self.runs = [self._train(device, *each) for each in zip(self.workloads, self._starts, self._orders)]
 
     def _train(self, device, workload, start, orders):
         began = now_seconds()
@@ -80,11 +80,11 @@ class Convergence:
             if accuracies[-1] >= self.target:
                 break
         parameters = copied(checked_parameters(trainer, start))
-        return Way(losses, accuracies, parameters, now_seconds() - began)
+        return SeedRun(losses, accuracies, parameters, now_seconds() - began)
 
     def reached(self):
         """Return what each seed took, in seconds; infinite where it did not get there."""
-        return [way.seconds if way.accuracies[-1] >= self.target else float("inf") for way in self.ways]
+        return [run.seconds if run.accuracies[-1] >= self.target else float("inf") for run in self.runs]
 
     def source(self):
         """Return the trainer's own code, by its files' names: what was timed can be read beside its time."""

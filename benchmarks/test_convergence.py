@@ -5,7 +5,7 @@ from statistics import median
 
 import pytest
 
-from benchmarks.proof.way import check_ways
+from benchmarks.proof.convergence import check_convergence
 
 pytestmark = pytest.mark.convergence
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.convergence
 def test_time_to_accuracy(benchmark, convergence, oracle):
     """From nothing: what is imported, built and compiled counts, and so does every evaluation."""
     benchmark.pedantic(convergence)
-    check_ways(convergence, oracle)
+    check_convergence(convergence, oracle)
     seconds = convergence.reached()
     if isfinite(median(seconds)):  # a seed that did not get there took longer than all that did
         benchmark.metric("to_accuracy_seconds", median(seconds), better="lower", unit="s")
@@ -21,8 +21,8 @@ def test_time_to_accuracy(benchmark, convergence, oracle):
         target_accuracy=convergence.target,
         recipe=convergence.workloads[0].as_dict(),
         seeds=[
-            {"seed": workload.seed, "seconds": way.seconds, "losses": way.losses, "accuracies": way.accuracies}
-            for workload, way in zip(convergence.workloads, convergence.ways)
+            {"seed": workload.seed, "seconds": run.seconds, "losses": run.losses, "accuracies": run.accuracies}
+            for workload, run in zip(convergence.workloads, convergence.runs)
         ],
         source=convergence.source(),
     )

@@ -8,8 +8,8 @@ from support import ROOT, TRAINERS, Terminal
 
 from benchmarks.convergence import Convergence
 from benchmarks.frameworks import Entry
+from benchmarks.proof.convergence import check_convergence
 from benchmarks.proof.parity import ParityError
-from benchmarks.proof.way import check_ways
 from benchmarks.report import convergence_table
 from benchmarks.workload import oracle
 from benchmarks.workload.dataset import synthetic
@@ -18,7 +18,7 @@ from benchmarks.workload.spec import Workload
 from pytest_duet.record.metrics import Measured
 from pytest_duet.record.row import Row
 
-WAYS = ROOT / "tests" / "liars" / "ways.py"
+LIARS = ROOT / "tests" / "liars" / "convergence.py"
 SMALL = Workload(dataset="synthetic", layer_sizes=(784, 16, 10), learning_rate=0.01)
 REACHED = 0.6  # by the fourth epoch, from each of these seeds
 ASKED = ("--suite=convergence", "--trials=1", "--seeds=2", f"--target-accuracy={REACHED}", "--learning-rate=0.01")
@@ -36,22 +36,22 @@ def trained(location, target=REACHED):
     return found
 
 
-def test_an_honest_way_is_proven():
+def test_an_honest_convergence_is_proven():
     found = trained(f"{TRAINERS}:Honest")
-    check_ways(found, trajectory)
-    for way, right in zip(found.ways, map(trajectory, workloads_of(SMALL, 2)), strict=True):
-        assert len(way.losses) == next(n for n, each in enumerate(right.accuracies, 1) if each >= REACHED)
-        assert way.accuracies[-1] >= REACHED > max([0, *way.accuracies[:-1]])
+    check_convergence(found, trajectory)
+    for run, right in zip(found.runs, map(trajectory, workloads_of(SMALL, 2)), strict=True):
+        assert len(run.losses) == next(n for n, each in enumerate(right.accuracies, 1) if each >= REACHED)
+        assert run.accuracies[-1] >= REACHED > max([0, *run.accuracies[:-1]])
     assert all(0 < seconds < inf for seconds in found.reached())
-    assert found.ways[0].losses != found.ways[1].losses, "another seed is another start and another order"
+    assert found.runs[0].losses != found.runs[1].losses, "another seed is another start and another order"
     assert set(found.source()) == {"trainers.py"} and "class Honest" in found.source()["trainers.py"]
 
 
 def test_a_seed_that_does_not_get_there_is_known_to_take_longer():
     found = trained(f"{TRAINERS}:Honest", target=0.999)
-    check_ways(found, trajectory)
+    check_convergence(found, trajectory)
     assert found.reached() == [inf, inf]
-    assert {len(way.losses) for way in found.ways} == {RECIPE["epochs"]}
+    assert {len(run.losses) for run in found.runs} == {RECIPE["epochs"]}
 
 
 @pytest.mark.parametrize(
@@ -66,13 +66,13 @@ def test_a_seed_that_does_not_get_there_is_known_to_take_longer():
 )
 def test_who_is_good_too_soon_is_found_out(liar, message):
     with pytest.raises(ParityError, match=f"mine: .*{message}"):
-        check_ways(trained(f"{WAYS}:{liar}", target=0.999), trajectory)
+        check_convergence(trained(f"{LIARS}:{liar}", target=0.999), trajectory)
 
 
 @pytest.mark.parametrize("name", ["WrongRate", "FrozenLayer", "ShuffledLabels", "OtherStart", "DroppedBatch"])
 def test_what_trains_something_else_has_no_time(name):
     with pytest.raises(ParityError, match="mine: parity fails from seed 0"):
-        check_ways(trained(f"{TRAINERS}:{name}", target=0.999), trajectory)
+        check_convergence(trained(f"{TRAINERS}:{name}", target=0.999), trajectory)
 
 
 def test_the_recipe_is_what_was_not_asked_otherwise():
@@ -83,7 +83,7 @@ def test_the_recipe_is_what_was_not_asked_otherwise():
     assert own.learning_rate == 0.5 and own.batch_size == RECIPE["batch_size"]
 
 
-def test_a_session_of_ways(suite):
+def test_a_session_of_convergence(suite):
     run = suite(*ASKED, frameworks="numpy")
     assert run.exit_code == 0, run.output
     (bench,) = run.json["benchmarks"]

@@ -1,4 +1,4 @@
-"""Trainers that seem to be good sooner than they are: ``--framework-path tests/liars/ways.py``."""
+"""Trainers that seem to be good sooner than they are: ``--framework-path tests/liars/convergence.py``."""
 
 from benchmarks.workload import oracle
 from tests.liars.trainers import Honest

@@ -22,7 +22,7 @@ LOSS_TOLERANCE = 1e-4  # relative, of an epoch's loss
 UPDATE_TOLERANCE = 2e-3  # norm of the difference over norm of the update, each array
 
 
-def check_ways(convergence, trajectory_of):
+def check_convergence(convergence, trajectory_of):
     """Hold what every seed trained against the oracle, and its accuracy against what its own parameters have.
 
     :param convergence: :class:`benchmarks.convergence.Convergence`, called.
@@ -31,10 +31,10 @@ def check_ways(convergence, trajectory_of):
     """
     name = convergence.entry.name
     check_data(name, convergence.dataset, convergence.checksums)
-    for workload, way in zip(convergence.workloads, convergence.ways, strict=True):
+    for workload, run in zip(convergence.workloads, convergence.runs, strict=True):
         right = trajectory_of(workload)
-        seed, epochs = f"from seed {workload.seed}", len(way.losses)
-        for epoch, (found, expected) in enumerate(zip(way.losses, right.epoch_losses), start=1):
+        seed, epochs = f"from seed {workload.seed}", len(run.losses)
+        for epoch, (found, expected) in enumerate(zip(run.losses, right.epoch_losses), start=1):
             if not relative(found, expected) <= LOSS_TOLERANCE:
                 text = loss_text(found, expected, LOSS_TOLERANCE)
                 raise ParityError(f"{name}: parity fails {seed}, in epoch {epoch}: {text}.")
@@ -42,20 +42,20 @@ def check_ways(convergence, trajectory_of):
         check_update(
             name,
             f"{seed}, after epoch {epochs}",
-            sketch_update(way.parameters, initial),
+            sketch_update(run.parameters, initial),
             right.updates[epochs - 1],
             rounding(initial, epochs * len(right.step_losses[0])),
             UPDATE_TOLERANCE,
         )
-        for epoch, (found, expected) in enumerate(zip(way.accuracies[:-1], right.accuracies), start=1):
+        for epoch, (found, expected) in enumerate(zip(run.accuracies[:-1], right.accuracies), start=1):
             if not accuracies_agree(found, expected):
                 raise ParityError(
                     f"{name}: {seed}, it says that its test accuracy is {found:.4f} after epoch {epoch}; the oracle's "
                     f"is {expected:.4f}. Look at evaluate()."
                 )
-        accuracy = oracle.accuracy(way.parameters, convergence.dataset)
-        if not accuracy_agrees(way.accuracies[-1], accuracy):
+        accuracy = oracle.accuracy(run.parameters, convergence.dataset)
+        if not accuracy_agrees(run.accuracies[-1], accuracy):
             raise ParityError(
-                f"{name}: {seed}, it says that its test accuracy is {way.accuracies[-1]:.4f}; with its parameters it "
+                f"{name}: {seed}, it says that its test accuracy is {run.accuracies[-1]:.4f}; with its parameters it "
                 f"is {accuracy:.4f}. Look at evaluate()."
             )
