@@ -14,7 +14,7 @@ from benchmarks.frameworks import DEFAULT, REGISTRY, entries_of_file, select
 from benchmarks.frameworks.interpreters import find_interpreter
 from benchmarks.frameworks.loading import missing
 from benchmarks.trainer_runner import TrainerRunner
-from benchmarks.workload.recipe import SEEDS, TARGET
+from benchmarks.workload.recipe import SEEDS, TARGET, workloads_of
 from benchmarks.workload.spec import DRAWS, Workload
 from pytest_duet.errors import DuetError
 from pytest_duet.sensors.cpu import usable_cores
@@ -146,15 +146,18 @@ class Options:
         conditions += [f"workers={self.slot.workers}"] if self.slot and self.slot.workers > 1 else []
         conditions += ["preallocate"] if self.preallocate else []
         conditions += [name for name in ("race", "quick") if getattr(self, name)]
-        of_seeds = {"seeds": SEEDS, "target_accuracy": TARGET}
-        conditions += [
-            f"{name}={getattr(self, name)}" for name, usual in of_seeds.items() if getattr(self, name) != usual
-        ]
         return ",".join(filter(None, [(workload or self.workload).label(), *conditions]))
 
     def benchmark_id(self, framework, workload=None):
         """Return what stands between the brackets of a benchmark's name."""
         return "-".join(filter(None, [framework, self.label(workload)]))
+
+    def convergence_id(self, framework):
+        """Return it for a time to accuracy: with the recipe, and what it is told of where that is not the usual."""
+        its = self.benchmark_id(framework, workloads_of(self.workload, 1)[0])
+        usual = {"seeds": SEEDS, "target_accuracy": TARGET}
+        asked = [f"{name}={getattr(self, name)}" for name, value in usual.items() if getattr(self, name) != value]
+        return ",".join([its, *asked])
 
 
 def _from_root(path, root):

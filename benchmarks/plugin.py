@@ -51,9 +51,9 @@ def pytest_configure(config):
 def pytest_generate_tests(metafunc):
     if "framework" in metafunc.fixturenames:
         options = metafunc.config.stash[OPTIONS]
-        workload = workloads_of(options.workload, 1)[0] if "convergence" in metafunc.fixturenames else None
+        id_of = options.convergence_id if "convergence" in metafunc.fixturenames else options.benchmark_id
         parameters = [
-            pytest.param(name, id=options.benchmark_id(name, workload), marks=pytest.mark.duet(subject=name))
+            pytest.param(name, id=id_of(name), marks=pytest.mark.duet(subject=name))
             for name in measured(metafunc, options.entries)
         ]
         metafunc.parametrize("framework", parameters)

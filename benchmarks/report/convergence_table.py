@@ -26,7 +26,7 @@ def show(terminalreporter, rows):
     if not its:
         return
     info = its[0][1]
-    target = f"{info['target_accuracy']:.1%}".replace(".0%", "%")
+    target = f"{100 * info['target_accuracy']:g}%"
     headings = ("framework", f"to {target}", "interval", "seeds", "epochs", "all of it")
     lines = [cells(*both) for both in sorted(its, key=lambda both: median(reached(both[1])))]
     write_table(terminalreporter, "time to accuracy", headings, lines, right=headings[1:])

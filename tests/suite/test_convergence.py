@@ -96,6 +96,14 @@ def test_a_session_of_convergence(suite):
     assert "to 60%" in run.output and "2 of 2" in run.output
 
 
+def test_what_only_convergence_goes_by_is_in_its_name_alone(suite):
+    """Else training would seem to be another one, which no run of before is of."""
+    run = suite("--collect-only", "-q", "--suite=training,convergence", "--seeds=2", "--target-accuracy=0.9")
+    names = {name.partition("[")[0]: name for name in run.output.split("::") if "[" in name}
+    assert "seeds=2,target_accuracy=0.9" in names["test_time_to_accuracy"]
+    assert "seeds" not in names["test_training_epoch"] and "target" not in names["test_training_epoch"]
+
+
 def test_a_wrong_trainer_has_no_time_to_save(suite):
     run = suite(*ASKED, frameworks="wrong-rate")
     ((outcome, message),) = [case for name, case in run.cases.items() if name.startswith("test_time_to_accuracy")]

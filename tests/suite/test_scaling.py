@@ -88,8 +88,10 @@ def test_no_rank_is_left_behind():
         processes = found._processes
         assert all(process.poll() is None for process in processes)
     assert all(process.poll() is not None for process in processes)
-    with pytest.raises(DuetError):
-        trained("Killed", 2)
+    with fleet("Killed", 2) as found:
+        with pytest.raises(DuetError):
+            found.train(2)
+        assert all(process.poll() is not None for process in found._processes), "at once, not when it is left"
 
 
 def test_ranks_that_wait_for_nobody_have_the_same_work():

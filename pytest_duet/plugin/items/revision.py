@@ -45,10 +45,9 @@ class RevisionFinder:
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         """Return where a module is to be loaded from; None where the others may say so."""
+        # A part of somebody else's package: to look for it twice would be part of what its import takes.
         if path is not None and not any(map(self._is_ours, map(str, path))):
-            return (
-                None  # a part of somebody else's package: to look for it twice would be part of what its import takes
-            )
+            return None
         found = self._others(name, path, target)
         if found is None or not (found.origin or found.submodule_search_locations):
             return None
