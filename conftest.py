@@ -17,16 +17,16 @@ def options(pytestconfig):
 
 @pytest.fixture(scope="session")
 def data_directory(options, duet_progress):
-    """Where the four verified MNIST files are, fetched if need be; None for the synthetic data set."""
+    """Where the data are, fetched if need be, as :func:`benchmarks.workload.data.load` knows them."""
     return options.find_data(duet_progress.say)
 
 
 @pytest.fixture(scope="session")
-def mnist(data_directory):
-    """The data set, :class:`benchmarks.workload.dataset.Dataset`: MNIST, or what ``--dataset`` asks for instead."""
-    from benchmarks.workload import dataset, mnist
+def mnist(data_directory, options):
+    """The data set, :class:`benchmarks.workload.dataset.Dataset`: MNIST, or what is asked for instead."""
+    from benchmarks.workload import data
 
-    return mnist.load(data_directory) if data_directory else dataset.synthetic()
+    return data.load(data_directory, options.workload)
 
 
 @pytest.fixture(scope="session")
@@ -101,7 +101,8 @@ def served(framework, options, mnist, tmp_path):
         predict, path = load_trainer(export.location)(parameters, tmp_path, mnist.train_images[:CALIBRATING])
         return Served(framework, predict, parameters, mnist, export.precision, path)
     entry = options.installed(options.entries[framework])
-    return Served(framework, answers_of(entry, options.workload, parameters, mnist, options.device), parameters, mnist)
+    predict = answers_of(entry, options.workload, parameters, mnist, options.device)
+    return Served(framework, predict, parameters, mnist, workload=options.workload)
 
 
 @pytest.fixture

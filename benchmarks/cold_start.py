@@ -20,8 +20,8 @@ import numpy as np
 from benchmarks.checked_trainer import copied, device_for, told_without_a_gpu
 from benchmarks.frameworks import Entry
 from benchmarks.frameworks.loading import load_trainer, make_ready
-from benchmarks.workload import mnist
-from benchmarks.workload.dataset import Dataset, synthetic
+from benchmarks.workload import data
+from benchmarks.workload.dataset import Dataset
 from benchmarks.workload.spec import Workload
 from pytest_duet.errors import DuetError
 from pytest_duet.sensors.clock import now_seconds
@@ -152,7 +152,7 @@ def kept_in(folder):
 def fill(folder, entry, workload, device, data_directory):
     """Have another process start the same, so that what it compiles is kept in the folder.
 
-    :param data_directory: where the four MNIST files are; None for the synthetic data set.
+    :param data_directory: where the data are, as :func:`benchmarks.workload.data.load` knows them.
     :raises DuetError: where it fails there.
     """
     asked = {"entry": asdict(entry), "workload": workload.as_dict(), "device": device, "data": data_directory}
@@ -165,8 +165,8 @@ def fill(folder, entry, workload, device, data_directory):
 
 def main():
     asked = json.loads(sys.argv[1])
-    dataset = mnist.load(asked["data"]) if asked["data"] else synthetic()
-    start = ColdStart(Entry(**asked["entry"]), Workload(**asked["workload"]), dataset, asked["device"])
+    workload = Workload(**asked["workload"])
+    start = ColdStart(Entry(**asked["entry"]), workload, data.load(asked["data"], workload), asked["device"])
     start()
     start.go_on()
 

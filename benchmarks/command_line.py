@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from benchmarks.frameworks import DEFAULT
+from benchmarks.workload.networks import NETWORKS
 from benchmarks.workload.recipe import SEEDS, TARGET
 from benchmarks.workload.spec import DRAWS, Workload
 from pytest_duet.sensors.sampler import INTERVAL_SECONDS
@@ -109,19 +110,26 @@ def add_options(parser):
 def _add_workload(parser):
     default = Workload()
     add = parser.getgroup("workload", "what is trained").addoption
-    small = "synthetic: small, no download (default: mnist)"
-    add("--dataset", choices=("mnist", "synthetic"), default=default.dataset, help=small)
+    other = f"one of {', '.join(NETWORKS)}, or a TOML file that says what is trained (docs/your-own.md)"
+    add("--workload", metavar="NAME|FILE", help=f"{other}; the options below count more than it does")
+    small = "mnist, synthetic (small, no download), or an .npz file (default: mnist)"
+    add("--dataset", metavar="NAME|FILE", help=small)
     add("--mnist-dir", metavar="DIR", help="where the four MNIST files are; else $MNIST_DIR, caches, the network")
-    _add_number(add, "--epochs", int, default.epochs, "N", "per trial; the first is warm-up")
+    _add_workload_number(add, "--epochs", int, "N", "per trial; the first is warm-up")
     add("--steps", type=int, metavar="N", help="of an epoch, its first ones (default: all)")
-    _add_number(add, "--batch-size", int, default.batch_size, "N", "images a step")
-    sizes = "784, ..., 10 (default: 784,1024,1024,10)"
-    add("--layer-sizes", type=_numbers, default=default.layer_sizes, metavar="N,N,...", help=sizes)
-    _add_number(add, "--learning-rate", float, default.learning_rate, "RATE", "of SGD")
-    _add_number(add, "--init-scale", float, default.init_scale, "SCALE", "deviation of the initial values")
-    _add_number(add, "--seed", int, default.seed, "N", "of the initial values and the batch orders")
+    _add_workload_number(add, "--batch-size", int, "N", "images a step")
+    sizes = f"784, ..., 10 (default: {','.join(map(str, default.layer_sizes))})"
+    add("--layer-sizes", type=_numbers, metavar="N,N,...", help=sizes)
+    _add_workload_number(add, "--learning-rate", float, "RATE", "of SGD")
+    _add_workload_number(add, "--init-scale", float, "SCALE", "deviation of the initial values")
+    _add_workload_number(add, "--seed", int, "N", "of the initial values and the batch orders")
     drawn = f"which of the {DRAWS} orders of a seed is trained (default: drawn by the session)"
     add("--draw", type=int, metavar="N", help=drawn)
+
+
+def _add_workload_number(add, option, kind, unit, what):
+    default = getattr(Workload(), option[2:].replace("-", "_"))
+    add(option, type=kind, metavar=unit, help=f"{what} (default: {default}, unless --workload says another)")
 
 
 def _add_number(add, option, kind, default, unit, what):

@@ -25,8 +25,7 @@ from benchmarks.checked_trainer import (
 from benchmarks.framework_calls import FrameworkCalls
 from benchmarks.frameworks.engines.nvidia import device_time
 from benchmarks.frameworks.loading import installed_versions, make_ready, versions_of
-from benchmarks.workload import handed_over, mnist
-from benchmarks.workload.dataset import synthetic
+from benchmarks.workload import data, handed_over
 from benchmarks.workload.spec import Workload
 from pytest_duet.sensors import memory, python_calls
 from pytest_duet.sensors.clock import now_seconds
@@ -45,14 +44,14 @@ class TrainerHost(FrameworkCalls, Subject):
 
         :param location: as in :class:`benchmarks.frameworks.Entry`, as are ``requires`` and ``variables``.
         :param workload: what :meth:`Workload.as_dict` gave.
-        :param data_directory: where the four MNIST files are; None for the synthetic data set.
+        :param data_directory: where the data are, as :func:`benchmarks.workload.data.load` knows them.
         :param threads: how many the trainer must compute with, if it can tell; None for any number.
         :raises NotInstalled: where one of ``requires`` is missing here.
         :raises WrongHardware: where the trainer can never run on this machine.
         """
         make_ready(requires, variables)
         self.workload = Workload(**workload)
-        self.dataset = mnist.load(data_directory) if data_directory else synthetic()
+        self.dataset = data.load(data_directory, self.workload)
         self.order_of, self.order = None, None
         self._cuda = CudaWait()
         installed = installed_versions(requires)

@@ -9,7 +9,7 @@ his talk "How NOT to Measure Latency".
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
 from statistics import median
@@ -21,6 +21,7 @@ from benchmarks.frameworks.loading import load_trainer, make_ready
 from benchmarks.frameworks.trainer import Trainer, WrongHardware
 from benchmarks.workload import oracle
 from benchmarks.workload.dataset import Dataset
+from benchmarks.workload.spec import Workload
 from pytest_duet.errors import DuetError
 from pytest_duet.sensors.clock import now_seconds
 
@@ -55,6 +56,7 @@ class Served:
     :param parameters: of the network, ``[(weight, bias), ...]``, float32.
     :param precision: ``"fp32"``, ``"bf16"`` or ``"int8"``: what its products are rounded to, by its own account.
     :param path: the file, or the folder of files, that it was loaded from; None where it was built in this process.
+    :param workload: whose network it is.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Served:
     dataset: Dataset
     precision: str = "fp32"
     path: Path | None = None
+    workload: Workload = field(default_factory=Workload)
 
     def check(self, count):
         """Hold the answer to a request of so many images against the oracle's, in float64.
@@ -80,7 +83,7 @@ class Served:
         self._check(found[checked], images[checked], f"{count} images a request")
 
     def _check(self, found, images, when):
-        right = oracle.logits(oracle.as_float64(self.parameters), images)
+        right = oracle.logits(self.workload, oracle.as_float64(self.parameters), images)
         error = float(np.linalg.norm(found - right) / np.linalg.norm(right))
         least, most = LOGITS_ERRORS[self.precision]
         if not error <= most:
@@ -103,7 +106,7 @@ class Served:
         starts = range(0, len(labels), TEST_BATCH)
         found = [np.asarray(self.predict(images[start : start + TEST_BATCH])).argmax(axis=1) for start in starts]
         share = float((np.concatenate(found) == labels).mean())
-        right = oracle.accuracy(self.parameters, self.dataset)
+        right = oracle.accuracy(self.workload, self.parameters, self.dataset)
         if right - share > ACCURACY_LOSS[self.precision] + 1e-9:
             raise LogitsError(
                 f"{self.name}: its test accuracy is {share:.4f} where the oracle's is {right:.4f} (in {self.precision} "

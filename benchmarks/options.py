@@ -6,7 +6,7 @@ import hashlib
 import os
 import sys
 import uuid
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.command_line import AGAINST_EPOCH_SECONDS, QUICK
@@ -14,8 +14,11 @@ from benchmarks.frameworks import DEFAULT, REGISTRY, entries_of_file, select
 from benchmarks.frameworks.interpreters import find_interpreter
 from benchmarks.frameworks.loading import missing
 from benchmarks.trainer_runner import TrainerRunner
+from benchmarks.workload.data import is_own
+from benchmarks.workload.networks import NETWORKS
+from benchmarks.workload.own import KEYS, read_workload
 from benchmarks.workload.recipe import SEEDS, TARGET, workloads_of
-from benchmarks.workload.spec import DRAWS, Workload
+from benchmarks.workload.spec import DRAWS, LATER, Workload
 from pytest_duet.errors import DuetError
 from pytest_duet.sensors.cpu import usable_cores
 from pytest_duet.sensors.gpu import find_gpu
@@ -41,11 +44,13 @@ class Options:
     """The suite's own options, read and checked.
 
     :param entries: the chosen frameworks, :class:`benchmarks.frameworks.Entry` by name.
+    :param data_file: one's own data, an absolute path; None for a public data set.
     :param slot: this pytest's share of the machine, where other workers of the session have the rest.
     """
 
     entries: dict
     workload: Workload
+    data_file: str | None
     trials: int
     devices: tuple[int, ...]
     seeds: int
@@ -80,14 +85,14 @@ class Options:
             raise DuetError(f"--epochs={self.workload.epochs}: {WARM_ROUNDS} are warm-up; give {least} or more.")
 
     def find_data(self, echo):
-        """Return the folder of the four verified MNIST files, fetched if need be; None for the synthetic data set.
+        """Return where the data are, fetched if need be, as :func:`benchmarks.workload.data.load` knows them.
 
         :param echo: called with a line of text for what takes its time.
         """
         from benchmarks.workload import mnist
 
-        if self.workload.dataset == "synthetic":
-            return None
+        if self.data_file or self.workload.dataset == "synthetic":
+            return self.data_file
         return str(mnist.find(self.mnist_dir, echo=echo).resolve())
 
     def on_gpu(self):
@@ -195,9 +200,11 @@ def read_options(config, slot=None):
         raise DuetError(f"--target-accuracy={limits['target_accuracy']}: give a share of 1, such as {TARGET}.")
     if get("duet_against") and get("steps") is None and limits["epoch_budget"] is None:
         limits["epoch_budget"] = AGAINST_EPOCH_SECONDS
+    workload, data_file = _workload(config)
     options = Options(
-        entries={entry.name: entry for entry in entries},
-        workload=Workload(**{**{field.name: get(field.name) for field in fields(Workload)}, "draw": drawn(config)}),
+        entries={entry.name: entry.for_workload(workload) for entry in entries},
+        workload=workload,
+        data_file=data_file,
         **{name: get(name) for name in AS_GIVEN},
         devices=_devices(get("devices")),
         writable=tuple(map(os.path.abspath, get("writable"))),
@@ -217,6 +224,20 @@ def read_options(config, slot=None):
     return options
 
 
+def _workload(config):
+    """Return the :class:`Workload` that is asked for, and the file of one's own data, None without."""
+    asked = config.getoption("workload")
+    found = read_workload(asked if asked is None or asked in NETWORKS else _from_root(asked, config.rootpath))
+    given = {name: config.getoption(name) for name in KEYS if name not in LATER}  # which have no option
+    found.update((name, value) for name, value in given.items() if value is not None)
+    data_file = found.get("dataset", "")
+    if not is_own(data_file):
+        return Workload.usual(**found, draw=drawn(config)), None
+    if not Path(data_file).is_file():
+        raise DuetError(f"dataset = {data_file}: there is no such file.")
+    return Workload.usual(**{**found, "dataset": Path(data_file).stem}, draw=drawn(config)), os.path.abspath(data_file)
+
+
 def drawn(config):
     """Return which of the known orders a session trains, all its workers, machines and shards the same."""
     get = config.getoption
@@ -230,9 +251,8 @@ def drawn(config):
 
 def look_quickly(given):
     """Let what the command line leaves open be that of ``--quick``."""
-    usual = asdict(Workload())
     for name, value in QUICK.items():
-        if getattr(given, name) == usual[name]:
+        if getattr(given, name) is None:
             setattr(given, name, value)
     given.no_limit = given.no_limit or not given.limit_again
 

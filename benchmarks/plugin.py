@@ -54,7 +54,7 @@ def pytest_generate_tests(metafunc):
         id_of = options.convergence_id if "convergence" in metafunc.fixturenames else options.benchmark_id
         parameters = [
             pytest.param(name, id=id_of(name), marks=pytest.mark.duet(subject=name))
-            for name in measured(metafunc, options.entries)
+            for name in measured(metafunc, options)
         ]
         metafunc.parametrize("framework", parameters)
     if "devices" in metafunc.fixturenames:
@@ -62,15 +62,20 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("devices", counts, ids=[f"devices={count}" for count in counts])
 
 
-def measured(metafunc, entries):
-    """Return the names of what a test measures: all entries, unless it asks for more or for fewer of them."""
+def measured(metafunc, options):
+    """Return the names of what a test measures: all entries, unless it asks for more or for fewer of them.
+
+    What belongs to entries, exports and ranks, is of the workload that everybody trains.
+    """
+    entries = options.entries
+    attached = entries if options.workload.is_everybodys() else ()
     if "compiled_before" in metafunc.fixturenames:
         return [name for name, entry in entries.items() if entry.keeps_programs]
     if "feeding" in metafunc.fixturenames:
         return pipelines_of(entries)
     if "fleet" in metafunc.fixturenames:
-        return attached_to(entries, ENGINES)
-    return [*entries, *(attached_to(entries, EXPORTS) if "served" in metafunc.fixturenames else ())]
+        return attached_to(attached, ENGINES)
+    return [*entries, *(attached_to(attached, EXPORTS) if "served" in metafunc.fixturenames else ())]
 
 
 def pytest_ignore_collect(collection_path, config):
@@ -136,7 +141,7 @@ def pytest_duet_wanted(config):
 
 def pytest_duet_needs(config):
     get = config.getoption
-    return Needs(get("device"), get("threads"), modules=("pooch",), file_options=("--framework-path",))
+    return Needs(get("device"), get("threads"), modules=("autograd", "pooch"), file_options=("--framework-path",))
 
 
 def pytest_duet_metrics():
@@ -147,13 +152,12 @@ def pytest_duet_metrics():
 
 def pytest_duet_prepare(config, say):
     """Fetch the data set and train the oracle, if need be."""
-    from benchmarks.workload import dataset, mnist
+    from benchmarks.workload import data
     from benchmarks.workload.oracle import trajectory
     from benchmarks.workload.trained import trained
 
     options = config.stash[OPTIONS]
-    directory = options.find_data(say)
-    loaded = mnist.load(directory) if directory else dataset.synthetic()
+    loaded = data.load(options.find_data(say), options.workload)
     wanted = [options.workload] if options.epoch_budget is None else []  # else the epochs may be cut
     if "convergence" in asked(config):
         wanted += workloads_of(options.workload, options.seeds)

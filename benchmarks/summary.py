@@ -7,6 +7,7 @@ from statistics import mean, median, stdev
 
 from benchmarks.metrics import ACCURACY, EPOCH, FIRST_EPOCH, METRICS, PEAK_MEMORY
 from benchmarks.training_row import DeviceTime, Parity, Peak, Threads, TrainedData, TrainingRow
+from benchmarks.workload import networks
 from pytest_duet.judge.leaks import leak_of
 from pytest_duet.record.metrics import Measured
 from pytest_duet.record.row import Row, memory_source, worst
@@ -90,7 +91,7 @@ def _row(runner, dataset, built, trials, training, right_accuracy):
 def in_words(training: TrainingRow) -> str:
     """Return what was trained, in words; what is MNIST, and whole, goes without saying."""
     words = (
-        "-".join(map(str, training.workload["layer_sizes"])),
+        networks.in_words(training.workload),
         f"batch {training.workload['batch_size']}",
         training.dataset.name if training.dataset.name != "mnist" else "",
         "" if training.whole_epochs else f"{training.steps_per_epoch} steps",

@@ -49,7 +49,8 @@ class TakingTurns:
 
     def check_floor(self, name, runner, device, trials):
         """Return what an epoch takes at the least, which none of these trials' may fall short of."""
-        flops = runner.workload.flops_per_epoch(runner.workload.images_per_epoch(len(self.mnist.train_labels)))
+        images = runner.workload.images_per_epoch(len(self.mnist.train_labels))
+        flops = runner.workload.flops_per_epoch(images, fewest=True)
         rounds = [each for trial in trials for each in trial.steady]
         bound = partial(self.bound, device, runner.workload)
         return check_floor(name, rounds, flops, bound, on_cpu=device == "cpu")

@@ -16,11 +16,11 @@ from benchmarks.workload.spec import Workload
 
 
 def accuracies(workload, dataset):
-    parameters = workload.initial_parameters()
+    training = oracle.Training(workload, workload.initial_parameters())
     for epoch in range(1, workload.epochs + 1):
         batches = workload.batches(workload.order(epoch, len(dataset.train_labels)))
-        oracle.train(parameters, batches, dataset, np.float32(workload.learning_rate))
-        yield oracle.accuracy(parameters, dataset)
+        training.train(batches, dataset)
+        yield oracle.accuracy(workload, training.parameters, dataset)
 
 
 def main():

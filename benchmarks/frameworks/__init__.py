@@ -8,7 +8,7 @@ from __future__ import annotations
 import fnmatch
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pytest_duet.errors import DuetError
@@ -28,6 +28,7 @@ class Entry:
     :param programs: what it calls on the machine where it trains on a CPU, such as a compiler; where one is missing,
         the entry is skipped.
     :param keeps_programs: whether what it compiles can be kept from one process to the next.
+    :param general: where its trainer of any other workload is found, by name likewise; None where it has none.
     """
 
     name: str
@@ -38,6 +39,13 @@ class Entry:
     gpu_environments: tuple = ()
     programs: tuple = ()
     keeps_programs: bool = False
+    general: str | None = None
+
+    def for_workload(self, workload):
+        """Return the entry with the trainer that trains this workload; one's own are taken to train any."""
+        if workload.is_everybodys() or self.name not in REGISTRY:
+            return self
+        return replace(self, location=self.general or "benchmarks.frameworks.trainer:NotThisWorkload")
 
     def environments(self, on_gpu):
         """Return the names of the tox environments that it may train in, on a GPU or on a CPU, the preferred first."""
@@ -78,11 +86,12 @@ _GPU_ENVIRONMENTS = {
 }
 
 
-def _entry(name, place, *requires, environment="cpu", programs=(), keeps=False, **variables):
+def _entry(name, place, *requires, environment="cpu", programs=(), keeps=False, general=None, **variables):
     gpu = filter(None, (_GPU_ENVIRONMENTS.get((environment, module)) for module in requires))
     pairs = tuple(variables.items())
     keeps = keeps or "jax" in requires
-    return Entry(name, f"benchmarks.frameworks.{place}", requires, environment, pairs, next(gpu, ()), programs, keeps)
+    place, general = (each and f"benchmarks.frameworks.{each}" for each in (place, general))
+    return Entry(name, place, requires, environment, pairs, next(gpu, ()), programs, keeps, general)
 
 
 _KERAS_ON_TENSORFLOW = {"KERAS_BACKEND": "tensorflow"}
@@ -92,9 +101,16 @@ REGISTRY = {
     entry.name: entry
     for entry in (
         # As its own users write it, fed by the host.
-        _entry("jax", "jax:JaxTrainer", "jax", "jaxlib"),
-        _entry("torch", "torch:TorchTrainer", "torch"),
-        _entry("keras", "keras_tensorflow:KerasTensorFlowTrainer", "keras", "tensorflow", **_KERAS_ON_TENSORFLOW),
+        _entry("jax", "jax:JaxTrainer", "jax", "jaxlib", general="jax_general:JaxGeneralTrainer"),
+        _entry("torch", "torch:TorchTrainer", "torch", general="torch_general:TorchGeneralTrainer"),
+        _entry(
+            "keras",
+            "keras_tensorflow:KerasTensorFlowTrainer",
+            "keras",
+            "tensorflow",
+            general="keras_general:KerasGeneralTrainer",
+            **_KERAS_ON_TENSORFLOW,
+        ),
         _entry("tensorflow", "tensorflow:TensorFlowTrainer", "tensorflow"),
         _entry("flax", "flax:FlaxTrainer", "flax", "optax", "jax"),
         _entry("haiku", "haiku:HaikuTrainer", "haiku", "optax", "jax"),

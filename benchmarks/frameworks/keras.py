@@ -25,19 +25,28 @@ class KerasTrainer(Trainer):
             )
         self.workload, self.dataset = workload, dataset
         self.use(device)
-        *hidden, classes = workload.layer_sizes[1:]
-        self.model = keras.Sequential(
-            [keras.Input(workload.layer_sizes[:1])]
-            + [keras.layers.Dense(units, activation="tanh") for units in hidden]
-            + [keras.layers.Dense(classes)]
-        )
+        self.model = self.network()
         self.model.compile(
-            optimizer=keras.optimizers.SGD(workload.learning_rate),
-            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            optimizer=self.optimizer(),
+            loss=self.loss(),
             jit_compile=self.jit_compile,  # said aloud: Keras's default depends on the machine
             steps_per_execution=self.steps_per_execution,
         )
         self.model.set_weights([array for layer in parameters for array in layer])
+
+    def network(self):
+        *hidden, classes = self.workload.layer_sizes[1:]
+        return keras.Sequential(
+            [keras.Input(self.workload.layer_sizes[:1])]
+            + [keras.layers.Dense(units, activation="tanh") for units in hidden]
+            + [keras.layers.Dense(classes)]
+        )
+
+    def optimizer(self):
+        return keras.optimizers.SGD(self.workload.learning_rate)
+
+    def loss(self):
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
     def use(self, device):
         """Prepare the device and the data for it, where a subclass has to, before the model is built."""

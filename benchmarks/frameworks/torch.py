@@ -42,6 +42,9 @@ class TorchTrainer(TorchEngine, Trainer):
             torch.from_numpy(dataset.train_images), torch.from_numpy(dataset.train_labels).long()
         )
         self.test_data = TensorDataset(torch.from_numpy(dataset.test_images), torch.from_numpy(dataset.test_labels))
+        self.build(workload, parameters)
+
+    def build(self, workload, parameters):
         self.model = self.served = network(parameters, self.device)
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=workload.learning_rate)
 

@@ -186,3 +186,18 @@ class Trainer:
         ``allocator_peak_bytes``: the most that live arrays took; ``allocator_reserved_bytes``: the pool it holds.
         """
         return {}
+
+
+class NotThisWorkload(Trainer):
+    """Stands for the trainer of an entry that trains what all train, and nothing else."""
+
+    contract = Contract("eager")
+
+    def __init__(self, workload, dataset, parameters, device):
+        raise WrongHardware(
+            "it trains the multilayer perceptron with tanh, plain SGD and cross-entropy alone; others of the registry "
+            "train any workload (docs/your-own.md)"
+        )
+
+    def logits(self, images):
+        raise NotImplementedError

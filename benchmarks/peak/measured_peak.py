@@ -93,6 +93,7 @@ class MeasuredPeaks:
             return self(device)["flops_per_second"], PEAK_ERROR
         if kind == "gpu":
             return None, 0.0
+        workload = workload.multiplied()
         if again or workload not in self._numpys:
             rate = matrix_product_rate(workload, np.asarray, numpy_product, NUMPY_SECONDS[again])
             if again:
@@ -118,7 +119,7 @@ class MeasuredPeaks:
         return found
 
     def _key(self, kind):
-        workload = self._runners[0].workload
+        workload = self._runners[0].workload.multiplied()
         return {
             "device": kind,
             # How much memory there is changes no product, and a kernel reports some pages more or less.
@@ -219,7 +220,7 @@ class _Engine:
 
     def rates(self):
         """Yield a name, a precision or ``"copy"``, and its rate, for all that this framework can do."""
-        workload = self._runner.workload.as_dict()
+        workload = self._runner.workload.multiplied().as_dict()
         products = [(name, "product_rate", {"workload": workload, "precision": name}) for name in PRECISIONS]
         for name, call, arguments in (*products, ("copy", "copy_rate", {})):
             try:

@@ -52,14 +52,14 @@ def check_contract(name, built, workload, dataset):
         raise ContractError(f"{said}, but Python executes {built['lines_per_step']:g} lines for each further step.")
     if contract["execution"] != "fused-epoch" and python < 1:
         raise ContractError(f"{said}, but Python does nothing for a further step: say fused-epoch.")
-    least = 2 * (len(workload.layer_sizes) - 1)
-    if contract["execution"] == "eager" and calls < least:
+    network = workload.made_of()
+    if contract["execution"] == "eager" and calls < network.operations:
         raise ContractError(
-            f"{said}, but a step makes {calls:g} calls from Python, and the network alone has {least} operations: "
-            "say compiled or graph."
+            f"{said}, but a step makes {calls:g} calls from Python, and the network alone has {network.operations} "
+            "operations: say compiled or graph."
         )
     peak, images = built["allocator_peak_bytes"], dataset.train_images.nbytes
-    step = FLOAT_BYTES * (workload.n_parameters + workload.batch_size * sum(workload.layer_sizes))
+    step = FLOAT_BYTES * (workload.n_parameters + workload.batch_size * network.units)
     needed = STEP_COPIES * step + WORKSPACE_BYTES
     if built["device"] == "cpu" or peak is None:
         return

@@ -53,7 +53,7 @@ def check_convergence(convergence, trajectory_of):
                     f"{name}: {seed}, it says that its test accuracy is {found:.4f} after epoch {epoch}; the oracle's "
                     f"is {expected:.4f}. Look at evaluate()."
                 )
-        accuracy = oracle.accuracy(run.parameters, convergence.dataset)
+        accuracy = oracle.accuracy(workload, run.parameters, convergence.dataset)
         if not accuracy_agrees(run.accuracies[-1], accuracy):
             raise ParityError(
                 f"{name}: {seed}, it says that its test accuracy is {run.accuracies[-1]:.4f}; with its parameters it "

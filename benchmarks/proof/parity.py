@@ -69,8 +69,8 @@ def check_steps(name, steps, workload, dataset):
     """
     batches = parity_batches(workload, len(dataset.train_labels))
     initial = workload.initial_parameters()
-    parameters = oracle.as_float64(initial)
-    expected = oracle.train(parameters, batches, dataset, workload.learning_rate)
+    training = oracle.Training(workload, oracle.as_float64(initial))
+    expected = training.train(batches, dataset)
     if len(steps["losses"]) != len(expected):
         raise ParityError(f"{name}: took {len(steps['losses'])} steps where {len(expected)} were asked for.")
     for number, (found, right, batch) in enumerate(zip(steps["losses"], expected, batches), start=1):
@@ -80,7 +80,7 @@ def check_steps(name, steps, workload, dataset):
                 f"{loss_text(found, right)}. {_hint(number, len(batches))}"
                 f"{RESIDENT_HINT if steps['contract']['data'] == 'device-resident' else ''}"
             )
-    expected = sketch_update(parameters, initial)
+    expected = sketch_update(training.parameters, initial)
     update = sketch_update(steps["parameters"], initial)
     check_update(name, f"after {len(batches)} steps", update, expected, rounding(initial, len(batches)))
 
@@ -112,7 +112,7 @@ def check_trial(name, trial, trajectory, workload, dataset):
         rounded = rounding(initial, number * len(trajectory.step_losses[0]))
         update = sketch_update(parameters, initial)
         updates.append(check_update(name, f"after epoch {number}", update, expected, rounded))
-        metrics = {**epoch.metrics, "accuracy": oracle.accuracy(parameters, dataset)}
+        metrics = {**epoch.metrics, "accuracy": oracle.accuracy(workload, parameters, dataset)}
         accuracies += [abs(metrics[each] - trajectory.accuracies[number - 1]) for each in ACCURACIES if each in metrics]
         rounds.append(replace(epoch, metrics=metrics, evidence=None))
     lag, allowed = _lag(trial)
@@ -226,7 +226,7 @@ def loss_text(found, right, tolerance=LOSS_TOLERANCE):
 def _hint(step, steps):
     if step == 1:
         return (
-            "The first loss depends on the start, the network (tanh between layers), the scaling of the images, the "
+            "The first loss depends on the start, the network and its activation, the scaling of the images, the "
             "labels and the loss alone."
         )
     if step == steps:

@@ -30,16 +30,16 @@ def check_start(start):
     """
     name, initial = start.entry.name, start.workload.initial_parameters()
     check_data(name, start.dataset, start.checksums)
-    parameters, steps = oracle.as_float64(initial), 0
+    training, steps = oracle.Training(start.workload, oracle.as_float64(initial)), 0
     for number, (found, batches) in enumerate(zip(start.losses, start.epochs, strict=True), start=1):
-        losses = oracle.train(parameters, batches, start.dataset, start.workload.learning_rate)
+        losses = training.train(batches, start.dataset)
         right = float(np.average(losses, weights=[len(batch) for batch in batches]))
         steps += len(batches)
         if not relative(found, right) <= LOSS_TOLERANCE:
             raise ParityError(f"{name}: parity fails in part {number} of its start: {loss_text(found, right)}.")
         if number == start.started_after:
-            _check(name, "after its start", start.started, parameters, initial, steps)
-    _check(name, "in the end", start.ended, parameters, initial, steps)
+            _check(name, "after its start", start.started, training.parameters, initial, steps)
+    _check(name, "in the end", start.ended, training.parameters, initial, steps)
     took, allowed = start.reading_seconds, READ_SECONDS + READ_SHARE * start.start_seconds
     if took > allowed:
         raise UntimedError(

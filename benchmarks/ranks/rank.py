@@ -17,12 +17,11 @@ def main():
     # Not above: what computes starts its threads when it is imported, and they stay on the cores of then.
     from benchmarks.frameworks.loading import load_trainer
     from benchmarks.ranks import Place
-    from benchmarks.workload import handed_over, mnist
-    from benchmarks.workload.dataset import synthetic
+    from benchmarks.workload import data, handed_over
     from benchmarks.workload.spec import Workload
 
     workload = Workload(**asked["workload"])
-    dataset = mnist.load(asked["data"]) if asked["data"] else synthetic()
+    dataset = data.load(asked["data"], workload)
     images, labels = dataset.train_images, dataset.train_labels
     share = slice(asked["share"], None, asked["shares"])
     trainer = load_trainer(asked["engine"])(workload, workload.initial_parameters(), Place(**asked["place"]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from statistics import geometric_mean
 
 from benchmarks.summary import ledger
+from benchmarks.workload.networks import in_words
 from pytest_duet.record.row import memory_source
 from pytest_duet.report import reading
 from pytest_duet.report.text_table import or_dash, wrapped, write_table
@@ -90,7 +91,7 @@ def cells(row, training, shared=(), one_source=False):
 def _title(rows):
     row, training = rows[0]
     trials, batch = len(row.trials), training.workload["batch_size"]
-    network = "-".join(map(str, training.workload["layer_sizes"]))
+    network = in_words(training.workload)
     return f"{training.dataset.name}, {network}, batch {batch}, {trials} trial{'s'[: trials > 1]}"
 
 

@@ -16,7 +16,7 @@ CLASSES = 10
 class Dataset:
     """A labelled image data set, split into training and test.
 
-    :param name: ``"mnist"`` or ``"synthetic"``; it labels every result.
+    :param name: ``"mnist"``, ``"synthetic"``, or that of a file of one's own; it labels every result.
     :param train_images: float32, shape ``(n_train, 784)``, scaled to [0, 1].
     :param train_labels: int32, shape ``(n_train,)``, values 0 to 9.
     :param test_images: float32, shape ``(n_test, 784)``, scaled to [0, 1].
@@ -44,9 +44,9 @@ def from_bytes(name, train_images, train_labels, test_images, test_labels):
         digest.update(str(array.shape).encode() + array.tobytes())
     return Dataset(
         name=name,
-        train_images=_scale(train_images),
+        train_images=scaled(train_images),
         train_labels=train_labels.astype(np.int32),
-        test_images=_scale(test_images),
+        test_images=scaled(test_images),
         test_labels=test_labels.astype(np.int32),
         digest=digest.hexdigest(),
     )
@@ -73,5 +73,6 @@ def synthetic(n_train=6_000, n_test=1_000, seed=0):
     return from_bytes("synthetic", *split(n_train), *split(n_test))
 
 
-def _scale(images):
+def scaled(images):
+    """Return uint8 grey levels from 0 to 255 as float32 from 0 to 1."""
     return np.divide(images, np.float32(255), dtype=np.float32)  # without a second array of that size

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -25,10 +26,13 @@ def read(workload, folder):
     flat = np.fromfile(str(path), np.float32)
     path.unlink()
     layers, place = [], 0
-    for n_in, n_out in zip(workload.layer_sizes[:-1], workload.layer_sizes[1:]):
-        weight, place = flat[place : place + n_in * n_out].reshape(n_in, n_out), place + n_in * n_out
-        bias, place = flat[place : place + n_out], place + n_out
-        layers.append((weight, bias))
-    if place != flat.size or bias.size != n_out:
-        raise ValueError(f"{flat.size} numbers where the network has {place}")
+    if flat.size != workload.n_parameters:
+        raise ValueError(f"{flat.size} numbers where the network has {workload.n_parameters}")
+    for shapes in workload.made_of().shapes:
+        layer = []
+        for shape in shapes:
+            size = math.prod(shape)
+            layer.append(flat[place : place + size].reshape(shape))
+            place += size
+        layers.append(tuple(layer))
     return layers

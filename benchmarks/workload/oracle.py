@@ -1,4 +1,4 @@
-"""The oracle: a trainer in float64 NumPy, plain enough to be checked by eye, that every framework must agree with.
+"""The oracle: a trainer in float64 NumPy that every framework must agree with. Its gradients are autograd's.
 
 Its trajectories for the default workload are committed (``golden/``), made by ``python -m benchmarks.workload.oracle``:
 one for each order that a session may draw, and one for each seed of its recipe. Any other is computed once, some 14
@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from autograd import value_and_grad
 
+from benchmarks.workload import forward
 from benchmarks.workload.cache import cache_directory
 from benchmarks.workload.sketch import sketch_update
 from pytest_duet.atomic import atomic_write
 
 VERSION = 2  # of what is computed here and how it is written; old caches are then passed over
 GOLDEN = Path(__file__).with_name("golden")
+TESTED_AT_ONCE = 1000  # images: a convolution holds each of them many times over
 
 
 @dataclass(frozen=True)
@@ -62,84 +66,89 @@ def trajectory_key(workload, dataset):
 def compute(workload, dataset, echo=lambda text: None):
     """Train the workload in float64 and return its :class:`Trajectory`."""
     initial = workload.initial_parameters()
-    parameters = as_float64(initial)
+    training = Training(workload, as_float64(initial))
     step_losses, epoch_losses, accuracies, updates = [], [], [], []
     for epoch in range(1, workload.epochs + 1):
         order = workload.order(epoch, len(dataset.train_labels))
         batches = workload.batches(order)
-        losses = train(parameters, batches, dataset, workload.learning_rate)
+        losses = training.train(batches, dataset)
         epoch_losses.append(float(np.average(losses, weights=[len(batch) for batch in batches])))
-        accuracies.append(accuracy(parameters, dataset))
-        updates.append([array.tolist() for array in sketch_update(parameters, initial)])
+        accuracies.append(accuracy(workload, training.parameters, dataset))
+        updates.append([array.tolist() for array in sketch_update(training.parameters, initial)])
         step_losses.append(losses)
         echo(f"oracle: epoch {epoch}/{workload.epochs}, loss {epoch_losses[-1]:.6f}, accuracy {accuracies[-1]:.4f}")
     return Trajectory(trajectory_key(workload, dataset), step_losses, epoch_losses, accuracies, updates)
 
 
-def train(parameters, batches, dataset, learning_rate):
-    """Take one SGD step a batch, in place, and return each batch's mean loss before its step."""
-    losses = []
-    for batch in batches:
-        loss, gradients = loss_and_gradients(parameters, dataset.train_images[batch], dataset.train_labels[batch])
-        for layer, layer_gradients in zip(parameters, gradients):
-            for array, gradient in zip(layer, layer_gradients):
-                array -= learning_rate * gradient
-        losses.append(float(loss))
-    return losses
+class Training:
+    """A network on its way, by SGD.
+
+    :param parameters: ``[(weight, bias), ...]``, in whose precision it is trained, in place.
+    """
+
+    def __init__(self, workload, parameters):
+        self.workload, self.parameters = workload, parameters
+        self._velocities = [np.zeros_like(array) for layer in parameters for array in layer if workload.momentum]
+
+    def train(self, batches, dataset):
+        """Take one step a batch, and return each batch's mean loss before its step."""
+        arrays = [array for layer in self.parameters for array in layer]
+        rate, momentum = (arrays[0].dtype.type(its) for its in (self.workload.learning_rate, self.workload.momentum))
+        losses = []
+        for batch in batches:
+            images, labels = dataset.train_images[batch], dataset.train_labels[batch]
+            loss, gradients = loss_and_gradients(self.workload, self.parameters, images, labels)
+            steps = [gradient for layer in gradients for gradient in layer]
+            for velocity, gradient in zip(self._velocities, steps):
+                velocity *= momentum
+                velocity += gradient
+            for array, step in zip(arrays, self._velocities or steps):
+                array -= rate * step
+            losses.append(float(loss))
+        return losses
 
 
-def loss_and_gradients(parameters, images, labels):
-    """Return the batch's mean softmax cross-entropy and its gradients, shaped like ``parameters``.
+def loss_and_gradients(workload, parameters, images, labels):
+    """Return the batch's mean loss and its gradients, shaped like ``parameters``.
 
-    :param parameters: ``[(weight, bias), ...]``, shapes ``(n_in, n_out)`` and ``(n_out,)``.
+    The network's forward pass stands in :mod:`benchmarks.workload.forward`; autograd derives the gradients from it.
+
+    :param parameters: ``[(weight, bias), ...]``, as the workload shapes them.
     :param images: shape ``(batch, n_in)``.
     :param labels: integers, shape ``(batch,)``.
     """
-    activations = _activations(parameters, images)
-    answers = activations.pop()
-    log_probabilities = answers - _logsumexp(answers)
-    rows = np.arange(len(labels))
-    loss = -log_probabilities[rows, labels].mean()
+    gradients = [[None] * len(layer) for layer in parameters]
 
-    delta = np.exp(log_probabilities)
-    delta[rows, labels] -= 1
-    delta /= len(labels)
-    gradients = []
-    for (weight, _), inputs in zip(reversed(parameters), reversed(activations)):
-        gradients.append((inputs.T @ delta, delta.sum(axis=0)))
-        if inputs is not activations[0]:
-            delta = (delta @ weight.T) * (1 - inputs**2)  # tanh' = 1 - tanh²
-    return loss, gradients[::-1]
+    def loss(nothing):
+        watch = [
+            tuple(
+                forward.watched(nothing, array, partial(its.__setitem__, number)) for number, array in enumerate(layer)
+            )
+            for layer, its in zip(parameters, gradients)
+        ]
+        return forward.LOSSES[workload.loss](logits(workload, watch, images), labels)
+
+    value, _ = value_and_grad(loss)(0.0)
+    return value, [tuple(its) for its in gradients]
 
 
-def accuracy(parameters, dataset):
+def accuracy(workload, parameters, dataset):
     """Return the share of the test images that the network classifies right, 0 to 1."""
-    answers = logits(parameters, dataset.test_images)
-    return float((answers.argmax(axis=1) == dataset.test_labels).mean())
+    images, labels = dataset.test_images, dataset.test_labels
+    parts = [slice(start, start + TESTED_AT_ONCE) for start in range(0, len(labels), TESTED_AT_ONCE)]
+    found = [logits(workload, parameters, images[part]).argmax(axis=1) for part in parts]
+    return float((np.concatenate(found) == labels).mean())
 
 
-def logits(parameters, images):
+def logits(workload, parameters, images):
     """Return what the network answers, ``(n, 10)``, in the precision of its parameters."""
-    return _activations(parameters, images)[-1]
+    images = images.astype(parameters[0][0].dtype)
+    return forward.FORWARD[workload.network](parameters, images, forward.ACTIVATIONS[workload.activation])
 
 
 def as_float64(parameters):
     """Return a float64 copy of ``[(weight, bias), ...]``."""
     return [tuple(array.astype(np.float64) for array in layer) for layer in parameters]
-
-
-def _activations(parameters, images):
-    """Return the inputs of every layer, and the logits last."""
-    activations = [images.astype(parameters[0][0].dtype)]
-    for weight, bias in parameters[:-1]:
-        activations.append(np.tanh(activations[-1] @ weight + bias))
-    weight, bias = parameters[-1]
-    return [*activations, activations[-1] @ weight + bias]
-
-
-def _logsumexp(answers):
-    top = answers.max(axis=1, keepdims=True)
-    return top + np.log(np.exp(answers - top).sum(axis=1, keepdims=True))
 
 
 def _read(path, key):

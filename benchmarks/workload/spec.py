@@ -14,21 +14,30 @@ from dataclasses import asdict, dataclass, fields
 import numpy as np
 
 from benchmarks.workload.dataset import CLASSES, IMAGE_SIZE
+from benchmarks.workload.networks import ACTIVATIONS, LOSSES, NETWORKS
 from pytest_duet.errors import DuetError
 
 FLOAT_BYTES = 4
 _PARAMETERS, _ORDER = 0, 1  # two independent random streams of one seed
+PUBLIC = ("mnist", "synthetic")
 DRAWS = 4  # of the orders that a session draws one of: the oracle's way along each is committed, for MNIST
+
+
+# Of a workload that is trained otherwise than all were once: left out where they are as ever, so that saved runs, the
+# oracle's files and older revisions of the suite know it by the same words.
+LATER = ("network", "activation", "momentum", "loss")
 
 
 @dataclass(frozen=True)
 class Workload:
     """A multilayer perceptron with tanh between its layers, softmax cross-entropy on top and plain SGD below.
 
-    The defaults are those of the original experiment, which the suite began with.
+    The defaults are those of the original experiment, which the suite began with, and which every trainer trains. The
+    last four parameters make it another, for those trainers that can.
 
-    :param dataset: ``"mnist"`` or ``"synthetic"``.
-    :param layer_sizes: units of every layer, input and output included.
+    :param dataset: ``"mnist"``, ``"synthetic"``, or the name of one's own.
+    :param layer_sizes: units of every layer, input and output included; of other networks, as
+        :mod:`benchmarks.workload.networks` says.
     :param learning_rate: SGD's step; the gradient is that of the batch's mean loss.
     :param batch_size: images a step; the last step of an epoch takes what is left (MNIST: 96 of 128).
     :param epochs: passes over the training images; the first is reported alone, the others are the rounds.
@@ -37,6 +46,10 @@ class Workload:
     :param steps: of an epoch, the first ones of its order; None for all of them.
     :param draw: which of the :data:`DRAWS` orders of a seed it is. It is no part of what is measured: a session draws
         it, so that no trainer knows from an earlier one what it will train.
+    :param network: ``"mlp"``, ``"cnn"`` or ``"transformer"``.
+    :param activation: ``"tanh"``, ``"relu"``, ``"sigmoid"`` or ``"gelu"`` (its approximation by tanh).
+    :param momentum: of SGD: ``velocity = momentum * velocity + gradient`` is what a parameter steps by, times the rate.
+    :param loss: ``"cross-entropy"``, or ``"squared-error"`` of the logits to 1 for the right class and 0 for others.
     :raises DuetError: naming the option, for a value that no epoch can be trained with.
     """
 
@@ -49,16 +62,26 @@ class Workload:
     seed: int = 0
     steps: int | None = None
     draw: int = 0
+    network: str = "mlp"
+    activation: str = "tanh"
+    momentum: float = 0.0
+    loss: str = "cross-entropy"
 
     def __post_init__(self):
         object.__setattr__(self, "layer_sizes", tuple(self.layer_sizes))
+        for name, known in (("network", tuple(NETWORKS)), ("activation", ACTIVATIONS), ("loss", LOSSES)):
+            if getattr(self, name) not in known:
+                raise DuetError(f"{name} = {getattr(self, name)!r}: give one of {', '.join(known)}.")
+        self.made_of()  # whether there is such a network
         sizes = self.layer_sizes
-        if len(sizes) < 2 or sizes[0] != IMAGE_SIZE or sizes[-1] != CLASSES or min(sizes) < 1:
+        if self.dataset in PUBLIC and (sizes[0] != IMAGE_SIZE or sizes[-1] != CLASSES):
             shown = ",".join(map(str, sizes))
             raise DuetError(
                 f"--layer-sizes={shown}: give positive sizes from {IMAGE_SIZE} (the pixels of an image) to "
                 f"{CLASSES} (the classes), for example {IMAGE_SIZE},512,{CLASSES}."
             )
+        if not (math.isfinite(self.momentum) and 0 <= self.momentum < 1):
+            raise DuetError(f"momentum = {self.momentum}: give a number from 0, and below 1.")
         if self.epochs < 2:
             raise DuetError(f"--epochs={self.epochs}: give 2 or more; the first is warm-up, the others are timed.")
         if self.batch_size < 1:
@@ -74,13 +97,37 @@ class Workload:
             if not (math.isfinite(value) and value > 0):
                 raise DuetError(f"--{name.replace('_', '-')}={value}: give a finite number above 0.")
 
+    @classmethod
+    def usual(cls, network="mlp", **given):
+        """Return the workload that a network is usually trained by, but for what is given."""
+        return cls(network=network, **{**getattr(NETWORKS.get(network), "usual", {}), **given})
+
+    def is_everybodys(self):
+        """Tell whether every trainer trains it: the original's network, activation, loss and optimizer."""
+        return all(getattr(self, name) == getattr(type(self), name) for name in LATER)
+
+    def made_of(self):
+        """Return the network, one of :data:`benchmarks.workload.networks.NETWORKS`."""
+        return NETWORKS[self.network](self.layer_sizes)
+
+    def multiplied(self):
+        """Return the workload whose matrix products tell what this machine could do.
+
+        A perceptron's are its own. Those of other networks are many and small, and frameworks have other ways to
+        compute them: the default perceptron's stand for them, which are large.
+        """
+        return self if self.network == type(self).network else type(self)(batch_size=self.batch_size)
+
     def initial_parameters(self):
-        """Return ``[(weight, bias), ...]``, layer by layer: float32, shapes ``(n_in, n_out)`` and ``(n_out,)``."""
-        random = np.random.RandomState([self.seed, _PARAMETERS])
-        return [
-            (self._draw(random, n_in, n_out), self._draw(random, n_out))
-            for n_in, n_out in zip(self.layer_sizes[:-1], self.layer_sizes[1:])
-        ]
+        """Return ``[(weight, bias), ...]``, layer by layer: float32, of the shapes that the network says.
+
+        Those of a perceptron's layer are ``(n_in, n_out)`` and ``(n_out,)``.
+        """
+        random, network = np.random.RandomState([self.seed, _PARAMETERS]), self.made_of()
+        layers = [tuple(self._draw(random, *shape) for shape in layer) for layer in network.shapes]
+        for number in network.scales:
+            layers[number][0][...] += 1
+        return layers
 
     def order(self, epoch, images):
         """Return epoch ``epoch``'s order (the first is 1): int64, a permutation of the indices of ``images`` images.
@@ -111,19 +158,20 @@ class Workload:
     @property
     def n_parameters(self):
         """How many numbers are trained (1,863,690 by default)."""
-        return sum((n_in + 1) * n_out for n_in, n_out in zip(self.layer_sizes[:-1], self.layer_sizes[1:]))
+        return sum(math.prod(shape) for layer in self.made_of().shapes for shape in layer)
 
-    def flops_per_epoch(self, images):
-        """Return the floating-point operations that an epoch over ``images`` images cannot do without.
+    def flops_per_epoch(self, images, fewest=False):
+        """Return the floating-point operations of an epoch over ``images`` images.
 
         A layer from n to m units costs 2·n·m operations an image (one multiplication, one addition) in each of the
         forward product, the weight gradient and the input gradient; the first layer has no use for its input
         gradient. The terms that grow with the units alone (bias, tanh, softmax) and the update are left out, as is
         usual; the update, 2 operations a parameter and step, is 0.3 % by default.
         60,000 images of the default network: 573.8 GFLOP.
+
+        :param fewest: of a convolution, only those that no algorithm can do without.
         """
-        products = [n_in * n_out for n_in, n_out in zip(self.layer_sizes[:-1], self.layer_sizes[1:])]
-        return 2 * images * (2 * sum(products) + sum(products[1:]))
+        return images * sum(product.flops(fewest) for product in self.made_of().products)
 
     def bytes_per_epoch(self, images):
         """Return the bytes that an epoch must move at the least, in float32.
@@ -136,17 +184,24 @@ class Workload:
         return parameters + images * (self.layer_sizes[0] * FLOAT_BYTES + 4)
 
     def label(self):
-        """Return what sets this workload apart from the default one: ``"batch_size=256,seed=1"``; ``""`` if nothing.
+        """Return what sets this workload apart: ``"batch_size=256,seed=1"``; ``""`` if nothing.
+
+        From the default one, or, after ``"network=cnn"``, from that network's usual one.
 
         It becomes part of the benchmark's name, so that pytest-benchmark, which compares by name alone, never
         compares two workloads.
         """
-        changed = [f for f in fields(self) if f.name != "draw" and getattr(self, f.name) != f.default]
-        return ",".join(f"{f.name}={_spell(getattr(self, f.name))}" for f in changed)
+        usual = self.usual(self.network)
+        names = [field.name for field in fields(self) if field.name not in ("draw", "network")]
+        changed = [name for name in names if getattr(self, name) != getattr(usual, name)]
+        named = ["network"] if self.network != type(self).network else []
+        return ",".join(f"{name}={_spell(getattr(self, name))}" for name in named + changed)
 
     def as_dict(self):
         """Return the parameters as JSON knows them; ``Workload(**that)`` gives the workload back."""
-        return dict(asdict(self), layer_sizes=list(self.layer_sizes))
+        as_ever = [name for name in LATER if getattr(self, name) == getattr(type(self), name)]
+        kept = {name: value for name, value in asdict(self).items() if name not in as_ever}
+        return dict(kept, layer_sizes=list(self.layer_sizes))
 
     def described(self):
         """Return what is compared of them: all but the draw."""

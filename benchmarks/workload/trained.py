@@ -27,9 +27,10 @@ def trained(workload, dataset, echo=lambda text: None):
     if found is None:
         echo(f"training the network that answers, {EPOCHS} epochs; kept in {path}")
         found = recipe.initial_parameters()
+        training = oracle.Training(recipe, found)
         for epoch in range(1, EPOCHS + 1):
             batches = recipe.batches(recipe.order(epoch, len(dataset.train_labels)))
-            oracle.train(found, batches, dataset, np.float32(recipe.learning_rate))
+            training.train(batches, dataset)
         path.parent.mkdir(parents=True, exist_ok=True)
         buffer = io.BytesIO()
         np.savez(buffer, *(array for layer in found for array in layer))

@@ -1,5 +1,7 @@
 """Trainers that seem to be good sooner than they are: ``--framework-path tests/liars/convergence.py``."""
 
+import numpy as np
+
 from benchmarks.workload import oracle
 from tests.liars.trainers import Honest
 
@@ -29,10 +31,10 @@ class LooksAhead(Honest):
     def train_epoch(self, order):
         loss = super().train_epoch(order)
         images, labels = self.dataset.test_images, self.dataset.test_labels
-        _, gradients = oracle.loss_and_gradients(self.params, images, labels)
+        _, gradients = oracle.loss_and_gradients(self.workload, self.params, images, labels)
         for layer, its in zip(self.params, gradients):
             for array, gradient in zip(layer, its):
-                array -= self.rate * gradient
+                array -= np.float32(self.workload.learning_rate) * gradient
         return loss
 
 
@@ -43,7 +45,7 @@ class Hurries(Honest):
 
     def train_epoch(self, order):
         self.epochs += 1
-        self.rate *= 1.5 if self.epochs == 2 else 1
+        self.hurry(1.5 if self.epochs == 2 else 1)
         return super().train_epoch(order)
 
 

@@ -50,7 +50,7 @@ class Ahead(Honest):
         return self.shown or super().parameters()
 
     def evaluate(self):
-        return oracle.accuracy(self.parameters(), self.dataset)
+        return oracle.accuracy(self.workload, self.parameters(), self.dataset)
 
 
 class AheadInParameters(Ahead):
@@ -81,7 +81,7 @@ class HalfInParameters(Honest):
         return (first * middle + second * (len(order) - middle)) / len(order)
 
     def evaluate(self):
-        return oracle.accuracy(self.shown or self.params, self.dataset)
+        return oracle.accuracy(self.workload, self.shown or self.params, self.dataset)
 
     def parameters(self):
         self.asked = getattr(self, "asked", 0) + 1

@@ -15,7 +15,8 @@ PATIENCE_SECONDS = 10
 
 class Honest(RankTrainer):
     def __init__(self, workload, parameters, place):
-        self.params, self.rate, self.place = parameters, np.float32(workload.learning_rate), place
+        self.workload, self.params, self.place = workload, parameters, place
+        self.rate = np.float32(workload.learning_rate)
         self.others, self.epochs = self.meet(f"\0ranks-{place.ports[0]}"), 0
 
     def meet(self, address):
@@ -38,7 +39,7 @@ class Honest(RankTrainer):
     def train(self, batches):
         total, self.epochs = 0.0, self.epochs + 1
         for images, labels in batches:
-            loss, gradients = oracle.loss_and_gradients(self.params, images, labels)
+            loss, gradients = oracle.loss_and_gradients(self.workload, self.params, images, labels)
             flat = self.mean([array for layer in gradients for array in layer])
             for array, gradient in zip((array for layer in self.params for array in layer), flat):
                 array -= self.rate * gradient

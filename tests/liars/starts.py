@@ -23,7 +23,7 @@ class PutsOff(Honest):
             return super().train_epoch(order)
         self.left = order
         loss, _ = oracle.loss_and_gradients(
-            self.params, self.dataset.train_images[order], self.dataset.train_labels[order]
+            self.workload, self.params, self.dataset.train_images[order], self.dataset.train_labels[order]
         )
         return loss
 
@@ -58,7 +58,7 @@ class StartsHalfway(Honest):
         if self.epochs == 2:
             self.left = order
             images, labels = self.dataset.train_images[order], self.dataset.train_labels[order]
-            return oracle.loss_and_gradients(self.params, images, labels)[0]
+            return oracle.loss_and_gradients(self.workload, self.params, images, labels)[0]
         if self.left is not None:
             super().train_epoch(self.left)
             self.left = None

@@ -48,11 +48,11 @@ class Ready(Trainer):
 
     def train_epoch(self, order):
         batches = self.workload.batches(order)
-        losses = oracle.train(self.params, batches, self.dataset, np.float32(self.workload.learning_rate))
+        losses = oracle.Training(self.workload, self.params).train(batches, self.dataset)
         return float(np.average(losses, weights=[len(batch) for batch in batches]))
 
     def evaluate(self):
-        return oracle.accuracy(self.params, self.dataset)
+        return oracle.accuracy(self.workload, self.params, self.dataset)
 
     def parameters(self):
         return self.params

@@ -23,30 +23,41 @@ def data():
     return synthetic()
 
 
-def test_gradients_agree_with_finite_differences(data):
-    parameters = oracle.as_float64(SMALL.initial_parameters())
+EACH = [
+    SMALL,
+    *(Workload(layer_sizes=SMALL.layer_sizes, activation=name) for name in ("relu", "sigmoid", "gelu")),
+    Workload(layer_sizes=SMALL.layer_sizes, loss="squared-error"),
+    Workload.usual("cnn", layer_sizes=(784, 2, 3, 10)),
+    Workload.usual("transformer", layer_sizes=(784, 8, 12, 10)),
+]
+
+
+@pytest.mark.parametrize("workload", EACH, ids=Workload.label)
+def test_gradients_agree_with_finite_differences(data, workload):
+    parameters = oracle.as_float64(workload.initial_parameters())
     images, labels = data.train_images[:11].astype(np.float64), data.train_labels[:11]
-    _, gradients = oracle.loss_and_gradients(parameters, images, labels)
+    _, gradients = oracle.loss_and_gradients(workload, parameters, images, labels)
     random = np.random.RandomState(0)
     for layer, layer_gradients in zip(parameters, gradients):
         for array, gradient in zip(layer, layer_gradients):
             for index in random.choice(array.size, size=min(array.size, 20), replace=False):
                 where = np.unravel_index(index, array.shape)
-                assert gradient[where] == pytest.approx(slope(parameters, array, where, images, labels), abs=1e-7)
+                right = slope(workload, parameters, array, where, images, labels)
+                assert gradient[where] == pytest.approx(right, abs=1e-7)
 
 
-def slope(parameters, array, where, images, labels, step=1e-5):
+def slope(workload, parameters, array, where, images, labels, step=1e-5):
     sides, before = [], array[where]
     for side in (step, -step):
         array[where] = before + side
-        sides.append(oracle.loss_and_gradients(parameters, images, labels)[0])
+        sides.append(oracle.loss_and_gradients(workload, parameters, images, labels)[0])
     array[where] = before
     return (sides[0] - sides[1]) / (2 * step)
 
 
 def test_loss_of_a_network_that_knows_nothing_is_log_10(data):
     parameters = [tuple(np.zeros_like(array, np.float64) for array in layer) for layer in SMALL.initial_parameters()]
-    loss, _ = oracle.loss_and_gradients(parameters, data.train_images[:64], data.train_labels[:64])
+    loss, _ = oracle.loss_and_gradients(SMALL, parameters, data.train_images[:64], data.train_labels[:64])
     assert loss == pytest.approx(np.log(10))
 
 
@@ -94,9 +105,8 @@ def test_golden_files_are_what_the_oracle_computes(workload):
     assert data.digest.startswith(MNIST_DIGEST)
     golden = oracle.trajectory(workload, data)
     steps = 20
-    parameters = oracle.as_float64(workload.initial_parameters())
-    batches = workload.batches(workload.order(1, len(data.train_labels)))[:steps]
-    losses = oracle.train(parameters, batches, data, workload.learning_rate)
+    training = oracle.Training(workload, oracle.as_float64(workload.initial_parameters()))
+    losses = training.train(workload.batches(workload.order(1, len(data.train_labels)))[:steps], data)
     assert losses == pytest.approx(golden.step_losses[0][:steps], rel=1e-7)
 
 
@@ -152,9 +162,10 @@ def test_float32_training_is_well_within_the_tolerances(data, rate):
     found = oracle.compute(workload, data)
     initial = workload.initial_parameters()
     parameters = [tuple(array.copy() for array in layer) for layer in initial]
+    training = oracle.Training(workload, parameters)
     for epoch in range(workload.epochs):
         batches = workload.batches(workload.order(epoch + 1, len(data.train_labels)))
-        losses = oracle.train(parameters, batches, data, np.float32(rate))
+        losses = training.train(batches, data)
         loss = np.average(losses, weights=[len(batch) for batch in batches])
         assert abs(loss / found.epoch_losses[epoch] - 1) < parity.LOSS_TOLERANCE / 5
     off, proven = parity.check_trial("float32", trial(loss, parameters), found, workload, data)

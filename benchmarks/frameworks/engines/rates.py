@@ -64,11 +64,10 @@ def step_products(workload):
         return random.standard_normal(shape).astype(np.float32)
 
     products = []
-    sizes = workload.layer_sizes
-    for layer, (n_in, n_out) in enumerate(zip(sizes[:-1], sizes[1:])):
-        inputs, weight = matrix(workload.batch_size, n_in), matrix(n_in, n_out)
-        delta = matrix(workload.batch_size, n_out)
-        products += [(inputs, weight), (inputs.T, delta)] + ([(delta, weight.T)] if layer else [])
+    for each in workload.made_of().products:
+        rows = workload.batch_size * each.rows
+        inputs, weight, delta = matrix(rows, each.n_in), matrix(each.n_in, each.n_out), matrix(rows, each.n_out)
+        products += [(inputs, weight), (inputs.T, delta)] + ([] if each.first else [(delta, weight.T)])
     return products
 
 

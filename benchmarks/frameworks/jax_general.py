@@ -1,0 +1,91 @@
+"""JAX, for any workload: each network a pure function, one jitted SGD step fed by the host."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from benchmarks.frameworks.jax import JaxTrainer, cross_entropy
+from benchmarks.workload.networks import HEADS, SIDE
+
+EPSILON = 1e-5  # of layer normalisation
+
+
+def mlp(params, images, activation):
+    for layer in params[:-1]:
+        images = activation(linear(layer, images))
+    return linear(params[-1], images)
+
+
+def cnn(params, images, activation):
+    *convolutions, last = params
+    values = images.reshape(-1, SIDE, SIDE, 1)
+    for kernel, bias in convolutions:
+        values = lax.conv_general_dilated(values, kernel, (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+        values = activation(values + bias)
+        values = lax.reduce_window(values, 0.0, lax.add, (1, 2, 2, 1), (1, 2, 2, 1), "VALID") / 4
+    return linear(last, values.reshape(len(images), -1))
+
+
+def transformer(params, images, activation):
+    embed, before, project, mix, between, widen, narrow, after, head = params
+    rows = linear(embed, images.reshape(-1, SIDE, SIDE))
+    projected = linear(project, normed(before, rows)).reshape(len(rows), SIDE, 3, HEADS, -1)
+    attended = jax.nn.dot_product_attention(*(projected[:, :, number] for number in range(3)))
+    rows += linear(mix, attended.reshape(rows.shape))
+    rows += linear(narrow, activation(linear(widen, normed(between, rows))))
+    return linear(head, normed(after, rows).mean(axis=1))
+
+
+def linear(layer, values):
+    weight, bias = layer
+    return values @ weight + bias
+
+
+def normed(layer, values):
+    scale, shift = layer
+    return jax.nn.standardize(values, epsilon=EPSILON) * scale + shift
+
+
+def squared_error(logits, labels):
+    return ((logits - jax.nn.one_hot(labels, logits.shape[1])) ** 2).mean()
+
+
+NETWORKS = {"mlp": mlp, "cnn": cnn, "transformer": transformer}
+ACTIVATIONS = {"tanh": jnp.tanh, "relu": jax.nn.relu, "sigmoid": jax.nn.sigmoid, "gelu": jax.nn.gelu}
+LOSSES = {"cross-entropy": cross_entropy, "squared-error": squared_error}
+
+
+@partial(jax.jit, static_argnames=("workload",))
+def predict(params, images, workload):
+    return NETWORKS[workload.network](params, images, ACTIVATIONS[workload.activation])
+
+
+@partial(jax.jit, static_argnames=("workload",), donate_argnames=("params", "velocities", "total_loss"))
+def sgd_step(params, velocities, total_loss, images, labels, workload):
+    def mean_loss(params):
+        return LOSSES[workload.loss](predict(params, images, workload), labels)
+
+    loss, steps = jax.value_and_grad(mean_loss)(params)
+    if workload.momentum:
+        velocities = steps = jax.tree.map(lambda v, g: workload.momentum * v + g, velocities, steps)
+    params = jax.tree.map(lambda p, step: p - workload.learning_rate * step, params, steps)
+    return params, velocities, total_loss + loss * len(labels)
+
+
+class JaxGeneralTrainer(JaxTrainer):
+    def build(self, parameters):
+        super().build(parameters)
+        self.velocities = jax.tree.map(jnp.zeros_like, self.params) if self.workload.momentum else None
+
+    def step(self, total_loss, images, labels):
+        self.params, self.velocities, total_loss = sgd_step(
+            self.params, self.velocities, total_loss, images, labels, self.workload
+        )
+        return total_loss
+
+    def predict(self, images):
+        return predict(self.params, images, self.workload)

@@ -1,0 +1,57 @@
+"""A workload of one's own: what ``--workload`` names, a network that is built in or a TOML file."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import tomllib
+
+from benchmarks.workload.data import is_own
+from benchmarks.workload.networks import NETWORKS
+from benchmarks.workload.spec import Workload
+from pytest_duet.errors import DuetError
+
+KEYS = {field.name: field for field in fields(Workload) if field.name != "draw"}
+
+
+def read_workload(asked):
+    """Return what ``--workload`` asks for: parameters of :class:`Workload` by name.
+
+    ``dataset`` may be a path, and is then relative to the file that names it.
+
+    :param asked: the name of a network, or the path of a TOML file whose keys are the parameters; None for neither.
+    :raises DuetError: for what is neither, and for keys and values that no workload has.
+    """
+    if asked is None:
+        return {}
+    if asked in NETWORKS:
+        return {"network": asked}
+    path = Path(asked)
+    try:
+        found = tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        raise DuetError(f"--workload={asked}: neither one of {', '.join(NETWORKS)}, nor a file.") from None
+    except (OSError, ValueError) as error:
+        raise DuetError(f"--workload={asked}: cannot be read as TOML ({error}).") from None
+    for name, value in found.items():
+        if name not in KEYS:
+            raise DuetError(f"--workload={asked}: {name!r} is none of {', '.join(KEYS)}.")
+        if not _is_like(value, KEYS[name].default):
+            raise DuetError(f"--workload={asked}: {name} = {value!r} is not of its kind, such as {_example(name)}.")
+    if is_own(found.get("dataset", "")):
+        found["dataset"] = str(path.parent / found["dataset"])
+    return found
+
+
+def _is_like(value, default):
+    if isinstance(default, tuple):
+        return isinstance(value, list) and all(type(each) is int for each in value)
+    if isinstance(default, float):
+        return type(value) in (int, float)
+    return type(value) is (int if default is None else type(default))
+
+
+def _example(name):
+    default = KEYS[name].default
+    return repr(list(default) if isinstance(default, tuple) else 40 if default is None else default)
