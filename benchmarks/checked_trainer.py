@@ -12,11 +12,9 @@ from pytest_duet.workers.protocol import GpuUnseen, SubjectError, WrongHardware
 
 
 def checked_class(trainer_class):
-    """Raise :class:`SubjectError` where a trainer has no contract, or one that nobody could check."""
+    """Raise :class:`SubjectError` where a trainer has no contract."""
     if trainer_class.contract is None:
         raise SubjectError(f"{trainer_class.__name__} sets no contract, such as contract = Contract('eager')")
-    if trainer_class.contract.precision != "fp32":
-        raise SubjectError("its contract is not fp32, and parity has tolerances for float32 alone so far")
 
 
 def device_for(trainer_class, device):
@@ -42,8 +40,10 @@ def told_without_a_gpu():
         raise GpuUnseen(text) from None
 
 
-def checked_start(trainer, initial, device):
-    """Raise :class:`SubjectError` where a new trainer is not where it was asked to be, or starts from elsewhere."""
+def checked_start(trainer, initial, device, precision="fp32"):
+    """Raise :class:`SubjectError` where a new trainer is not what it was asked to be, or starts from elsewhere."""
+    if trainer.contract.precision != precision:
+        raise SubjectError(f"its contract says {trainer.contract.precision}, and it was asked to train in {precision}")
     if device == "gpu" and trainer.device_name == "cpu":
         raise SubjectError("it was asked to train on a GPU and says that it trains on the CPU")
     for layer, (now, then) in enumerate(zip(checked_parameters(trainer, initial), initial), start=1):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from benchmarks.frameworks import DEFAULT
-from benchmarks.workload.networks import NETWORKS
+from benchmarks.workload.networks import BITS, NETWORKS
 from benchmarks.workload.recipe import SEEDS, TARGET
 from benchmarks.workload.spec import DRAWS, Workload
 from pytest_duet.sensors.sampler import INTERVAL_SECONDS
@@ -112,6 +112,10 @@ def _add_workload(parser):
     add = parser.getgroup("workload", "what is trained").addoption
     other = f"one of {', '.join(NETWORKS)}, or a TOML file that says what is trained (docs/your-own.md)"
     add("--workload", metavar="NAME|FILE", help=f"{other}; the options below count more than it does")
+    precisions = (
+        f"of the matrix products, comma-separated, of {', '.join(BITS)}; each an entry of its own (default: fp32)"
+    )
+    add("--precision", default="fp32", metavar="NAMES", help=precisions)
     small = "mnist, synthetic (small, no download), or an .npz file (default: mnist)"
     add("--dataset", metavar="NAME|FILE", help=small)
     add("--mnist-dir", metavar="DIR", help="where the four MNIST files are; else $MNIST_DIR, caches, the network")

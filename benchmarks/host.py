@@ -66,7 +66,7 @@ class TrainerHost(FrameworkCalls, Subject):
         built = now_seconds()
         gc.collect()
         gc.freeze()  # what importing left behind stays: to look through it again before each epoch took PyTorch 0.1 s
-        checked_start(self.trainer, self.initial, device)
+        checked_start(self.trainer, self.initial, device, self.workload.precision)
         said = self.trainer.threads()
         if threads is not None and said is not None and said != threads:
             raise SubjectError(f"it computes with {said} threads where {threads} were asked for (--threads)")

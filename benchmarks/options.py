@@ -6,17 +6,16 @@ import hashlib
 import os
 import sys
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.command_line import AGAINST_EPOCH_SECONDS, QUICK
-from benchmarks.frameworks import DEFAULT, REGISTRY, entries_of_file, select
+from benchmarks.frameworks import DEFAULT, REGISTRY, entries_of_file, in_precisions, select
 from benchmarks.frameworks.interpreters import find_interpreter
 from benchmarks.frameworks.loading import missing
 from benchmarks.trainer_runner import TrainerRunner
-from benchmarks.workload.data import is_own
 from benchmarks.workload.networks import NETWORKS
-from benchmarks.workload.own import KEYS, read_workload
+from benchmarks.workload.own import KEYS, workload_of
 from benchmarks.workload.recipe import SEEDS, TARGET, workloads_of
 from benchmarks.workload.spec import DRAWS, LATER, Workload
 from pytest_duet.errors import DuetError
@@ -126,7 +125,7 @@ class Options:
             python=python,
             environment=environment,
             threads=self.threads,
-            workload=self.workload,
+            workload=replace(self.workload, precision=entry.precision),
             data_directory=data_directory,
             device=self.device,
             isolation=self.isolation,
@@ -200,9 +199,12 @@ def read_options(config, slot=None):
         raise DuetError(f"--target-accuracy={limits['target_accuracy']}: give a share of 1, such as {TARGET}.")
     if get("duet_against") and get("steps") is None and limits["epoch_budget"] is None:
         limits["epoch_budget"] = AGAINST_EPOCH_SECONDS
-    workload, data_file = _workload(config)
+    asked = get("workload")
+    file = asked if asked is None or asked in NETWORKS else _from_root(asked, config.rootpath)
+    given = {name: get(name) for name in KEYS if name not in LATER}  # which have no option
+    workload, data_file = workload_of(file, given, drawn(config))
     options = Options(
-        entries={entry.name: entry.for_workload(workload) for entry in entries},
+        entries={entry.name: entry.for_workload(workload) for entry in in_precisions(entries, get("precision"))},
         workload=workload,
         data_file=data_file,
         **{name: get(name) for name in AS_GIVEN},
@@ -222,20 +224,6 @@ def read_options(config, slot=None):
     if options.race and (get("duet_against") or options.isolation == "none"):
         raise DuetError("--race is for frameworks in processes of their own: not with --isolation=none, nor --against.")
     return options
-
-
-def _workload(config):
-    """Return the :class:`Workload` that is asked for, and the file of one's own data, None without."""
-    asked = config.getoption("workload")
-    found = read_workload(asked if asked is None or asked in NETWORKS else _from_root(asked, config.rootpath))
-    given = {name: config.getoption(name) for name in KEYS if name not in LATER}  # which have no option
-    found.update((name, value) for name, value in given.items() if value is not None)
-    data_file = found.get("dataset", "")
-    if not is_own(data_file):
-        return Workload.usual(**found, draw=drawn(config)), None
-    if not Path(data_file).is_file():
-        raise DuetError(f"dataset = {data_file}: there is no such file.")
-    return Workload.usual(**{**found, "dataset": Path(data_file).stem}, draw=drawn(config)), os.path.abspath(data_file)
 
 
 def drawn(config):

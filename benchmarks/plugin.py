@@ -65,9 +65,12 @@ def pytest_generate_tests(metafunc):
 def measured(metafunc, options):
     """Return the names of what a test measures: all entries, unless it asks for more or for fewer of them.
 
-    What belongs to entries, exports and ranks, is of the workload that everybody trains.
+    What belongs to entries, exports and ranks, is of the workload that everybody trains. Of other precisions than fp32,
+    training alone is asked.
     """
     entries = options.entries
+    if "rounds" not in metafunc.fixturenames:
+        entries = {name: entry for name, entry in entries.items() if entry.precision == "fp32"}
     attached = entries if options.workload.is_everybodys() else ()
     if "compiled_before" in metafunc.fixturenames:
         return [name for name, entry in entries.items() if entry.keeps_programs]

@@ -118,7 +118,7 @@ def with_figures(training, trials, images):
         steps_per_second=training.steps_per_epoch / seconds,
         images_per_second=images / seconds,
         flops_per_second=rate,
-        peak_share=_share(rate, peak.flops_per_second),
+        peak_share=_share(rate, peak.rate(training.workload)),
         copy_share=_share(training.bytes_per_epoch / seconds, peak.copy_bytes_per_second),
         accuracy=median(trial.rounds[-1].metrics["accuracy"] for trial in trials),
         gpu_energy_joules=_median_known(trial.gpu_energy_joules for trial in trials),

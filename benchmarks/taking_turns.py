@@ -109,7 +109,7 @@ class PairedTraining:
 def prove(name, trial, right, workload, dataset):
     """Return how far a trial is from the oracle, which it has to agree with, and the trial with its accuracies."""
     off, proven = parity.check_trial(name, trial, right, workload, dataset)
-    wrong_accuracy = parity.wrong_accuracy(name, proven, right)
+    wrong_accuracy = parity.wrong_accuracy(name, proven, right, workload.precision)
     assert not wrong_accuracy, wrong_accuracy
     check_untimed(name, trial, workload.n_parameters * FLOAT_BYTES)
     return off, proven

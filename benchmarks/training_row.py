@@ -39,6 +39,11 @@ class Peak:
     engines: dict[str, str | None] = field(default_factory=dict)
     measured: str | None = None
 
+    def rate(self, workload: dict[str, Any]) -> float | None:
+        """Return the best rate of the products that a training is made of, in operations a second."""
+        precision = workload.get("precision", "fp32")
+        return self.flops_per_second if precision == "fp32" else self.precisions.get(precision)
+
 
 @dataclass(frozen=True)
 class Parity:

@@ -11,6 +11,7 @@ import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from benchmarks.workload.networks import BITS
 from pytest_duet.errors import DuetError
 
 
@@ -29,6 +30,7 @@ class Entry:
         the entry is skipped.
     :param keeps_programs: whether what it compiles can be kept from one process to the next.
     :param general: where its trainer of any other workload is found, by name likewise; None where it has none.
+    :param precision: of its matrix products.
     """
 
     name: str
@@ -40,10 +42,18 @@ class Entry:
     programs: tuple = ()
     keeps_programs: bool = False
     general: str | None = None
+    precision: str = "fp32"
+
+    def in_precision(self, precision):
+        """Return the entry whose products are computed in another precision, by a name of its own."""
+        return (
+            self if precision == self.precision else replace(self, name=f"{self.name}-{precision}", precision=precision)
+        )
 
     def for_workload(self, workload):
         """Return the entry with the trainer that trains this workload; one's own are taken to train any."""
-        if workload.is_everybodys() or self.name not in REGISTRY:
+        everybodys = workload.is_everybodys() and self.precision == "fp32"
+        if everybodys or not self.location.startswith("benchmarks."):
             return self
         return replace(self, location=self.general or "benchmarks.frameworks.trainer:NotThisWorkload")
 
@@ -169,6 +179,18 @@ def select(patterns, registry):
             raise DuetError(f"--frameworks: {pattern!r} matches none of {', '.join(registry)}.")
         chosen.update(matches)
     return [entry for name, entry in registry.items() if name in chosen]
+
+
+def in_precisions(entries, asked):
+    """Return the entries in each of the precisions that ``--precision`` names, comma-separated.
+
+    :raises DuetError: for one that there is not.
+    """
+    names = [name.strip() for name in asked.split(",")]
+    for name in names:
+        if name not in BITS:
+            raise DuetError(f"--precision: {name!r} is none of {', '.join(BITS)}.")
+    return [entry.in_precision(name) for entry in entries for name in names]
 
 
 def entries_of_file(path):

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from benchmarks.frameworks.jax import JaxTrainer, cross_entropy
+from benchmarks.frameworks.trainer import in_precision
 from benchmarks.workload.networks import HEADS, SIDE
 
 EPSILON = 1e-5  # of layer normalisation
@@ -47,7 +48,8 @@ def linear(layer, values):
 
 def normed(layer, values):
     scale, shift = layer
-    return jax.nn.standardize(values, epsilon=EPSILON) * scale + shift
+    exact = jax.nn.standardize(values.astype(jnp.float32), epsilon=EPSILON)
+    return exact.astype(values.dtype) * scale + shift
 
 
 def squared_error(logits, labels):
@@ -61,7 +63,9 @@ LOSSES = {"cross-entropy": cross_entropy, "squared-error": squared_error}
 
 @partial(jax.jit, static_argnames=("workload",))
 def predict(params, images, workload):
-    return NETWORKS[workload.network](params, images, ACTIVATIONS[workload.activation])
+    if workload.precision == "bf16":
+        params, images = jax.tree.map(lambda its: its.astype(jnp.bfloat16), (params, images))
+    return NETWORKS[workload.network](params, images, ACTIVATIONS[workload.activation]).astype(jnp.float32)
 
 
 @partial(jax.jit, static_argnames=("workload",), donate_argnames=("params", "velocities", "total_loss"))
@@ -78,6 +82,9 @@ def sgd_step(params, velocities, total_loss, images, labels, workload):
 
 class JaxGeneralTrainer(JaxTrainer):
     def build(self, parameters):
+        self.contract = in_precision(self.contract, self.workload.precision, self.device_name)
+        if self.workload.precision == "tf32":
+            jax.config.update("jax_default_matmul_precision", "tensorfloat32")
         super().build(parameters)
         self.velocities = jax.tree.map(jnp.zeros_like, self.params) if self.workload.momentum else None
 

@@ -6,9 +6,11 @@ from functools import partial
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import layers
 
 from benchmarks.frameworks.keras_tensorflow import KerasTensorFlowTrainer
+from benchmarks.frameworks.trainer import in_precision
 from benchmarks.workload.networks import HEADS, KERNEL, SIDE
 
 ACTIVATIONS = {"gelu": partial(keras.activations.gelu, approximate=True)}  # the others by their names
@@ -59,11 +61,19 @@ class KerasGeneralTrainer(KerasTensorFlowTrainer):
     def attends(workload):
         return workload.network == "transformer"
 
+    def use(self, device):
+        super().use(device)
+        precision = self.workload.precision
+        self.contract = in_precision(self.contract, precision, self.device_name)
+        if precision == "bf16":
+            keras.config.set_dtype_policy("mixed_bfloat16")
+        tf.config.experimental.enable_tensor_float_32_execution(precision == "tf32")
+
     def network(self):
         sizes, activation = self.workload.layer_sizes, self.workload.activation
         images = keras.Input(sizes[:1])
         logits = NETWORKS[self.workload.network](images, sizes, ACTIVATIONS.get(activation, activation))
-        return keras.Model(images, logits)
+        return keras.Model(images, layers.Activation("linear", dtype="float32")(logits))
 
     def optimizer(self):
         return keras.optimizers.SGD(self.workload.learning_rate, self.workload.momentum)

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from benchmarks.frameworks.torch import TorchTrainer
+from benchmarks.frameworks.trainer import in_precision
 from benchmarks.workload.networks import HEADS, KERNEL, SIDE
 
 ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU, "sigmoid": nn.Sigmoid, "gelu": partial(nn.GELU, approximate="tanh")}
@@ -78,17 +79,22 @@ def layers_of(model):
 
 class TorchGeneralTrainer(TorchTrainer):
     def build(self, workload, parameters):
+        self.contract = in_precision(self.contract, workload.precision, self.device_name)
+        if workload.precision == "tf32":
+            torch.set_float32_matmul_precision("high")
         model = NETWORKS[workload.network](workload.layer_sizes, ACTIVATIONS[workload.activation])
         with torch.no_grad():
             for (layer, axes), (weight, bias) in zip(layers_of(model), parameters):
                 layer.weight.copy_(torch.from_numpy(weight.transpose(axes)))
                 layer.bias.copy_(torch.from_numpy(bias))
         self.model = self.served = model.to(self.device)
+        if workload.precision == "bf16":
+            model.forward = torch.autocast(self.device.type, torch.bfloat16)(model.forward)
         self.squared = workload.loss == "squared-error"
         self.optimizer = torch.optim.SGD(model.parameters(), workload.learning_rate, workload.momentum)
 
     def mean_loss(self, images, labels):
-        logits = self.model(images)
+        logits = self.model(images).float()
         if self.squared:
             return nn.functional.mse_loss(logits, nn.functional.one_hot(labels, logits.shape[1]).to(logits.dtype))
         return nn.functional.cross_entropy(logits, labels)

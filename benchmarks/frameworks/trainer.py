@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from benchmarks.workload.networks import BITS
 from pytest_duet.workers.protocol import WrongHardware
 
-__all__ = ["Contract", "NoGpu", "Trainer", "WrongHardware", "threads_asked"]
+__all__ = ["Contract", "NoGpu", "Trainer", "WrongHardware", "in_precision", "threads_asked"]
 
 EXECUTIONS = ("eager", "compiled", "graph", "fused-epoch")
 DATA = ("host-fed", "device-resident")
-PRECISIONS = ("fp32", "tf32", "bf16")
+PRECISIONS = tuple(BITS)
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,16 @@ class Contract:
         for value, allowed in ((self.execution, EXECUTIONS), (self.data, DATA), (self.precision, PRECISIONS)):
             if value not in allowed:
                 raise ValueError(f"a contract says one of {', '.join(allowed)}, not {value!r}")
+
+
+def in_precision(contract, precision, device_name):
+    """Return a contract whose products are computed in another precision, on this device.
+
+    :raises WrongHardware: where it has no products like that.
+    """
+    if precision == "tf32" and device_name == "cpu":
+        raise WrongHardware("TF32 is what GPUs multiply in")
+    return replace(contract, precision=precision)
 
 
 class NoGpu(Exception):

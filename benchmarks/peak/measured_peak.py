@@ -77,7 +77,7 @@ class MeasuredPeaks:
 
         :param training: :class:`benchmarks.training_row.TrainingRow`.
         """
-        peak, reached = training.measured_peak.flops_per_second, training.flops_per_second
+        peak, reached = training.measured_peak.rate(training.workload), training.flops_per_second
         if self._runners and peak is not None and reached > peak:
             kept.drop(self._key(_kind(device)))
 
@@ -90,8 +90,8 @@ class MeasuredPeaks:
         if self._runners:
             if again:
                 self._found[kind] = self._find(kind, again=True)
-            return self(device)["flops_per_second"], PEAK_ERROR
-        if kind == "gpu":
+            return self(device)["precisions"][workload.precision], PEAK_ERROR
+        if kind == "gpu" or workload.precision != "fp32":
             return None, 0.0
         workload = workload.multiplied()
         if again or workload not in self._numpys:

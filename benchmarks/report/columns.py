@@ -90,7 +90,7 @@ def _amount(row, training):
 
 @_of_training
 def _floor(row, training):
-    peak = training.measured_peak.flops_per_second
+    peak = training.measured_peak.rate(training.workload)
     return training.flops_per_epoch / peak if peak and training.flops_per_epoch else None
 
 

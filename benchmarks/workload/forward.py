@@ -6,12 +6,13 @@ In the precision of the parameters; float64 for the oracle. Plain enough to be c
 from __future__ import annotations
 
 import math
+from contextlib import contextmanager
 
 import autograd.numpy as np
 import numpy
 from autograd.extend import defvjp, primitive
 
-from benchmarks.workload.networks import HEADS, SIDE
+from benchmarks.workload.networks import BITS, HEADS, SIDE
 
 EPSILON = 1e-5  # added to the variance where a layer is normed, as PyTorch does
 
@@ -35,6 +36,42 @@ def tanh(values):
 
 
 defvjp(tanh, lambda answer, values: lambda gradient: gradient * (1 - answer * answer))  # autograd's own takes a cosh
+
+
+_kept_bits = [BITS["fp32"]]
+
+
+@contextmanager
+def rounded_to(precision):
+    """Within it, the factors of all matrix products are rounded as this precision does it."""
+    _kept_bits.append(BITS[precision])
+    try:
+        yield
+    finally:
+        _kept_bits.pop()
+
+
+@primitive
+def product(left, right):
+    """Return ``left @ right``, of two matrices or of as many pairs of them on either side."""
+    return rounded(left) @ rounded(right)
+
+
+defvjp(
+    product,
+    lambda answer, left, right: lambda gradient: product(gradient, numpy.swapaxes(right, -1, -2)),
+    lambda answer, left, right: lambda gradient: product(numpy.swapaxes(left, -1, -2), gradient),
+)
+
+
+def rounded(factor):
+    """Return a factor with as many bits of its fraction as are kept, rounded to nearest, ties to even."""
+    dropped = BITS["fp32"] - _kept_bits[-1]
+    if not dropped:
+        return factor
+    bits = numpy.array(factor, numpy.float32, order="C").view(numpy.uint32)
+    bits += (bits >> dropped & 1) + (1 << dropped - 1) - 1
+    return (bits & ~numpy.uint32((1 << dropped) - 1)).view(numpy.float32)
 
 
 def relu(values):
@@ -74,7 +111,7 @@ def transformer(parameters, images, activation):
 def linear(layer, values):
     """Return ``values @ weight + bias``, over the last axis of values of any number of axes."""
     weight, bias = layer
-    flat = values.reshape(-1, values.shape[-1]) @ weight
+    flat = product(values.reshape(-1, values.shape[-1]), weight)
     return flat.reshape((*values.shape[:-1], weight.shape[-1])) + bias
 
 
@@ -82,7 +119,7 @@ def convolved(images, kernel):
     """Return the cross-correlation of ``(n, height, width, channels)`` with ``(k, k, channels, its own)``, unpadded."""
     side, _, _, channels = kernel.shape
     cut = patches(images, side)
-    flat = cut.reshape(-1, cut.shape[-1]) @ kernel.reshape(-1, channels)
+    flat = product(cut.reshape(-1, cut.shape[-1]), kernel.reshape(-1, channels))
     return flat.reshape((*cut.shape[:-1], channels))
 
 
@@ -128,8 +165,8 @@ def attended(project, rows):
         return np.transpose(its.reshape(len(its), SIDE, HEADS, -1), (0, 2, 1, 3))
 
     queries, keys, values = map(headed, range(3))
-    scores = queries @ np.transpose(keys, (0, 1, 3, 2)) / math.sqrt(width // HEADS)
-    answers = np.exp(log_softmax(scores)) @ values
+    scores = product(queries, np.transpose(keys, (0, 1, 3, 2))) / math.sqrt(width // HEADS)
+    answers = product(np.exp(log_softmax(scores)), values)
     return np.transpose(answers, (0, 2, 1, 3)).reshape(rows.shape)
 
 

@@ -12,7 +12,23 @@ from benchmarks.workload.networks import NETWORKS
 from benchmarks.workload.spec import Workload
 from pytest_duet.errors import DuetError
 
-KEYS = {field.name: field for field in fields(Workload) if field.name != "draw"}
+KEYS = {field.name: field for field in fields(Workload) if field.name not in ("draw", "precision")}
+
+
+def workload_of(asked, given, draw):
+    """Return the :class:`Workload` that is asked for, and the file of one's own data, an absolute path; None without.
+
+    :param asked: as :func:`read_workload` takes it.
+    :param given: parameters by name, which count more than what was asked for; None where they are left open.
+    """
+    found = read_workload(asked)
+    found.update((name, value) for name, value in given.items() if value is not None)
+    data_file = found.get("dataset", "")
+    if not is_own(data_file):
+        return Workload.usual(**found, draw=draw), None
+    if not Path(data_file).is_file():
+        raise DuetError(f"dataset = {data_file}: there is no such file.")
+    return Workload.usual(**{**found, "dataset": Path(data_file).stem}, draw=draw), str(Path(data_file).absolute())
 
 
 def read_workload(asked):

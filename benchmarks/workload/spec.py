@@ -14,18 +14,19 @@ from dataclasses import asdict, dataclass, fields
 import numpy as np
 
 from benchmarks.workload.dataset import CLASSES, IMAGE_SIZE
-from benchmarks.workload.networks import ACTIVATIONS, LOSSES, NETWORKS
+from benchmarks.workload.networks import ACTIVATIONS, BITS, LOSSES, NETWORKS
 from pytest_duet.errors import DuetError
 
 FLOAT_BYTES = 4
 _PARAMETERS, _ORDER = 0, 1  # two independent random streams of one seed
+KNOWN = {"network": NETWORKS, "activation": ACTIVATIONS, "loss": LOSSES, "precision": BITS}
 PUBLIC = ("mnist", "synthetic")
 DRAWS = 4  # of the orders that a session draws one of: the oracle's way along each is committed, for MNIST
 
 
 # Of a workload that is trained otherwise than all were once: left out where they are as ever, so that saved runs, the
 # oracle's files and older revisions of the suite know it by the same words.
-LATER = ("network", "activation", "momentum", "loss")
+LATER = ("network", "activation", "momentum", "loss", "precision")
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Workload:
     """A multilayer perceptron with tanh between its layers, softmax cross-entropy on top and plain SGD below.
 
     The defaults are those of the original experiment, which the suite began with, and which every trainer trains. The
-    last four parameters make it another, for those trainers that can.
+    last five parameters make it another, for those trainers that can.
 
     :param dataset: ``"mnist"``, ``"synthetic"``, or the name of one's own.
     :param layer_sizes: units of every layer, input and output included; of other networks, as
@@ -50,6 +51,8 @@ class Workload:
     :param activation: ``"tanh"``, ``"relu"``, ``"sigmoid"`` or ``"gelu"`` (its approximation by tanh).
     :param momentum: of SGD: ``velocity = momentum * velocity + gradient`` is what a parameter steps by, times the rate.
     :param loss: ``"cross-entropy"``, or ``"squared-error"`` of the logits to 1 for the right class and 0 for others.
+    :param precision: of the matrix products: ``"fp32"``, or what their factors are rounded to, ``"tf32"``, ``"bf16"``.
+        Parameters and updates stay float32. It is told by the entry's name, and is no part of :meth:`label`.
     :raises DuetError: naming the option, for a value that no epoch can be trained with.
     """
 
@@ -66,10 +69,11 @@ class Workload:
     activation: str = "tanh"
     momentum: float = 0.0
     loss: str = "cross-entropy"
+    precision: str = "fp32"
 
     def __post_init__(self):
         object.__setattr__(self, "layer_sizes", tuple(self.layer_sizes))
-        for name, known in (("network", tuple(NETWORKS)), ("activation", ACTIVATIONS), ("loss", LOSSES)):
+        for name, known in KNOWN.items():
             if getattr(self, name) not in known:
                 raise DuetError(f"{name} = {getattr(self, name)!r}: give one of {', '.join(known)}.")
         self.made_of()  # whether there is such a network
@@ -192,7 +196,7 @@ class Workload:
         compares two workloads.
         """
         usual = self.usual(self.network)
-        names = [field.name for field in fields(self) if field.name not in ("draw", "network")]
+        names = [field.name for field in fields(self) if field.name not in ("draw", "network", "precision")]
         changed = [name for name in names if getattr(self, name) != getattr(usual, name)]
         named = ["network"] if self.network != type(self).network else []
         return ",".join(f"{name}={_spell(getattr(self, name))}" for name in named + changed)
@@ -210,9 +214,11 @@ class Workload:
     def digest(self):
         """Return a SHA-256 (hexadecimal) of everything that decides the training's path, whatever its length.
 
-        The number of epochs is left out: a shorter training is the beginning of a longer one.
+        The number of epochs is left out: a shorter training is the beginning of a longer one. So is the precision: all
+        are held against the exact path.
         """
-        path = {name: value for name, value in self.described().items() if name != "epochs" and value is not None}
+        left_out = ("epochs", "precision")
+        path = {name: value for name, value in self.described().items() if name not in left_out and value is not None}
         path.update({"draw": self.draw} if self.draw else {})
         return hashlib.sha256(json.dumps(path, sort_keys=True).encode()).hexdigest()
 

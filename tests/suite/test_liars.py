@@ -17,7 +17,7 @@ LIARS = {  # who, and what the suite must say of it
     "lazy": r"returns before the device has finished: the device went on for .* ms",
     "late": r"returns before the device has finished: the device went on for [1-9]\d\d\.\d ms",
     "lazy-parameters": r"returns before the device has finished",
-    "bfloat": r"its contract is not fp32",
+    "bfloat": r"its contract says bf16, and it was asked to train in fp32",
     "flattered": r"test accuracy 0\.\d+, the oracle's is 0\.\d+; .* up or down",
     "not-fused": r"its contract says fused-epoch, host-fed, but Python executes \d+ lines for each further step",
     "not-resident": r"parity fails at step 1 of 9 .* host's images were overwritten",
