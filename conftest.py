@@ -92,14 +92,15 @@ def served(framework, options, mnist, tmp_path):
     from benchmarks.exports import CALIBRATING, EXPORTS
     from benchmarks.frameworks.loading import load_trainer
     from benchmarks.inference import Served, answers_of
-    from benchmarks.workload.trained import trained
+    from benchmarks.workload.trained import pruned, trained
 
     parameters = trained(options.workload, mnist)
     if framework in EXPORTS:
         export = EXPORTS[framework]
         options.installed(export)
-        predict, path = load_trainer(export.location)(parameters, tmp_path, mnist.train_images[:CALIBRATING])
-        return Served(framework, predict, parameters, mnist, export.precision, path)
+        saved = pruned(options.workload, mnist, export.pruned) if export.pruned else parameters
+        predict, path = load_trainer(export.location)(saved, tmp_path, mnist.train_images[:CALIBRATING])
+        return Served(framework, predict, saved, mnist, export.precision, path, whole=parameters)
     entry = options.installed(options.entries[framework])
     predict = answers_of(entry, options.workload, parameters, mnist, options.device)
     return Served(framework, predict, parameters, mnist, workload=options.workload)

@@ -104,6 +104,11 @@ def add_options(parser):
     _add_number(add, "--seeds", int, SEEDS, "N", "that a time to accuracy is told of")
     _add_number(add, "--target-accuracy", float, TARGET, "SHARE", "of the test images, which training is to reach")
     add("--results-csv", metavar="DIR", help="write results.csv (every epoch) and summary.csv there")
+    add(
+        "--tensorboard",
+        metavar="DIR",
+        help="write losses, accuracies, times and memory there, as TensorBoard reads them",
+    )
     _add_workload(parser)
 
 

@@ -38,7 +38,9 @@ PERCENTILES = {"p50": 50, "p90": 90, "p99": 99}
 # roundings add up to some 32 times 2^-24. Who rounds to fewer bits, and says so, is off by more: by up to 2^-9 of a
 # factor in bf16, a 256th of the largest in int8. Found here: 1e-3 to 2.5e-3, and 6e-3 to 1.7e-2.
 LOGITS_ERRORS = {"fp32": (0.0, 1e-5), "bf16": (1e-4, 2e-2), "int8": (1e-3, 0.1)}
-ACCURACY_LOSS = {"fp32": 0.0005, "bf16": 0.005, "int8": 0.005}  # of the test images; 0.005 is half a point
+# Of the test images; 0.005 is half a point.
+ACCURACY_LOSS = {"fp32": 0.0005, "bf16": 0.005, "int8": 0.005, "pruned": 0.005}
+LARGELY_ZERO = 0.01  # of the weights, which nobody's are by chance
 TEST_BATCH = 256  # test images that are classified at once
 CHECKED = 64  # images of a batch, beside its last one; and answers of a series of requests
 DIFFERENT = 8  # requests that are repeated where many more are timed than there are images
@@ -57,6 +59,7 @@ class Served:
     :param precision: ``"fp32"``, ``"bf16"`` or ``"int8"``: what its products are rounded to, by its own account.
     :param path: the file, or the folder of files, that it was loaded from; None where it was built in this process.
     :param workload: whose network it is.
+    :param whole: the parameters before any were set to zero; None where none were.
     """
 
     name: str
@@ -66,6 +69,7 @@ class Served:
     precision: str = "fp32"
     path: Path | None = None
     workload: Workload = field(default_factory=Workload)
+    whole: list | None = None
 
     def check(self, count):
         """Hold the answer to a request of so many images against the oracle's, in float64.
@@ -106,13 +110,20 @@ class Served:
         starts = range(0, len(labels), TEST_BATCH)
         found = [np.asarray(self.predict(images[start : start + TEST_BATCH])).argmax(axis=1) for start in starts]
         share = float((np.concatenate(found) == labels).mean())
-        right = oracle.accuracy(self.workload, self.parameters, self.dataset)
-        if right - share > ACCURACY_LOSS[self.precision] + 1e-9:
+        right = oracle.accuracy(self.workload, self.whole or self.parameters, self.dataset)
+        zero = self.zero_share()
+        allowed = ACCURACY_LOSS["pruned" if zero > LARGELY_ZERO else self.precision]
+        if right - share > allowed + 1e-9:
+            how = f"with {zero:.0%} of its weights zero" if zero > LARGELY_ZERO else f"in {self.precision}"
             raise LogitsError(
-                f"{self.name}: its test accuracy is {share:.4f} where the oracle's is {right:.4f} (in {self.precision} "
-                f"it may lose {ACCURACY_LOSS[self.precision]:g})."
+                f"{self.name}: its test accuracy is {share:.4f} where the oracle's is {right:.4f} ({how} it may lose "
+                f"{allowed:g})."
             )
         return share
+
+    def zero_share(self):
+        """Return the share of its weights that are zero."""
+        return sum(int((weight == 0).sum()) for weight, _ in self.parameters) / sum(w.size for w, _ in self.parameters)
 
     def bytes(self):
         """Return how large what it was loaded from is, in bytes; None where that is no file."""

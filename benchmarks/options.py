@@ -72,6 +72,7 @@ class Options:
     quick: bool
     race: bool
     results_csv: str | None
+    tensorboard: str | None
     traces: str | None
     slot: Slot | None = None
 
@@ -215,10 +216,13 @@ def read_options(config, slot=None):
         environments=get("envs") or str(config.rootpath / ".tox"),
         threads=_threads(get("threads"), here),
         measure_limit=not get("no_limit"),
-        results_csv=None if hasattr(config, "workerinput") else _writable(get("results_csv")),
+        results_csv=None if hasattr(config, "workerinput") else _writable("--results-csv", get("results_csv")),
+        tensorboard=None if hasattr(config, "workerinput") else _writable("--tensorboard", get("tensorboard")),
         traces=get("profile") and os.path.abspath(get("profile")),
         slot=slot,
     )
+    if options.tensorboard and missing(["tensorboardX"]):
+        raise DuetError("--tensorboard needs tensorboardX: pip install -r requirements-suite.txt")
     if get("duet_against"):
         options.check_turns()
     if options.race and (get("duet_against") or options.isolation == "none"):
@@ -274,13 +278,13 @@ def _threads(asked, here=True):
     return asked
 
 
-def _writable(directory):
+def _writable(option, directory):
     """Make a directory now: to learn only after the measurement that it cannot be would lose the tables."""
     if directory:
         try:
             Path(directory).mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise DuetError(f"--results-csv={directory}: cannot be made ({error}).") from error
+            raise DuetError(f"{option}={directory}: cannot be made ({error}).") from error
     return directory
 
 

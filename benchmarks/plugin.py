@@ -21,6 +21,7 @@ from benchmarks.report.hooks import (  # noqa: F401
     pytest_duet_report_sections,
     pytest_duet_report_words,
 )
+from benchmarks.workload.networks import BITS
 from benchmarks.workload.recipe import workloads_of
 from pytest_duet.errors import DuetError
 from pytest_duet.plugin.hookspecs import Needs
@@ -65,8 +66,8 @@ def pytest_generate_tests(metafunc):
 def measured(metafunc, options):
     """Return the names of what a test measures: all entries, unless it asks for more or for fewer of them.
 
-    What belongs to entries, exports and ranks, is of the workload that everybody trains. Of other precisions than fp32,
-    training alone is asked.
+    What belongs to entries, exports, pipelines and ranks, is of the workload that everybody trains. Of other precisions
+    than fp32, training alone is asked.
     """
     entries = options.entries
     if "rounds" not in metafunc.fixturenames:
@@ -75,7 +76,7 @@ def measured(metafunc, options):
     if "compiled_before" in metafunc.fixturenames:
         return [name for name, entry in entries.items() if entry.keeps_programs]
     if "feeding" in metafunc.fixturenames:
-        return pipelines_of(entries)
+        return pipelines_of(attached)
     if "fleet" in metafunc.fixturenames:
         return attached_to(attached, ENGINES)
     return [*entries, *(attached_to(attached, EXPORTS) if "served" in metafunc.fixturenames else ())]
@@ -157,7 +158,7 @@ def pytest_duet_prepare(config, say):
     """Fetch the data set and train the oracle, if need be."""
     from benchmarks.workload import data
     from benchmarks.workload.oracle import trajectory
-    from benchmarks.workload.trained import trained
+    from benchmarks.workload.trained import pruned, trained
 
     options = config.stash[OPTIONS]
     loaded = data.load(options.find_data(say), options.workload)
@@ -170,6 +171,9 @@ def pytest_duet_prepare(config, say):
         trajectory(workload, loaded, say)
     if "inference" in asked(config):
         trained(options.workload, loaded, say)
+        exported = attached_to(options.entries, EXPORTS) if options.workload.is_everybodys() else ()
+        for share in {EXPORTS[name].pruned for name in exported} - {0.0}:
+            pruned(options.workload, loaded, share, say)
 
 
 def pytest_duet_subject(config, nodeid):
@@ -177,10 +181,11 @@ def pytest_duet_subject(config, nodeid):
 
 
 def pytest_duet_asked(config, subject, name):
-    question = question_of(name)
-    if question in QUESTIONS and question not in asked(config):
-        return False
-    return subject in config.stash[OPTIONS].entries or subject not in REGISTRY
+    question, entries = question_of(name), config.stash[OPTIONS].entries
+    if question in QUESTIONS:
+        return question in asked(config) and (subject in entries or subject not in REGISTRY)
+    exact = {subject, *(subject.removesuffix(f"-{precision}") for precision in BITS)}
+    return subject in entries or not exact & REGISTRY.keys()
 
 
 def pytest_duet_tables(config, terminalreporter, rows, machine):
@@ -193,6 +198,7 @@ def pytest_duet_tables(config, terminalreporter, rows, machine):
         pipeline_table,
         scaling_table,
         start_table,
+        tensorboard_files,
     )
     from benchmarks.training_row import TrainingRow
 
@@ -213,6 +219,8 @@ def pytest_duet_tables(config, terminalreporter, rows, machine):
     directory = config.stash[OPTIONS].results_csv
     for path in csv_files.write(trained, Path(directory) / machine) if directory else ():
         terminalreporter.write_line(f"wrote {path}")
+    if folder := config.stash[OPTIONS].tensorboard:
+        terminalreporter.write_line(f"wrote {tensorboard_files.write(trained, Path(folder) / machine)}")
 
 
 def framework_of(nodeid, frameworks):

@@ -44,5 +44,9 @@ def test_throughput(benchmark, served):
 def tell(benchmark, served, kind):
     """Tell what is measured: how good the network is that answers, and how large its file."""
     benchmark.extra_info.update(
-        inference=kind, precision=served.precision, test_accuracy=served.check_accuracy(), file_bytes=served.bytes()
+        inference=kind,
+        precision=served.precision,
+        zero_share=served.zero_share(),
+        test_accuracy=served.check_accuracy(),
+        file_bytes=served.bytes(),
     )

@@ -20,9 +20,11 @@ class Export(Attached):
 
     :param location: ``"module:function"``.
     :param precision: ``"fp32"``, or what it rounds to: ``"bf16"`` or ``"int8"``.
+    :param pruned: the share of each weight matrix that is zero in the network that is saved, its smallest ones.
     """
 
     precision: str = "fp32"
+    pruned: float = 0.0
 
 
 def _export(name, of, place, *requires, **its):
@@ -40,8 +42,10 @@ EXPORTS = {
         _export("onnx-runtime", TORCH, "onnx_files:plain", *ONNX),
         _export("onnx-runtime-int8", TORCH, "onnx_files:int8", *ONNX, precision="int8"),
         _export("onnx-runtime-int8-static", TORCH, "onnx_files:int8_static", *ONNX, precision="int8"),
+        _export("onnx-runtime-pruned", TORCH, "onnx_files:plain", *ONNX, pruned=0.5),
         _export("openvino", TORCH, "openvino_files:fp32", "torch", "openvino"),
         _export("openvino-bf16", TORCH, "openvino_files:bf16", "torch", "openvino", precision="bf16"),
+        _export("openvino-pruned", TORCH, "openvino_files:fp32", "torch", "openvino", pruned=0.5),
         _export("jax-export", ("jax",), "jax_files:exported", "jax", "jaxlib"),
         _export("tf-saved-model", KERAS, "tensorflow_files:saved_model", "tensorflow"),
         _export("tf-lite", KERAS, "tensorflow_files:lite", "tensorflow"),

@@ -5,7 +5,7 @@ oracle in every step's loss and within 1e-4 in every weight matrix's update. TF3
 learning rate, start, order or batch are all far outside.
 
 Who computes its products in another precision, and says so, is off by more, and by how much is known: the oracle takes
-the same steps with its factors rounded alike (:func:`check_rounding`).
+the same steps with its factors rounded alike (:mod:`benchmarks.proof.precision`).
 """
 
 from __future__ import annotations
@@ -15,25 +15,20 @@ from statistics import median
 
 import numpy as np
 
-from benchmarks.workload import forward, oracle
+from benchmarks.proof.precision import ACCURACY_TOLERANCE, LOSS_TOLERANCE, TOLERANCES, UPDATE_TOLERANCE, wrong_rounding
+from benchmarks.workload import oracle
 from benchmarks.workload.sketch import norm, relative_error, sketch_update
 from pytest_duet.errors import DuetError
 
 STEPS = 8  # full batches of the parity check; the ragged last batch comes after them
-LOSS_TOLERANCE = 1e-5  # relative
-UPDATE_TOLERANCE = 1e-3  # norm of the difference over norm of the update, each array, beside float32's rounding
 # Of the parameters after an epoch, by the suite; of those after the last one, by the trainer itself.
 ACCURACIES = {
     "accuracy": "The losses agreed with the oracle: look at the last updates.",
     "own_accuracy": "The training agreed with the oracle: look at evaluate().",
 }
-ACCURACY_TOLERANCE = 0.0005  # absolute: 5 of 10,000 images
 LAG_SHARE = 0.005  # of an epoch that the device may work on after the clock has stopped
 LAG_SECONDS = 0.002  # below it, a lag is within the scatter of reading the parameters: up to 0.6 ms
 DRIVER_LAG_SECONDS = 0.0002  # likewise, of asking CUDA's driver, which takes some microseconds where nothing is at work
-# Errors of updates go by the last bit that is kept. Two neighbours among the precisions are three bits apart, TF32 and
-# bfloat16; half-way between them is a factor of the square root of 8.
-ROUNDING_TIMES = 8**0.5
 RESIDENT_HINT = (
     " Or does it not keep its images on the device, as its contract says? The host's images were overwritten."
 )
@@ -41,24 +36,6 @@ RESIDENT_HINT = (
 
 class ParityError(DuetError):
     """A trainer that trains something else, or says that it is done before it is."""
-
-
-@dataclass(frozen=True)
-class Tolerances:
-    """How far an honest trainer may be off: in a loss and an update, relatively; in an accuracy, absolutely."""
-
-    loss: float
-    update: float
-    accuracy: float
-
-
-# Of rounded factors, of whole trainings; their first steps are held closer. With the default workload, factors rounded
-# to bfloat16 are off by 6e-4 in a loss and 4e-3 in an update after nine steps, and by a tenth of that in TF32.
-TOLERANCES = {
-    "fp32": Tolerances(LOSS_TOLERANCE, UPDATE_TOLERANCE, ACCURACY_TOLERANCE),
-    "tf32": Tolerances(2e-3, 1e-2, 0.002),
-    "bf16": Tolerances(1e-2, 5e-2, 0.005),
-}
 
 
 @dataclass(frozen=True)
@@ -107,34 +84,11 @@ def check_steps(name, steps, workload, dataset):
     expected = sketch_update(training.parameters, initial)
     update = sketch_update(steps["parameters"], initial)
     rounded = rounding(initial, len(batches))
-    check_update(name, f"after {len(batches)} steps", update, expected, rounded, allowed.update)
+    check_update(name, f"after {len(batches)} steps", update, expected, rounded, allowed.update, allowed.bias)
     if workload.precision != "fp32":
-        check_rounding(name, update, expected, workload, dataset)
-
-
-def check_rounding(name, update, expected, workload, dataset):
-    """Hold how far a trainer's first updates are off against how far rounding its products' factors puts them off.
-
-    The oracle takes the same steps in float32 with its factors rounded, as the precision says; of all arrays' errors,
-    the geometric means are compared.
-
-    :param update: the sketches of the trainer's, ``expected`` those of the exact ones.
-    :raises ParityError: where the trainer's are another precision's.
-    """
-    initial = workload.initial_parameters()
-    training = oracle.Training(workload, workload.initial_parameters())
-    with forward.rounded_to(workload.precision):
-        training.train(parity_batches(workload, len(dataset.train_labels)), dataset)
-    found, right = (
-        float(np.exp(np.mean(np.log([relative_error(*pair) for pair in zip(each, expected)]))))
-        for each in (update, sketch_update(training.parameters, initial))
-    )
-    if not right / ROUNDING_TIMES <= found <= right * ROUNDING_TIMES:
-        raise ParityError(
-            f"{name}: its updates are off by {found:.2g} of their norms after its first steps, and factors rounded to "
-            f"{workload.precision}, as its contract says, would put them off by {right:.2g} (tolerance: a factor of "
-            f"{ROUNDING_TIMES:.1f} either way). In which precision does it multiply?"
-        )
+        wrong = wrong_rounding(update, expected, workload, batches, dataset)
+        if wrong:
+            raise ParityError(f"{name}: {wrong}")
 
 
 def check_trial(name, trial, trajectory, workload, dataset):
@@ -162,7 +116,8 @@ def check_trial(name, trial, trajectory, workload, dataset):
         expected = trajectory.updates[number - 1]
         rounded = rounding(initial, number * len(trajectory.step_losses[0]))
         update = sketch_update(parameters, initial)
-        updates.append(check_update(name, f"after epoch {number}", update, expected, rounded, allowed.update))
+        when = f"after epoch {number}"
+        updates.append(check_update(name, when, update, expected, rounded, allowed.update, allowed.bias))
         metrics = {**epoch.metrics, "accuracy": oracle.accuracy(workload, parameters, dataset)}
         accuracies += [abs(metrics[each] - trajectory.accuracies[number - 1]) for each in ACCURACIES if each in metrics]
         rounds.append(replace(epoch, metrics=metrics, evidence=None))
@@ -228,19 +183,21 @@ def rounding(initial, steps):
     return [2 * 2**-24 * steps**0.5 * float(np.linalg.norm(array)) for layer in initial for array in layer]
 
 
-def check_update(name, when, update, expected, rounded, tolerance=UPDATE_TOLERANCE):
+def check_update(name, when, update, expected, rounded, tolerance=UPDATE_TOLERANCE, bias_tolerance=None):
     """Hold sketches of an update against those of the oracle's; return the largest relative error.
 
     :param rounded: what :func:`rounding` gave.
+    :param bias_tolerance: that of a bias, where it is another.
     :raises ParityError: naming the array that is off, and ``when``.
     """
     errors = [relative_error(found, right) for found, right in zip(update, expected)]
     for number, (error, right, by_rounding) in enumerate(zip(errors, expected, rounded)):
-        if not error * norm(right) <= tolerance * norm(right) + by_rounding:
+        allowed = bias_tolerance if bias_tolerance and number % 2 else tolerance
+        if not error * norm(right) <= allowed * norm(right) + by_rounding:
             array = f"layer {number // 2 + 1}'s {('weight', 'bias')[number % 2]}"
             raise ParityError(
                 f"{name}: parity fails {when}: the update of {array} is off by {error:.2g} of its norm (tolerance "
-                f"{tolerance:g}), though the losses agree. Was every gradient applied, once, in the given order?"
+                f"{allowed:g}), though the losses agree. Was every gradient applied, once, in the given order?"
             )
     return max(errors)
 

@@ -23,7 +23,7 @@ LATENCY_LEGEND = (
     "arrival. The last column: how many may arrive in a second until the 99th percentile is more. Begun late, for the "
     "measurement's own sake: 99 of 100 requests by no more than {late}."
 )
-NETWORK_HEADINGS = ("network", "products in", "test accuracy", "file")
+NETWORK_HEADINGS = ("network", "products in", "weights 0", "test accuracy", "file")
 THROUGHPUT_LEGEND = "Images a second, by how many are in a request; the medians over trials."
 
 
@@ -46,7 +46,9 @@ def show(terminalreporter, rows):
         headings = ("network", *(f"by {batch}" for batch in BATCHES))
         write_table(terminalreporter, "throughput", headings, map(_rates, its), right=headings[1:])
         terminalreporter.write(f"{wrapped(THROUGHPUT_LEGEND)}\n")
-    if any(info["precision"] != "fp32" for info in networks.values()):  # else they are all alike
+    if any(
+        info["precision"] != "fp32" or info.get("zero_share") for info in networks.values()
+    ):  # else they are all alike
         lines = [_network(name, info) for name, info in networks.items()]
         write_table(terminalreporter, "networks", NETWORK_HEADINGS, lines, right=NETWORK_HEADINGS[2:])
 
@@ -60,7 +62,14 @@ def _latencies(both):
 
 def _network(name, info):
     size = info["file_bytes"]
-    return [name, info["precision"], f"{info['test_accuracy']:.2%}", "-" if size is None else f"{size / 2**20:.2f} MiB"]
+    zero = f"{info.get('zero_share', 0.0):.0%}"
+    return [
+        name,
+        info["precision"],
+        zero,
+        f"{info['test_accuracy']:.2%}",
+        "-" if size is None else f"{size / 2**20:.2f} MiB",
+    ]
 
 
 def _rates(both):

@@ -140,6 +140,7 @@ def test_a_missing_framework_is_skipped_unless_required(suite, tmp_path, require
         (["--epochs=1"], "--epochs=1: give 2 or more"),
         (["--trials=0"], "--trials=0: give 1 or more"),
         (["--seed=4294967296"], "--seed=4294967296: NumPy takes seeds from 0"),
+        (["--tensorboard=pytest.ini/here"], "--tensorboard=pytest.ini/here: cannot be made"),
         (["--results-csv=pytest.ini/here"], "--results-csv=pytest.ini/here: cannot be made"),
         (
             [f"--framework-path={TRAINERS}", f"--framework-path={TRAINERS}"],
@@ -187,6 +188,32 @@ def test_csv_files_say_how_much_of_an_epoch_a_time_is_of(suite, tmp_path, asked,
     suite("--epochs=2", f"--results-csv={tmp_path}", *asked)
     for name in ("results.csv", "summary.csv"):
         assert {row["steps"] for row in csv.DictReader((tmp_path / name).open())} == {steps}
+
+
+def events_of(path):
+    """Return an event file's scalars, ``(name, step, value)``. Its records: a length, its sum, an event, its sum."""
+    from tensorboardX.proto import event_pb2
+
+    data, place = path.read_bytes(), 0
+    while place < len(data):
+        size = int.from_bytes(data[place : place + 8], "little")
+        event = event_pb2.Event.FromString(data[place + 12 : place + 12 + size])
+        yield from ((value.tag, event.step, value.simple_value) for value in event.summary.value)
+        place += 12 + size + 4
+
+
+def test_tensorboard_finds_a_run_for_each_trial(suite, tmp_path):
+    run = suite("--trials=2", "--epochs=3", f"--tensorboard={tmp_path / 'board'}")
+    found = {path.parent.name: list(events_of(path)) for path in tmp_path.glob("board/*/honest/*/events*")}
+    assert set(found) == {"trial-1", "trial-2"}
+    for name, trial in zip(sorted(found), run.rows["honest"]["trials"]):
+        assert found[name][0] == ("steps", 0, 47)
+        seen = {(tag, step): value for tag, step, value in found[name]}
+        for epoch in trial["rounds"]:
+            assert seen["loss", epoch["number"]] == pytest.approx(epoch["metrics"]["loss"])
+            assert seen["accuracy", epoch["number"]] == pytest.approx(epoch["metrics"]["accuracy"])
+            assert seen["seconds", epoch["number"]] == pytest.approx(epoch["seconds"])
+            assert seen["peak_memory_mib", epoch["number"]] > 10
 
 
 def test_the_table_shows_what_was_measured(suite):

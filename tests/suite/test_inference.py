@@ -14,7 +14,7 @@ from benchmarks.report import inference_table
 from benchmarks.workload import oracle
 from benchmarks.workload.dataset import synthetic
 from benchmarks.workload.spec import Workload
-from benchmarks.workload.trained import trained
+from benchmarks.workload.trained import pruned, trained
 from pytest_duet.record.metrics import Measured
 from pytest_duet.record.row import Row
 from pytest_duet.workers.protocol import WrongHardware
@@ -97,6 +97,26 @@ def test_rounding_that_costs_half_a_point_fails():
 
     with pytest.raises(LogitsError, match="in int8 it may lose 0.005"):
         served(predict, precision="int8").check_accuracy()
+
+
+def test_a_pruned_network_answers_by_what_is_left_and_loses_no_more_than_half_a_point():
+    half = pruned(SMALL, DATASET, 0.5)
+    for (weight, _), (whole, _) in zip(half, PARAMETERS):
+        left = weight != 0
+        assert left.mean() == pytest.approx(0.5, abs=0.01)
+        assert np.abs(whole[~left]).max() <= np.abs(whole[left]).min(), "the smallest are gone"
+        assert not np.array_equal(weight[left], whole[left]), "and the others were trained on"
+    predict = answers_of(REGISTRY["numpy"], SMALL, half, DATASET, "cpu")
+    honest = Served("mine", predict, half, DATASET, whole=PARAMETERS)
+    honest.check(16)
+    assert honest.zero_share() == pytest.approx(0.5, abs=0.01) and served().zero_share() == 0
+    with pytest.raises(LogitsError, match="its logits are off by"):
+        Served("whole", HONEST, half, DATASET, whole=PARAMETERS).check(16)
+    assert honest.check_accuracy() >= served().check_accuracy() - 0.005
+    bare = pruned(SMALL, DATASET, 0.999)
+    predict = answers_of(REGISTRY["numpy"], SMALL, bare, DATASET, "cpu")
+    with pytest.raises(LogitsError, match=r"with 100% of its weights zero it may lose 0.005\)"):
+        Served("bare", predict, bare, DATASET, whole=PARAMETERS).check_accuracy()
 
 
 def test_a_file_s_size_is_told(tmp_path):
@@ -262,7 +282,7 @@ def test_the_tables_rank_by_what_they_show():
     assert " networks " not in terminal.text, "all are as precise"
     rounded = {**network, "inference": "throughput", "precision": "int8", "test_accuracy": 0.9655, "file_bytes": 2**21}
     inference_table.show(terminal, [*rows, (made("small", seconds=0.2), rounded)])
-    assert ["small", "int8", "96.55%", "2.00", "MiB"] in [line.split() for line in terminal.text.splitlines()]
+    assert ["small", "int8", "0%", "96.55%", "2.00", "MiB"] in [line.split() for line in terminal.text.splitlines()]
     assert "of 10,000 requests" in terminal.text and "no more than 10.00 µs" in terminal.text.replace("\n", " ")
 
 

@@ -1,10 +1,12 @@
 """Who multiplies in fewer bits says so, is off by as much as that causes, and is measured beside the others."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from benchmarks import plugin
 from benchmarks.frameworks import REGISTRY, in_precisions
 from benchmarks.frameworks.trainer import Contract, WrongHardware, in_precision
 from benchmarks.proof import parity
@@ -141,3 +143,20 @@ def test_each_framework_trains_in_bf16(name, suite):
     assert run.outcomes[f"{name}-tf32"][0] == "skipped"
     exact, rounded = (run.rows[each]["parity"]["update"] for each in (name, f"{name}-bf16"))
     assert rounded > 8 * exact
+
+
+@pytest.mark.parametrize(
+    ("subject", "name", "is_asked"),
+    [
+        ("jax-bf16", "benchmarks/test_training.py::test_training_epoch[jax-bf16]", False),
+        ("torch-bf16", "benchmarks/test_training.py::test_training_epoch[torch-bf16]", True),
+        ("mine-bf16", "benchmarks/test_training.py::test_training_epoch[mine-bf16]", True),
+        ("torch-bf16", "benchmarks/test_inference.py::test_latency[torch-bf16]", False),
+    ],
+)
+def test_a_precision_that_was_not_asked_for_is_not_missed(subject, name, is_asked):
+    """And one's own trainer is, whatever it is called; an export of that name belongs to another question."""
+    options = SimpleNamespace(entries={"torch": 1, "torch-bf16": 2})
+    given = {"suite": [], "markexpr": ""}
+    config = SimpleNamespace(stash={plugin.OPTIONS: options}, getoption=given.get, args=[])
+    assert plugin.pytest_duet_asked(config, subject, name) is is_asked
