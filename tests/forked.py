@@ -17,7 +17,7 @@ from pathlib import Path
 # Nothing of this project, and no plugin: pytest rewrites their assertions while it imports them.
 PRELOADED = """
 pytest _pytest.assertion.rewrite _pytest.junitxml _pytest.legacypath cpuinfo execnet.gateway filelock
-numpy numpy.random rich.console rich.table scipy.special email.message hashlib importlib.metadata
+autograd numpy numpy.random rich.console rich.table scipy.special email.message hashlib importlib.metadata
 xml.etree.ElementTree
 """
 

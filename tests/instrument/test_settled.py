@@ -299,10 +299,11 @@ def test_a_slower_commit_is_found_by_the_second_run(command, tmp_path):
     done = run()
     assert done.returncode == 0, done.stdout
     trainers = tree / "tests" / "liars" / "trainers.py"
-    before = "        batches = self.workload.batches(order)\n        losses ="
+    before = "    cpu_only = None\n"
+    slower = "    def train_epoch(self, order):\n        time.sleep(0.001 * len(order) / 128)\n"
     text = trainers.read_text()
     assert text.count(before) == 1
-    trainers.write_text(text.replace(before, f"        time.sleep(0.001 * len(order) / 128)\n{before}"))
+    trainers.write_text(text.replace(before, f"{before}\n{slower}        return super().train_epoch(order)\n\n"))
     commit("slower")
     done = run()
     assert done.returncode == 1, done.stdout
