@@ -9,7 +9,7 @@ import tomllib
 
 from benchmarks.workload.data import is_own
 from benchmarks.workload.networks import NETWORKS
-from benchmarks.workload.spec import Workload
+from benchmarks.workload.spec import PUBLIC, Workload
 from pytest_duet.errors import DuetError
 
 KEYS = {field.name: field for field in fields(Workload) if field.name not in ("draw", "precision")}
@@ -23,12 +23,17 @@ def workload_of(asked, given, draw):
     """
     found = read_workload(asked)
     found.update((name, value) for name, value in given.items() if value is not None)
-    data_file = found.get("dataset", "")
-    if not is_own(data_file):
+    asked_data = found.setdefault("dataset", PUBLIC[0])
+    if not is_own(asked_data):
+        if asked_data not in PUBLIC:
+            raise DuetError(f"dataset = {asked_data}: give one of {', '.join(PUBLIC)}, or an .npz file.")
         return Workload.usual(**found, draw=draw), None
-    if not Path(data_file).is_file():
-        raise DuetError(f"dataset = {data_file}: there is no such file.")
-    return Workload.usual(**{**found, "dataset": Path(data_file).stem}, draw=draw), str(Path(data_file).absolute())
+    path = Path(asked_data)
+    if not path.is_file():
+        raise DuetError(f"dataset = {asked_data}: there is no such file.")
+    if path.stem in PUBLIC:
+        raise DuetError(f"dataset = {asked_data}: give the file another name; {path.stem} is a public data set's.")
+    return Workload.usual(**{**found, "dataset": path.stem}, draw=draw), str(path.absolute())
 
 
 def read_workload(asked):

@@ -10,7 +10,7 @@ from benchmarks.frameworks import REGISTRY
 from benchmarks.proof import parity
 from benchmarks.workload import data, forward, networks, oracle
 from benchmarks.workload.dataset import synthetic
-from benchmarks.workload.own import read_workload
+from benchmarks.workload.own import read_workload, workload_of
 from benchmarks.workload.spec import LATER, Workload
 from pytest_duet.errors import DuetError
 
@@ -158,6 +158,19 @@ def test_own_data_that_are_none_are_refused(tmp_path, others, says):
     with pytest.raises(DuetError) as caught:
         data.from_npz(tmp_path / "mine.npz")
     assert says in str(caught.value)
+
+
+def test_data_that_nobody_knows_are_refused_and_own_ones_do_not_pass_for_public_ones(own):
+    """Else a slip of the finger would train MNIST by another name, or one's own data by that of MNIST."""
+    assert workload_of(None, {"dataset": None}, 0) == (Workload(), None)
+    with pytest.raises(DuetError, match="dataset = minst: give one of mnist, synthetic, or an .npz file"):
+        workload_of(None, {"dataset": "minst"}, 0)
+    with pytest.raises(DuetError, match="there is no such file"):
+        workload_of(None, {"dataset": "missing.npz"}, 0)
+    taken = own.with_name("mnist.npz")
+    own.with_name("mine.npz").rename(taken)
+    with pytest.raises(DuetError, match="mnist is a public data set's"):
+        workload_of(None, {"dataset": str(taken)}, 0)
 
 
 @pytest.mark.parametrize("content", [b"", b"PK", b"no archive at all"])
