@@ -115,7 +115,7 @@ def add_options(parser):
 def _add_workload(parser):
     default = Workload()
     add = parser.getgroup("workload", "what is trained").addoption
-    other = f"one of {', '.join(NETWORKS)}, or a TOML file that says what is trained (docs/your-own.md)"
+    other = f"one of {', '.join(NETWORKS)}, or a TOML file that says what is trained (docs/own-workload.md)"
     add("--workload", metavar="NAME|FILE", help=f"{other}; the options below count more than it does")
     precisions = (
         f"of the matrix products, comma-separated, of {', '.join(BITS)}; each an entry of its own (default: fp32)"

@@ -19,11 +19,10 @@ class Export(Attached):
     """Where an export is found, told without importing it.
 
     :param location: ``"module:function"``.
-    :param precision: ``"fp32"``, or what it rounds to: ``"bf16"`` or ``"int8"``.
+    :param precision: as an entry's, or ``"int8"``.
     :param pruned: the share of each weight matrix that is zero in the network that is saved, its smallest ones.
     """
 
-    precision: str = "fp32"
     pruned: float = 0.0
 
 

@@ -46,13 +46,13 @@ class Entry:
 
     def in_precision(self, precision):
         """Return the entry whose products are computed in another precision, by a name of its own."""
-        return (
-            self if precision == self.precision else replace(self, name=f"{self.name}-{precision}", precision=precision)
-        )
+        if precision == self.precision:
+            return self
+        return replace(self, name=f"{self.name}-{precision}", precision=precision)
 
     def for_workload(self, workload):
         """Return the entry with the trainer that trains this workload; one's own are taken to train any."""
-        everybodys = workload.is_everybodys() and self.precision == "fp32"
+        everybodys = replace(workload, precision=self.precision).is_everybodys()
         if everybodys or not self.location.startswith("benchmarks."):
             return self
         return replace(self, location=self.general or "benchmarks.frameworks.trainer:NotThisWorkload")

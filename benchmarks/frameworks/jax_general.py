@@ -10,9 +10,7 @@ from jax import lax
 
 from benchmarks.frameworks.jax import JaxTrainer, cross_entropy
 from benchmarks.frameworks.trainer import in_precision
-from benchmarks.workload.networks import HEADS, SIDE
-
-EPSILON = 1e-5  # of layer normalisation
+from benchmarks.workload.networks import EPSILON, HEADS, SIDE
 
 
 def mlp(params, images, activation):

@@ -11,10 +11,9 @@ from keras import layers
 
 from benchmarks.frameworks.keras_tensorflow import KerasTensorFlowTrainer
 from benchmarks.frameworks.trainer import in_precision
-from benchmarks.workload.networks import HEADS, KERNEL, SIDE
+from benchmarks.workload.networks import EPSILON, HEADS, KERNEL, SIDE
 
 ACTIVATIONS = {"gelu": partial(keras.activations.gelu, approximate=True)}  # the others by their names
-EPSILON = 1e-5  # of layer normalisation
 PROJECT = 2  # the place of the transformer's queries, keys and values among the suite's layers
 
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from benchmarks.frameworks.torch import TorchTrainer
 from benchmarks.frameworks.trainer import in_precision
-from benchmarks.workload.networks import HEADS, KERNEL, SIDE
+from benchmarks.workload.networks import EPSILON, HEADS, KERNEL, LEFT, SIDE
 
 ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU, "sigmoid": nn.Sigmoid, "gelu": partial(nn.GELU, approximate="tanh")}
 
@@ -31,7 +31,7 @@ class CNN(nn.Module):
             *(nn.Conv2d(1, first, KERNEL), activation(), nn.AvgPool2d(2)),
             *(nn.Conv2d(first, second, KERNEL), activation(), nn.AvgPool2d(2)),
         )
-        self.last = nn.Linear(16 * second, classes)
+        self.last = nn.Linear(LEFT * second, classes)
 
     def forward(self, images):
         values = self.convolutions(images.view(-1, 1, SIDE, SIDE))
@@ -54,10 +54,11 @@ class Transformer(nn.Module):
         super().__init__()
         _, width, hidden, classes = sizes
         self.embed = RowEmbedding(width)
-        self.before, self.project, self.mix = nn.LayerNorm(width), nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.between, self.widen, self.narrow = nn.LayerNorm(width), nn.Linear(width, hidden), nn.Linear(hidden, width)
-        self.activation = activation()
-        self.after, self.head = nn.LayerNorm(width), nn.Linear(width, classes)
+        self.before, self.project = nn.LayerNorm(width, EPSILON), nn.Linear(width, 3 * width)
+        self.mix = nn.Linear(width, width)
+        self.between, self.widen = nn.LayerNorm(width, EPSILON), nn.Linear(width, hidden)
+        self.narrow, self.activation = nn.Linear(hidden, width), activation()
+        self.after, self.head = nn.LayerNorm(width, EPSILON), nn.Linear(width, classes)
 
     def forward(self, images):
         rows = self.embed(images.view(-1, SIDE, SIDE))

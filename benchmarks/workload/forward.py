@@ -12,9 +12,7 @@ import autograd.numpy as np
 import numpy
 from autograd.extend import defvjp, primitive
 
-from benchmarks.workload.networks import BITS, HEADS, SIDE
-
-EPSILON = 1e-5  # added to the variance where a layer is normed, as PyTorch does
+from benchmarks.workload.networks import BITS, EPSILON, HEADS, SIDE
 
 
 @primitive

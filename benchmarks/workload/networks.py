@@ -14,6 +14,10 @@ from pytest_duet.errors import DuetError
 SIDE = 28  # of an image, in pixels
 KERNEL = 5  # a convolution's width and height
 HEADS = 4  # of the attention
+EPSILON = 1e-5  # added to the variance where a layer is normed, as PyTorch does
+WIDE = SIDE - KERNEL + 1  # places in a row of the first convolution
+SMALL = WIDE // 2 - KERNEL + 1  # and of the second one, after the first pooling
+LEFT = (SMALL // 2) ** 2  # places that are left after the second pooling
 
 
 @dataclass(frozen=True)
@@ -66,20 +70,18 @@ class Cnn:
     def __init__(self, sizes):
         _check(self, sizes)
         _, first, second, classes = sizes
-        wide = SIDE - KERNEL + 1
-        small = wide // 2 - KERNEL + 1
-        places, pooled = KERNEL**2, (small // 2) ** 2 * second
+        places, pooled = KERNEL**2, LEFT * second
         self.shapes = [
             ((KERNEL, KERNEL, 1, first), (first,)),
             ((KERNEL, KERNEL, first, second), (second,)),
             ((pooled, classes), (classes,)),
         ]
         self.products = [
-            Product(wide**2, places, first, first=True, kernel=places),
-            Product(small**2, places * first, second, kernel=places),
+            Product(WIDE**2, places, first, first=True, kernel=places),
+            Product(SMALL**2, places * first, second, kernel=places),
             Product(1, pooled, classes),
         ]
-        self.units = SIDE**2 + (wide**2 + (wide // 2) ** 2) * first + small**2 * second + pooled + classes
+        self.units = SIDE**2 + (WIDE**2 + (WIDE // 2) ** 2) * first + SMALL**2 * second + pooled + classes
         self.operations, self.scales = 7, []
 
 
