@@ -13,7 +13,7 @@ from pytest_duet.report.text_table import or_dash, wrapped, write_table
 MIB = 2**20
 LEGEND = (
     "epoch: median over trials of each trial's median steady epoch; spread: highest minus lowest trial; "
-    "of peak: share of the best rate that matrix products of the same shapes reach on this machine; "
+    "of peak: share of the best rate that matrix products of {shapes} reach on this machine; "
     "memory: the peak that the gate judges; parity: largest relative error of a loss."
 )
 
@@ -53,7 +53,9 @@ def show(terminalreporter, rows, wide=False):
         if note and not wide:
             terminalreporter.write(wrapped(f"{', '.join(names)}: {note}") + "\n")
     alike = f"contract: all of them {', '.join(shared.values())}; " if shared else ""
-    terminalreporter.write(f"{wrapped(alike + LEGEND)}\n")
+    perceptrons = all("network" not in training.workload for _, training in rows)
+    shapes = "the same shapes" if perceptrons else "the default network's shapes"
+    terminalreporter.write(f"{wrapped(alike + LEGEND.format(shapes=shapes))}\n")
 
 
 def _speed(both):

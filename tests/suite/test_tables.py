@@ -51,6 +51,16 @@ def test_the_suite_s_table_fits(terminal):
     assert "keras: 1 of 3 trials DISTURBED" in terminal.text
 
 
+def test_the_peak_of_another_network_is_said_to_be_that_of_the_default_one(terminal):
+    its, training = trained("jax", "compiled")
+    framework_table.show(terminal, [(its, training)])
+    assert "matrix products of the same shapes" in " ".join(terminal.text.split())
+    another = {**training.workload, "network": "cnn", "layer_sizes": [784, 8, 16, 10]}
+    framework_table.show(terminal, [(its, replace(training, workload=another))])
+    assert "cnn 784-8-16-10, batch 128" in terminal.text
+    assert "matrix products of the default network's shapes" in " ".join(terminal.text.split())
+
+
 def test_wide_has_everything_in_its_row(terminal):
     framework_table.show(terminal, [trained("jax", "compiled"), trained("keras", "graph", 1)], wide=True)
     (line,) = [line for line in terminal.text.splitlines() if line.strip().startswith("keras")]
