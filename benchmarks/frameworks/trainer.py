@@ -207,9 +207,9 @@ class NotThisWorkload(Trainer):
 
     def __init__(self, workload, dataset, parameters, device):
         raise WrongHardware(
-            "it trains the multilayer perceptron with tanh, plain SGD and cross-entropy alone; others of the registry "
-            "train any workload (docs/your-own.md)"
+            "it trains the multilayer perceptron with tanh, plain SGD and cross-entropy alone, in fp32; jax, torch and "
+            "keras train others (docs/own-workload.md)"
         )
 
-    def logits(self, images):
+    def logits(self, images):  # which it has, or inference would say that there are none, instead of the above
         raise NotImplementedError

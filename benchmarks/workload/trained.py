@@ -44,11 +44,16 @@ def pruned(workload, dataset, share, echo=lambda text: None):
     def train():
         found = [(weight.copy(), bias.copy()) for weight, bias in trained(workload, dataset, echo)]
         kept = [np.float32(np.abs(weight) >= np.quantile(np.abs(weight), share)) for weight, _ in found]
-        training = oracle.Training(recipe, found)
-        for batch in ([], *recipe.batches(recipe.order(EPOCHS + 1, len(dataset.train_labels)))):
-            training.train([batch] if len(batch) else [], dataset)
+
+        def prune():
             for (weight, _), its in zip(found, kept):
                 weight *= its
+
+        prune()
+        training = oracle.Training(recipe, found)
+        for batch in recipe.batches(recipe.order(EPOCHS + 1, len(dataset.train_labels))):
+            training.train([batch], dataset)
+            prune()
         return found
 
     return _kept(recipe, dataset, f"-pruned-{share:g}", train, echo)
