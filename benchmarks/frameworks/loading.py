@@ -12,6 +12,9 @@ from pathlib import Path
 
 from pytest_duet.workers.protocol import NotInstalled, SubjectError
 
+# By which frameworks, and what they compile with, are told where to keep programs from one process to the next.
+KEPT = ("JAX_COMPILATION_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "XDG_CACHE_HOME")
+
 
 def make_ready(requires, variables):
     """Make an entry's modules ready for import, by its environment variables.
@@ -22,6 +25,12 @@ def make_ready(requires, variables):
     if absent:
         raise NotInstalled(f"{', '.join(absent)} not installed in {sys.executable}")
     os.environ.update(variables)
+
+
+def forget_programs():
+    """Have nothing that is compiled taken from, or kept for, another process, wherever a user would have it kept."""
+    for name in (*KEPT, "CACHEDB"):  # tinygrad's
+        os.environ.pop(name, None)
 
 
 def missing(modules):

@@ -29,6 +29,23 @@ def test_a_framework_trains_what_the_oracle_trains(suite, name):
     assert row["parity"]["loss"] < 1e-5
 
 
+def test_programs_that_a_user_keeps_spare_no_trainer_its_compilation(suite, tmp_path):
+    """Nor does their folder, where a worker may not write, end its training."""
+    trainer = tmp_path / "mine.py"
+    trainer.write_text(
+        "import os\n"
+        "from tests.liars.trainers import Honest\n"
+        "TRAINERS = {'mine': 'Mine'}\n"
+        "class Mine(Honest):\n"
+        "    def train_epoch(self, order):\n"
+        "        assert not {'JAX_COMPILATION_CACHE_DIR', 'TORCHINDUCTOR_CACHE_DIR', 'CACHEDB'} & set(os.environ)\n"
+        "        return super().train_epoch(order)\n"
+    )
+    kept = {"JAX_COMPILATION_CACHE_DIR": "/kept", "TORCHINDUCTOR_CACHE_DIR": "/kept", "CACHEDB": "/kept/programs"}
+    run = suite(f"--framework-path={trainer}", frameworks="mine", environment=kept)
+    assert run.outcomes["mine"] == ("passed", "")
+
+
 def test_who_lacks_a_compiler_is_skipped_with_what_installs_it(suite, tmp_path):
     run = suite(
         "--device=cpu", frameworks="tinygrad,torch-compile", environment={"PATH": str(tmp_path), "CC": "", "CXX": ""}
