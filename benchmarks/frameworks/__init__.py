@@ -137,7 +137,23 @@ REGISTRY = {
         _entry("mlx", "mlx:MlxTrainer", "mlx.core", environment="mlx"),
         _entry("numpy", "numpy:NumpyTrainer", "numpy", "threadpoolctl"),
         # Compiled.
-        _entry("torch-compile", "torch_compile:TorchCompileTrainer", "torch", programs=("g++",), keeps=True),
+        _entry("jax-aot", "jax_aot:JaxAotTrainer", "jax", "jaxlib"),
+        _entry(
+            "torch-compile",
+            "torch_compile:TorchCompileTrainer",
+            "torch",
+            programs=("g++",),
+            keeps=True,
+            general="torch_compile_general:TorchCompileGeneralTrainer",
+        ),
+        _entry(
+            "torch-compile-graphs",
+            "torch_compile:TorchCompileGraphsTrainer",
+            "torch",
+            programs=("g++",),
+            keeps=True,
+            general="torch_compile_general:TorchCompileGraphsGeneralTrainer",
+        ),
         _entry("torch-script", "torch_script:TorchScriptTrainer", "torch"),
         _entry("keras-xla", "keras_tensorflow:KerasXlaTrainer", "keras", "tensorflow", **_KERAS_ON_TENSORFLOW),
         _entry("tensorflow-xla", "tensorflow:TensorFlowXlaTrainer", "tensorflow"),
@@ -145,9 +161,16 @@ REGISTRY = {
         _entry("mxnet-hybrid", "mxnet:MxnetHybridTrainer", "mxnet", environment="mxnet"),
         _entry("mindspore-graph", "mindspore:MindsporeGraphTrainer", "mindspore", environment="mindspore"),
         # A whole epoch in one call.
-        _entry("jax-scan", "jax_scan:JaxScanTrainer", "jax", "jaxlib"),
+        _entry(
+            "jax-scan", "jax_scan:JaxScanTrainer", "jax", "jaxlib", general="jax_scan_general:JaxScanGeneralTrainer"
+        ),
         _entry("torch-epoch", "torch_epoch:TorchEpochTrainer", "torch"),
-        _entry("torch-cudagraph", "torch_cudagraph:TorchCudaGraphTrainer", "torch"),
+        _entry(
+            "torch-cudagraph",
+            "torch_cudagraph:TorchCudaGraphTrainer",
+            "torch",
+            general="torch_cudagraph_general:TorchCudaGraphGeneralTrainer",
+        ),
         _entry("tensorflow-epoch", "tensorflow_epoch:TensorFlowEpochTrainer", "tensorflow"),
         _entry("keras-steps", "keras_tensorflow:KerasStepsTrainer", "keras", "tensorflow", **_KERAS_ON_TENSORFLOW),
     )

@@ -17,15 +17,19 @@ UNROLLED = 8
 
 @partial(jax.jit, donate_argnames=("params",), static_argnames=("batch_size", "unroll"))
 def scan_epoch(params, images, labels, order, learning_rate, batch_size, unroll=1):
-    def body(state, batch):
-        return sgd_step(*state, images[batch], labels[batch], learning_rate), None
+    def step(params, total_loss, batch):
+        return sgd_step(params, total_loss, images[batch], labels[batch], learning_rate)
 
+    return scan_steps(step, (params, jnp.zeros(())), order, batch_size, unroll)
+
+
+def scan_steps(step, state, order, batch_size, unroll):
+    """Return the state, a tuple, after a step for every batch of the order."""
     steps = len(order) // batch_size
     whole, ragged = order[: steps * batch_size], order[steps * batch_size :]
-    state, _ = jax.lax.scan(body, (params, jnp.zeros(())), whole.reshape(steps, batch_size), unroll=unroll)
-    if len(ragged):
-        state, _ = body(state, ragged)
-    return state
+    batches = whole.reshape(steps, batch_size)
+    state, _ = jax.lax.scan(lambda state, batch: (step(*state, batch), None), state, batches, unroll=unroll)
+    return step(*state, ragged) if len(ragged) else state
 
 
 class JaxScanTrainer(JaxTrainer):
@@ -39,9 +43,12 @@ class JaxScanTrainer(JaxTrainer):
         self.images, self.labels = map(jnp.array, (self.dataset.train_images, self.dataset.train_labels))
 
     def train_epoch(self, order):
-        order = order.astype(np.int32)  # JAX's own integers
-        rate, size = self.workload.learning_rate, self.workload.batch_size
         unroll = UNROLLED if self.device.platform == "gpu" else 1
-        self.params, total_loss = scan_epoch(self.params, self.images, self.labels, order, rate, size, unroll)
+        total_loss = self.scan(order.astype(np.int32), unroll)  # JAX's own integers
         jax.block_until_ready(self.params)
         return float(total_loss) / len(order)
+
+    def scan(self, order, unroll):
+        rate, size = self.workload.learning_rate, self.workload.batch_size
+        self.params, total_loss = scan_epoch(self.params, self.images, self.labels, order, rate, size, unroll)
+        return total_loss

@@ -70,7 +70,10 @@ class TorchTrainer(TorchEngine, Trainer):
         return loss.detach() * len(labels)
 
     def mean_loss(self, images, labels):
-        return nn.functional.cross_entropy(self.model(images), labels)
+        return self.loss_of(self.model(images), labels)
+
+    def loss_of(self, logits, labels):
+        return nn.functional.cross_entropy(logits, labels)
 
     @torch.no_grad()
     def evaluate(self):

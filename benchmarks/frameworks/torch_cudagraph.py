@@ -38,6 +38,8 @@ class TorchCudaGraphTrainer(TorchTrainer):
             with torch.no_grad():
                 for parameter, value in zip(self.model.parameters(), start):
                     parameter.copy_(value)
+                for state in self.optimizer.state.values():
+                    state["momentum_buffer"].zero_()
         torch.cuda.current_stream().wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
         self.optimizer.zero_grad()  # gradients are then the graph's own memory

@@ -94,8 +94,8 @@ class TorchGeneralTrainer(TorchTrainer):
         self.squared = workload.loss == "squared-error"
         self.optimizer = torch.optim.SGD(model.parameters(), workload.learning_rate, workload.momentum)
 
-    def mean_loss(self, images, labels):
-        logits = self.model(images).float()
+    def loss_of(self, logits, labels):
+        logits = logits.float()
         if self.squared:
             return nn.functional.mse_loss(logits, nn.functional.one_hot(labels, logits.shape[1]).to(logits.dtype))
         return nn.functional.cross_entropy(logits, labels)

@@ -95,6 +95,50 @@ def test_pytorch_s_batches_come_from_pinned_memory_and_nobody_waits_for_them():
     assert run(TORCH) == {"pinned": True, "indices": ["Tensor"] * 3, "non_blocking": [True]}
 
 
+COMPILED = """
+import json
+from types import SimpleNamespace
+import torch
+from functorch.compile import make_boxed_func
+from torch._dynamo.backends.common import aot_autograd
+from torch._guards import TracingContext
+from benchmarks.frameworks import torch_compile, torch_compile_general
+from benchmarks.workload.spec import Workload
+
+images, labels = np.random.rand(12, 784).astype(np.float32), np.zeros(12, np.int32)
+dataset = SimpleNamespace(train_images=images, train_labels=labels, test_images=images, test_labels=labels)
+told = []
+
+def compiler(graph, inputs):
+    meta = TracingContext.get().fw_metadata
+    told[-1].append([len(meta.mutated_inp_runtime_indices), sorted(meta.static_input_indices)])
+    assert set(meta.mutated_inp_runtime_indices) <= set(meta.static_input_indices)
+    return make_boxed_func(graph.forward)
+
+kinds = (torch_compile.TorchCompileTrainer, 0.0), (torch_compile_general.TorchCompileGeneralTrainer, 0.9)
+for kind, momentum in kinds:
+    told.append([])
+    trainer = kind(Workload(layer_sizes=(784, 32, 10), batch_size=8, momentum=momentum), dataset, layers, "cpu")
+    backend = aot_autograd(fw_compiler=compiler)
+    trainer.step = torch.compile(trainer.sgd_step, backend=backend, fullgraph=True, dynamic=False)
+    for _ in range(2):
+        trainer.train_epoch(np.arange(12))
+print(json.dumps([[mutated for mutated, _ in programs] for programs in told]))
+"""
+
+
+def test_a_compiled_step_is_one_graph_that_a_cuda_graph_may_hold():
+    """What it changes in place stays at its address: else PyTorch would skip CUDA graphs, and only warn.
+
+    torch/_inductor/cudagraph_utils.py, ``check_for_mutation``, of PyTorch 2.13.
+    """
+    pytest.importorskip("torch")
+    parameters = 4
+    assert run(COMPILED) == [[parameters] * 2, [2 * parameters] * 2], (
+        "two sizes of batch; momentum's velocities as well"
+    )
+
+
 LIGHTNING = """
 import json
 from types import SimpleNamespace

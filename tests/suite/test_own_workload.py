@@ -242,6 +242,8 @@ WITH_GENERAL = [name for name, entry in REGISTRY.items() if entry.general]
 def test_each_framework_trains_each_network(name, network, suite):
     pytest.importorskip(REGISTRY[name].requires[0])
     asked = f"--workload={network}", f"--frameworks={name}", "--dataset=synthetic", "--epochs=2", "--trials=1"
-    run = suite(*asked, frameworks=None, small=False)
+    run = suite(*asked, frameworks=None, small=False, timeout=600)
+    if "CUDA graphs need an NVIDIA GPU" in str(run.outcomes):
+        pytest.skip("it trains on a GPU alone")
     assert list(run.outcomes.values()) == [("passed", "")], run.output
     assert run.rows[name]["parity"]["loss"] < 1e-6 and run.rows[name]["parity"]["update"] < 5e-4

@@ -138,7 +138,9 @@ def test_a_trainer_is_held_to_what_it_was_asked_for(suite, tmp_path):
 def test_each_framework_trains_in_bf16(name, suite):
     pytest.importorskip(REGISTRY[name].requires[0])
     asked = f"--frameworks={name}", "--precision=fp32,bf16,tf32", "--dataset=synthetic", "--epochs=3", "--trials=1"
-    run = suite(*asked, frameworks=None, small=False)
+    run = suite(*asked, frameworks=None, small=False, timeout=600)
+    if "CUDA graphs need an NVIDIA GPU" in run.outcomes[name][1]:
+        pytest.skip("it trains on a GPU alone")
     assert run.outcomes[name] == run.outcomes[f"{name}-bf16"] == ("passed", ""), run.output
     assert run.outcomes[f"{name}-tf32"][0] == "skipped"
     exact, rounded = (run.rows[each]["parity"]["update"] for each in (name, f"{name}-bf16"))

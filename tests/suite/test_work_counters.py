@@ -23,7 +23,8 @@ MORE = f"--framework-path={ROOT}/tests/liars/more_work.py"
 def test_a_little_more_work_is_named_and_equal_work_counts_equally(suite, name):
     found = []
     for _ in range(2):
-        run = suite("--layer-sizes=784,64,10", "--epochs=2", "--device=cpu", MORE, frameworks=f"{name},{name}-more")
+        asked = "--layer-sizes=784,64,10", "--epochs=2", "--device=cpu", MORE
+        run = suite(*asked, frameworks=f"{name},{name}-more", timeout=600)  # Inductor compiles some minutes
         assert set(run.rows) == {name, f"{name}-more"}, run.output
         read = [Row.from_json(bench["extra_info"]) for bench in run.json["benchmarks"]]
         rows = {row.subject: row for row in read}
