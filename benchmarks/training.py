@@ -150,17 +150,19 @@ def rounds_of(request, options, data_directory, turns, peak_of, progress):
 
     entrants = {name: training(name) for name in nodes}
 
-    def is_open(name):
-        asked, trained = options.benchmark_id(name), options.benchmark_id(name, entrants[name].runner.workload)
-        gate.rename(nodes[name], nodes[name].replace(f"[{asked}]", f"[{trained}]"))
-        return gate.wants_more(nodes[name], entrants[name].paired.row)
+    def worth_more(names):
+        for name in names:
+            asked, trained = options.benchmark_id(name), options.benchmark_id(name, entrants[name].runner.workload)
+            gate.rename(nodes[name], nodes[name].replace(f"[{asked}]", f"[{trained}]"))
+        chosen = gate.worth_more({nodes[name]: entrants[name].paired.row for name in names})
+        return [name for name in names if nodes[name] in chosen]
 
     if sides and together:
         gate.begin(nodes.values())
     return Rounds(
         entrants,
         gate.options.max_trials if sides else trials,
-        wants_more=is_open if sides else None,
+        worth_more=worth_more if sides else None,
         race=options.race,
         together=together,
         watcher=board,

@@ -1,4 +1,4 @@
-"""The gate against another environment: paired trials become comparisons, and more of them are asked for if need be."""
+"""The gate against another environment: paired trials become comparisons."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ from pytest_duet.trials.blocks import Estimate, order_effect, total, typical
 Calibrations = Mapping[tuple[str, str], Calibrated]  # by benchmark and metric
 NONE: Calibrations = {}
 ORDER_EFFECT = 0.02  # where going first costs more than that, something of the side that waits still works
-HOPELESS = 2  # where it would take as many times --max-trials, no more trials are run
 STANDARD_ERRORS = 1.96  # within which 95 % of means lie
 SURE = 0.975  # that two figures of one trial differ
 
@@ -62,46 +61,6 @@ def evidence(row: Row, metric: Metric) -> Evidence | None:
     ratios = row.against.ratios if metric.turns else [metric.worse(n, o) for n, o in zip(new, old)]
     found = Evidence([log(ratio) for ratio in ratios], geometric_mean(old), geometric_mean(new))
     return found.of(list(map(typical, row.against.blocks))) if metric.turns and row.against.blocks else found
-
-
-def too_few(family: Family, max_trials: int) -> list[str]:
-    """Return a sentence where so many paired trials can never be enough to accuse, whatever their noise."""
-    if all(paired.plan_looks(family.alpha(metric), max_trials) for metric in family.judged):
-        return []
-    return [
-        f"--max-trials={max_trials} are too few for an answer on every metric of {len(family.margins)} benchmarks, "
-        "unless a calibration knows the noise: the more there are, the surer each must be."
-    ]
-
-
-def least_trials(family: Family, max_trials: int) -> int:
-    """Return how many paired trials a benchmark takes before its first verdict, where nothing is known of the noise."""
-    looks = [paired.plan_looks(family.alpha(metric), max_trials) for metric in family.judged if metric.turns]
-    return max((found[0].trials for found in looks if found), default=max_trials)
-
-
-def is_open(
-    benchmark: str, row: Row, family: Family, max_trials: int, known: Calibrations = NONE, others: int = 1
-) -> bool:
-    """Tell whether more trials may still bring an answer, and no more of them than anybody would run.
-
-    What takes turns is what trials are run for; memory and first rounds are judged by those that there are. A suite
-    that names nothing of the kind waits for all of its metrics.
-
-    :param others: how many sides the new one is compared with; they share the error.
-    """
-    if len(row.trials) >= max_trials:
-        return False
-    its = [metric for metric in family.judged if metric.name in family.margins[benchmark]]
-    for metric in [metric for metric in its if metric.turns] or its:
-        margin = family.margins[benchmark][metric.name]
-        one = judge(
-            benchmark, row, metric, margin, max_trials, known, family.alpha(metric) / others, family.clean_error
-        )
-        hopeless = len(row.trials) >= 2 * sequential.FIRST_LOOK and (one.needs or 0) > HOPELESS * max_trials
-        if one.verdict is Verdict.INCONCLUSIVE and not hopeless:
-            return True
-    return False
 
 
 def judge(
@@ -194,7 +153,7 @@ def _decided(
     if not strict and said.verdict is not Verdict.CLEAN:
         clean, first = (_first_look(error, max_trials, noise) for error in (clean_error, alpha))
         needed = f"clean takes {clean or 'more'}, regressed {first}" if first else "--max-trials is too low"
-        return one.but(note=f"{len(found.shifts)} trials are too few for an answer: {needed}.")
+        return one.but(needs=clean, note=f"{len(found.shifts)} trials are too few for an answer: {needed}.")
     one = said
     if one.verdict is not Verdict.INCONCLUSIVE or noise is None:
         return one

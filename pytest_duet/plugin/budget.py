@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from itertools import accumulate
 
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
@@ -42,6 +43,22 @@ class Budget:
             self._end = now + self._seconds if self._end is None else self._end
             self._until = now + max(0.0, self._end - now) * len(begun) / len(self._waiting)
             self._waiting -= begun
+
+    def share(self, costs: Mapping[str, tuple[float, float]]) -> list[str]:
+        """Return which benchmarks are to have another trial: as many as can come to an answer, the nearest to it first.
+
+        What time there is answers some of them rather than none of them. Where it is too short for any answer, those
+        have it whose next trial it is long enough for.
+
+        :param costs: the seconds of a benchmark's next trial, and those until its next answer is thought to be there.
+        """
+        nearest = sorted(costs, key=lambda node: costs[node][1])
+        return self._first(nearest, [costs[node][1] for node in nearest]) or self._first(
+            list(costs), [each for each, _ in costs.values()]
+        )
+
+    def _first(self, nodes: list[str], seconds: list[float]) -> list[str]:
+        return [node for node, until in zip(nodes, accumulate(seconds)) if self.allows(until)]
 
     def allows(self, seconds: float) -> bool:
         """Tell whether the benchmarks that began last may take so many seconds more."""

@@ -7,7 +7,7 @@ runs: how sure one must be depends on how many there are.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from pytest_duet.errors import DuetError
-from pytest_duet.judge import by_pairs
+from pytest_duet.judge import more_trials
 from pytest_duet.judge.verdict import Family
 from pytest_duet.plugin import compat, gate_output, judging, outcomes
 from pytest_duet.plugin.budget import Budget
@@ -29,7 +29,7 @@ from pytest_duet.record.calibrations import Calibrated
 from pytest_duet.record.comparison import Comparison
 from pytest_duet.record.history import History
 from pytest_duet.record.lookback import Lookback
-from pytest_duet.record.margins import Margin, real_names
+from pytest_duet.record.margins import Margin
 from pytest_duet.record.metrics import Metric
 from pytest_duet.record.row import Row
 from pytest_duet.record.saved_run import GateRecord
@@ -101,13 +101,17 @@ class Gate:
             return row
         return self.settling.measure_again(name, row, self.look_back({name: row}), measure, repository)
 
-    def wants_more(self, node: str, row: Row) -> bool:
-        """Tell whether another paired trial may bring an answer that is still open, and the budget has time for it."""
-        name = self.name_of(node)
-        self.rows[node] = row  # what there is if somebody stops the session now
-        if not by_pairs.is_open(name, row, self.family, self.options.max_trials, self.calibrated({name: row})):
-            return False
-        return self.budget is None or self.budget.allows(row.against.last_seconds if row.against else 0.0)
+    def worth_more(self, rows: Mapping[str, Row]) -> list[str]:
+        """Return the benchmarks whose answers are open, and which the budget has time for another paired trial of."""
+        self.rows.update(rows)  # what there is if somebody stops the session now
+        costs = {}
+        for node, row in rows.items():
+            name = self.name_of(node)
+            told = name, row, self.family, self.options.max_trials, self.calibrated({name: row})
+            if more_trials.is_open(*told):
+                each = row.against.last_seconds if row.against else 0.0
+                costs[node] = (each, each * more_trials.trials_to_go(*told))
+        return list(costs) if self.budget is None else self.budget.share(costs)
 
     # What pytest tells, before and while the tests run
 
@@ -127,7 +131,7 @@ class Gate:
         benchmarks = [item for item in items if is_benchmark(item)]
         try:
             self.margins = {item.nodeid: self._margins_of(item) for item in benchmarks}
-            self._check_metrics()
+            self.options.check_named(self.margins)
         except DuetError as error:
             raise pytest.UsageError(str(error)) from None
         self.subjects = {item.nodeid: subject_of(item) for item in benchmarks}
@@ -137,18 +141,6 @@ class Gate:
 
     def _margins_of(self, item: pytest.Item) -> dict[str, Margin]:
         return self.options.margins_of(item.nodeid, item.iter_markers("gate"), is_plain_benchmark(item))
-
-    def _check_metrics(self) -> None:
-        """Raise a DuetError where an option names what no benchmark of this session has, though others would."""
-        had = {name for its in self.margins.values() for name in its}
-        chosen = [name for name, metric in self.options.metrics.items() if not metric.exact]
-        options = {f"--gate-metrics={','.join(chosen)}": chosen} if chosen else {}
-        for text in self.options.margin_texts:
-            named = real_names(text.partition("=")[0].strip(), self.options.metrics)
-            options[f"--gate-margin={text}"] = named
-        for option, names in options.items():
-            if self.margins and not had.intersection(names):
-                raise DuetError(f"{option}: no benchmark of this session has that.")
 
     def expected(self, node: str) -> list[str]:
         """Return the metrics that a benchmark is compared by, whatever it tells; its own are known once it does."""
@@ -175,11 +167,11 @@ class Gate:
     def caution_about_few_trials(self) -> None:
         """Say so where ``--max-trials`` can give no answer."""
         if self.options.against:
-            self.cautions += by_pairs.too_few(self.family, self.options.max_trials)
+            self.cautions += more_trials.too_few(self.family, self.options.max_trials)
 
     def seconds_to_come(self, pair_seconds: float) -> float:
         """Return what the paired trials of all benchmarks may take, if all goes well and no budget ends them sooner."""
-        trials = by_pairs.least_trials(self.family, self.options.max_trials)
+        trials = more_trials.least_trials(self.family, self.options.max_trials)
         seconds = len(self.margins) * trials * pair_seconds
         return min(seconds, self.options.budget_seconds or seconds)
 

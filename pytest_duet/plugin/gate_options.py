@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,6 +82,21 @@ class GateOptions:
             margins = read_margins(texts, margins, metrics, f"{node}, marker gate:")
         said = read_margins(self.margin_texts, {**self.margins, **margins}, self.metrics, "--gate-margin")
         return {name: said[name] for name in margins}
+
+    def check_named(self, margins: Mapping[str, Mapping[str, Margin]]) -> None:
+        """Refuse an option that names a metric which none of a session's benchmarks has, though others would.
+
+        :param margins: of each benchmark, by metric.
+        :raises DuetError: naming the option.
+        """
+        had = {name for its in margins.values() for name in its}
+        chosen = [name for name, metric in self.metrics.items() if not metric.exact]
+        named = {f"--gate-metrics={','.join(chosen)}": chosen} if chosen else {}
+        for text in self.margin_texts:
+            named[f"--gate-margin={text}"] = real_names(text.partition("=")[0].strip(), self.metrics)
+        for option, names in named.items():
+            if margins and not had.intersection(names):
+                raise DuetError(f"{option}: no benchmark of this session has that.")
 
 
 def read_options(config: pytest.Config) -> GateOptions:

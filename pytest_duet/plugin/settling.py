@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from pytest_duet.errors import DuetError
-from pytest_duet.judge import by_history, by_pairs, calibration, settled
+from pytest_duet.judge import by_history, calibration, more_trials, settled
 from pytest_duet.judge.by_pairs import Calibrations
 from pytest_duet.record.history import MIN_RUNS, History
 from pytest_duet.record.lookback import Lookback
@@ -97,7 +97,7 @@ class Settling:
 
             def wants_more(paired: Row, until: float = until) -> bool:
                 others = len(planned)
-                if not by_pairs.is_open(name, paired, self._family, self._max_trials, known, others):
+                if not more_trials.is_open(name, paired, self._family, self._max_trials, known, others):
                     return False
                 took = paired.against.last_seconds if paired.against else 0.0
                 return self._budget.allows(took) if self._budget else time.monotonic() + took <= until

@@ -7,7 +7,7 @@ the wrong minute loses, and no interval from its own trials knows. Trials of one
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Hashable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from itertools import count, pairwise
 from typing import Any, Generic, Protocol, TypeVar
@@ -53,7 +53,8 @@ class Rounds(Generic[Key, Its]):
 
     :param entrants: by what they are asked for with, in the order in which they will be asked for.
     :param trials: how many each has, at the most.
-    :param wants_more: tells, of one that has had some, whether another is worth its time; None where each has them all.
+    :param worth_more: tells, of those that have had some, which are to have another now; it is asked before each round
+        but the first. None where each has them all.
     :param race: whether all subjects are alive in a round and take their steps in turn, while the others stand still:
         then neighbours are seconds apart, not trials.
     :param together: whether all run once the first is asked for; else each alone, as where others run elsewhere.
@@ -66,14 +67,14 @@ class Rounds(Generic[Key, Its]):
         self,
         entrants: dict[Key, Its],
         trials: int,
-        wants_more: Callable[[Key], bool] | None = None,
+        worth_more: Callable[[list[Key]], Collection[Key]] | None = None,
         race: bool = False,
         together: bool = True,
         watcher: Watcher | None = None,
         stop: Callable[[], object] = lambda: None,
         stop_at_failure: bool = False,
     ) -> None:
-        self._stop, self._wants_more = stop, wants_more
+        self._stop, self._worth_more = stop, worth_more
         self._watcher, self._race = watcher, race
         self._entrants, self._trials, self._stop_at_failure = entrants, trials, stop_at_failure
         self._failures: dict[Key, Exception] = {}
@@ -113,13 +114,20 @@ class Rounds(Generic[Key, Its]):
         return self._entrants[key]
 
     def _run(self, keys: Sequence[Key]) -> None:
-        for number in range(1, self._trials + 1):
+        had: Counter[Key] = Counter()
+        for number in count():
             # The first as they are asked for: who has no trial yet is asked for last.
-            its = [key for key in in_order(keys, number - 1) if number == 1 or self._goes_on(key)]
+            its = [key for key in in_order(keys, number) if had[key] < self._trials and not self._is_out(key)]
+            if number and self._worth_more and its:
+                chosen = self._worth_more(its)
+                its = [key for key in its if key in chosen]
+            if not its:
+                return
             for beside in [its] if self._race else [[key] for key in its]:
-                for key in beside if number == 1 else ():
+                for key in beside if number == 0 else ():
                     self._run_beside([key], 0)  # as late as can be: it may fail, and what is interrupted has trials
-                self._run_beside(beside, number)
+                self._run_beside(beside, had[beside[0]] + 1)
+                had.update(beside)
 
     def _run_beside(self, keys: Sequence[Key], number: int) -> None:
         """Run a trial of each of these, which take their steps in turn, each time another first."""
@@ -154,9 +162,6 @@ class Rounds(Generic[Key, Its]):
             self._failures[key], how = error, "failed"
         if self._watcher:
             self._watcher.end(key, number, how)
-
-    def _goes_on(self, key: Key) -> bool:
-        return not self._is_out(key) and (self._wants_more is None or self._wants_more(key))
 
     def _is_out(self, key: Key) -> bool:
         """Tell whether nobody needs an entrant's further trials."""

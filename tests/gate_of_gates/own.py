@@ -4,7 +4,7 @@ from dataclasses import replace
 from math import exp
 from statistics import median
 
-from pytest_duet.judge import by_history, by_pairs, calibration, settled
+from pytest_duet.judge import by_history, by_pairs, calibration, more_trials, settled
 from pytest_duet.judge.verdict import Family
 from pytest_duet.record.metrics import DEFAULT, Measured
 from pytest_duet.record.row import Again, Against, Row
@@ -79,7 +79,7 @@ def against(machine, slower, known):
     """Return the verdict of ``--against`` beside the code of before, a calibration known or not."""
     pairs = Pairs(machine, slower)
     pairs.run()
-    while by_pairs.is_open(NAME, pairs.row, AGAINST, MAX_TRIALS, known):
+    while more_trials.is_open(NAME, pairs.row, AGAINST, MAX_TRIALS, known):
         pairs.run()
     (one,) = by_pairs.judge_session({NAME: pairs.row}, AGAINST, MAX_TRIALS, known)
     return one.verdict
@@ -104,7 +104,7 @@ def by_runs(machine, slower, known, rng):
         return said.verdict
     pairs, until = Pairs(machine, slower), machine.now + SETTLE_SECONDS
     pairs.run()
-    while by_pairs.is_open(NAME, pairs.row, HISTORY, MAX_TRIALS, known):
+    while more_trials.is_open(NAME, pairs.row, HISTORY, MAX_TRIALS, known):
         if machine.now + pairs.row.against.last_seconds > until:
             break
         pairs.run()

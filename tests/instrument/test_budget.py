@@ -51,8 +51,21 @@ def test_what_begins_at_once_has_all_of_it_and_it_goes_where_an_answer_is_open()
             return ""
 
     entrants = {name: Takes(name=name) for name in "ab"}
-    Rounds(entrants, 16, wants_more=lambda name: name == "a" and budget.allows(10)).of("a")
+    Rounds(entrants, 16, worth_more=lambda names: ["a"] if budget.allows(10) else []).of("a")
     assert trials == {"a": 5, "b": 1}
+
+
+def test_what_is_too_little_for_all_answers_some():
+    clock = Clock()
+    budget = Budget(100.0, "abc", clock)
+    budget.begin(*"abc")
+    costs = {"a": (10, 60), "b": (20, 40), "c": (15, 70)}
+    assert budget.share(costs) == ["b", "a"], "both come to their answers, and nothing else would"
+    clock.now += 55
+    assert budget.share(costs) == ["b"]
+    clock.now += 10
+    assert budget.share(costs) == ["a", "b"], "no answer is in reach: those trials that are"
+    assert budget.share({"c": (35, 35)}) == ["c"] and budget.share({"c": (36, 36)}) == []
 
 
 def test_other_tests_have_no_share():

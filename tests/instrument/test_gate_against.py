@@ -19,6 +19,7 @@ from benchmarks.frameworks import entries_of_file
 from benchmarks.trainer_runner import TrainerRunner
 from benchmarks.workload.spec import Workload
 from pytest_duet.errors import DuetError
+from pytest_duet.plugin.budget import Budget
 from pytest_duet.plugin.gate import Gate
 from pytest_duet.plugin.gate_output import UNDECIDED
 from pytest_duet.sensors.sampler import MemorySampler
@@ -216,10 +217,8 @@ def test_another_interpreter_is_the_other_side_by_its_path(tmp_path):
         assert other.python == str(tmp_path / "python3")
 
 
-def test_a_session_that_is_stopped_says_what_it_knows_by_then(pytestconfig, tmp_path, monkeypatch):
-    """Of a benchmark whose trials are not all run as well; of one that had not begun, nothing."""
-    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
-    options = SimpleNamespace(
+def options(**its):
+    return SimpleNamespace(
         against="self",
         mode="against",
         active=True,
@@ -230,12 +229,34 @@ def test_a_session_that_is_stopped_says_what_it_knows_by_then(pytestconfig, tmp_
         error="any",
         alpha=None,
         work="report",
-        json=str(tmp_path / "gate.json"),
+        **its,
     )
-    gate = Gate(options, pytestconfig)
+
+
+def test_what_a_budget_is_too_short_for_costs_no_other_its_answer(pytestconfig):
+    """Of two, after a trial of 10 s each, where the first answer takes several more: it has time for one of them."""
+    now = [0.0]
+    gate = Gate(options(), pytestconfig)
+    gate.margins, gate.subjects = {"a": AGAINST, "b": AGAINST}, {"a": "jax", "b": "torch"}
+    gate.budget = Budget(80.0, gate.margins, lambda: now[0])
+    gate.begin(gate.margins)
+    values = {metric: [1e9] for metric in JUDGED}
+    rows = {node: row(subject, values, old=values) for node, subject in gate.subjects.items()}
+    rows = {node: replace(its, against=replace(its.against, wall_seconds=(10.0,))) for node, its in rows.items()}
+    assert gate.worth_more(rows) == ["a"]
+    now[0] = 60.0
+    assert gate.worth_more(rows) == ["a", "b"], "no answer is in reach any more, two trials are"
+    now[0] = 71.0
+    assert gate.worth_more(rows) == []
+
+
+def test_a_session_that_is_stopped_says_what_it_knows_by_then(pytestconfig, tmp_path, monkeypatch):
+    """Of a benchmark whose trials are not all run as well; of one that had not begun, nothing."""
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+    gate = Gate(options(json=str(tmp_path / "gate.json")), pytestconfig)
     gate.margins, gate.subjects = {"begun": AGAINST, "to come": AGAINST}, {"begun": "jax", "to come": "torch"}
     fast, slow = ({metric: [value] * 9 for metric in JUDGED} for value in (1e9, 2e9))
-    assert not gate.wants_more("begun", row("jax", slow, old=fast))
+    assert gate.worth_more({"begun": row("jax", slow, old=fast)}) == []
     gate.pytest_keyboard_interrupt()
     gate.finish()
     said = json.loads((tmp_path / "gate.json").read_text())

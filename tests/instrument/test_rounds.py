@@ -124,19 +124,27 @@ def test_who_is_done_leaves_the_rounds_to_the_others():
     enough = {"a": 4, "b": 1, "c": 2}
     had = dict.fromkeys(NAMES, 0)
 
-    def wants_more(name):
-        had[name] += 1
-        return had[name] < enough[name]
+    def worth_more(names):
+        for name in names:
+            had[name] += 1
+        return [name for name in names if had[name] < enough[name]]
 
-    made, log = rounds(trials=3, wants_more=wants_more)
+    made, log = rounds(trials=3, worth_more=worth_more)
     made.of("a")
     assert [max(number for number, name in log if name == its) for its in NAMES] == [3, 1, 2]
     assert [number for number, _ in log if number] == [1, 1, 1, 2, 2, 3]
 
 
 def test_who_failed_is_not_asked_whether_it_wants_more():
-    made, log = rounds(fails={"b": 1}, wants_more=lambda name: name != "b" or 1 / 0)
+    made, log = rounds(fails={"b": 1}, worth_more=lambda names: 1 / 0 if "b" in names else names)
     assert made.of("a") and max(number for number, name in log if name == "c") == 3
+
+
+def test_who_is_held_back_has_all_its_trials_later():
+    """As where a budget answers one question after the other."""
+    made, log = rounds(trials=3, worth_more=lambda names: sorted(names)[:1])
+    made.of("a")
+    assert [each for each in log if each[0] > 1] == [(2, "a"), (3, "a"), (2, "b"), (3, "b"), (2, "c"), (3, "c")]
 
 
 def test_where_others_run_elsewhere_each_runs_alone():

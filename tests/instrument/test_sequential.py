@@ -16,7 +16,7 @@ from made_up import AGAINST, JUDGED, METRICS, at_least, at_most, family, row
 from properties import EXAMPLES, given, st
 from scipy.stats import norm
 
-from pytest_duet.judge import by_pairs, sequential
+from pytest_duet.judge import by_pairs, more_trials, sequential
 from pytest_duet.judge.calibration import MOST_DEGREES, inflation, is_normal
 from pytest_duet.judge.paired import plan_looks
 from pytest_duet.judge.sequential import UNKNOWN, Noise
@@ -225,7 +225,7 @@ def sessions_until_decided(noise, slower, count=80):
         shifts = np.log(slower) + SD * rng.standard_normal((len(SUBJECTS), len(JUDGED), MAX_TRIALS))
         for number in range(1, MAX_TRIALS + 1):
             found = rows_of(shifts, number)["torch"]
-            if not by_pairs.is_open("torch", found, FAMILY, MAX_TRIALS, known):
+            if not more_trials.is_open("torch", found, FAMILY, MAX_TRIALS, known):
                 break
         time = next(metric for metric in FAMILY.judged if metric.turns)
         margin = FAMILY.margins["torch"][time.name]
@@ -257,8 +257,8 @@ def test_an_uncalibrated_one_decides_later_and_as_rightly():
 def test_what_cannot_be_decided_is_given_up_and_says_what_it_would_take():
     shifts = 0.0195 + 0.02 * np.tile([1.0, -1.0], (len(SUBJECTS), len(JUDGED), MAX_TRIALS // 2))
     known = known_for(Noise(0.02, 30))
-    assert by_pairs.is_open("torch", rows_of(shifts, 4)["torch"], FAMILY, MAX_TRIALS, known)
-    assert not by_pairs.is_open("torch", rows_of(shifts, 8)["torch"], FAMILY, MAX_TRIALS, known)
+    assert more_trials.is_open("torch", rows_of(shifts, 4)["torch"], FAMILY, MAX_TRIALS, known)
+    assert not more_trials.is_open("torch", rows_of(shifts, 8)["torch"], FAMILY, MAX_TRIALS, known)
     found = by_pairs.judge_session(rows_of(shifts, 8), FAMILY, MAX_TRIALS, known)
     (one,) = [one for one in found if (one.benchmark, one.metric) == ("torch", "epoch_seconds")]
     assert one.needs > 2 * MAX_TRIALS and "more trials like these would decide it" in one.note
@@ -295,8 +295,8 @@ def test_it_is_not_shown_as_if_more_trials_could_decide_it():
 def test_time_waits_for_no_other_metric():
     shifts = np.zeros((len(SUBJECTS), len(JUDGED), MAX_TRIALS))
     shifts[:, JUDGED.index(MEMORY)] = np.tile([0.3, -0.3], MAX_TRIALS // 2)
-    assert not by_pairs.is_open("torch", rows_of(shifts, 6)["torch"], FAMILY, MAX_TRIALS, known_for(Noise(SD, 30)))
-    assert not by_pairs.is_open("torch", rows_of(shifts, MAX_TRIALS)["torch"], FAMILY, MAX_TRIALS)
+    assert not more_trials.is_open("torch", rows_of(shifts, 6)["torch"], FAMILY, MAX_TRIALS, known_for(Noise(SD, 30)))
+    assert not more_trials.is_open("torch", rows_of(shifts, MAX_TRIALS)["torch"], FAMILY, MAX_TRIALS)
 
 
 log_ratios = st.lists(st.one_of(st.floats(-0.3, 0.3), st.sampled_from([0.0, 0.1])), min_size=1, max_size=40)

@@ -5,7 +5,7 @@ import report_extra  # noqa: F401
 from made_up import row
 from support import Terminal
 
-from pytest_duet.judge import by_pairs
+from pytest_duet.judge import by_pairs, more_trials
 from pytest_duet.judge.verdict import Family
 from pytest_duet.record.comparison import Comparison, Verdict
 from pytest_duet.record.metrics import DEFAULT
@@ -65,10 +65,10 @@ def test_more_benchmarks_take_more_trials_before_a_verdict():
     """Each has to be the surer: that is what a session's first prediction goes by."""
     metrics = {each.name: each for each in DEFAULT}
     margins = {"t": {name: each.against for name, each in metrics.items()}}
-    one, many = (by_pairs.least_trials(Family(metrics, margins, count), 16) for count in (1, 64))
+    one, many = (more_trials.least_trials(Family(metrics, margins, count), 16) for count in (1, 64))
     assert 5 <= one < many <= 16
-    assert by_pairs.too_few(Family(metrics, margins, 1), 16) == []
-    (said,) = by_pairs.too_few(Family(metrics, margins, 1), 2)
+    assert more_trials.too_few(Family(metrics, margins, 1), 16) == []
+    (said,) = more_trials.too_few(Family(metrics, margins, 1), 2)
     assert "--max-trials=2 are too few for an answer on every metric of 1 benchmarks" in said
 
 

@@ -169,7 +169,7 @@ class IsolatedItems:
         rounds = Rounds(
             entrants,
             self._gate.options.max_trials,
-            wants_more=lambda node: self._gate.wants_more(node, entrants[node].row),
+            worth_more=lambda nodes: self._gate.worth_more({node: entrants[node].row for node in nodes}),
             watcher=board,
             stop=partial(setattr, session, "shouldstop", "interrupted: what had trials by then is shown"),
             stop_at_failure=self._config.getoption("maxfail") == 1,
