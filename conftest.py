@@ -119,7 +119,8 @@ def feeding(framework, options, mnist):
 def fleet(framework, devices, options, mnist, data_directory):
     """Gives, for a workload, so many ranks of the engine under test: :class:`benchmarks.ranks.fleet.Fleet`."""
     from benchmarks.ranks import ENGINES
-    from benchmarks.ranks.fleet import Fleet, shares_of
+    from benchmarks.ranks.fleet import Fleet
+    from benchmarks.ranks.seats import seats_of
     from pytest_duet.sensors.cpu import own_cores, usable_cores
 
     if options.device == "gpu":
@@ -132,8 +133,9 @@ def fleet(framework, devices, options, mnist, data_directory):
         engine.location,
         data=data_directory,
         images=len(mnist.train_labels),
-        cores=shares_of(own_cores() or range(usable_cores()), devices, max(options.devices)),
+        seats=seats_of(own_cores() or range(usable_cores()), devices, max(options.devices), options.hosts),
         timeout_seconds=options.worker_timeout,
+        variables=dict(engine.variables),
     )
 
 

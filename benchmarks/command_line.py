@@ -101,6 +101,14 @@ def add_options(parser):
         help="how many train together, each number a benchmark; on the CPU, each is an equal share of the cores "
         "(default: 1 and as many as there are)",
     )
+    add(
+        "--hosts",
+        type=_names,
+        default=(),
+        metavar="HOST,HOST",
+        help="machines whose devices train together with -m scaling, as ssh knows them; each has this folder and this "
+        "interpreter in the same places (default: this one)",
+    )
     _add_number(add, "--seeds", int, SEEDS, "N", "that a time to accuracy is told of")
     _add_number(add, "--target-accuracy", float, TARGET, "SHARE", "of the test images, which training is to reach")
     add("--results-csv", metavar="DIR", help="write results.csv (every epoch) and summary.csv there")
@@ -143,6 +151,10 @@ def _add_workload_number(add, option, kind, unit, what):
 
 def _add_number(add, option, kind, default, unit, what):
     add(option, type=kind, default=default, metavar=unit, help=f"{what} (default: {default})")
+
+
+def _names(text):
+    return tuple(filter(None, map(str.strip, text.split(","))))
 
 
 def _numbers(text):

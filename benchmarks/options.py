@@ -52,6 +52,7 @@ class Options:
     data_file: str | None
     trials: int
     devices: tuple[int, ...]
+    hosts: tuple[str, ...]
     seeds: int
     target_accuracy: float
     epoch_budget: float | None
@@ -209,7 +210,8 @@ def read_options(config, slot=None):
         workload=workload,
         data_file=data_file,
         **{name: get(name) for name in AS_GIVEN},
-        devices=_devices(get("devices")),
+        devices=_devices(get("devices"), get("hosts")),
+        hosts=get("hosts"),
         writable=tuple(map(os.path.abspath, get("writable"))),
         **limits,
         pythons=dict(named_python(text, here) for text in get("python")),
@@ -263,8 +265,8 @@ def named_python(text, here=True):
     return name, str(Path(path).absolute())
 
 
-def _devices(asked):
-    counts = asked or tuple(sorted({1, usable_cores()}))
+def _devices(asked, hosts):
+    counts = asked or tuple(sorted({1, len(hosts) or usable_cores()}))
     if min(counts) < 1:
         raise DuetError(f"--devices={','.join(map(str, counts))}: give numbers of 1 or more.")
     return counts

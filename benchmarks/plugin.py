@@ -59,8 +59,9 @@ def pytest_generate_tests(metafunc):
         ]
         metafunc.parametrize("framework", parameters)
     if "devices" in metafunc.fixturenames:
-        counts = metafunc.config.stash[OPTIONS].devices
-        metafunc.parametrize("devices", counts, ids=[f"devices={count}" for count in counts])
+        options = metafunc.config.stash[OPTIONS]
+        where = f",hosts={len(options.hosts)}" if options.hosts else ""
+        metafunc.parametrize("devices", options.devices, ids=[f"devices={count}{where}" for count in options.devices])
 
 
 def measured(metafunc, options):

@@ -3,6 +3,7 @@
 import itertools
 import os
 import shutil
+import socket
 import subprocess
 import time
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 LINKS = itertools.count()
+NETNS = Path("/etc/netns")
 NEEDED = ("ip", "ssh", "ssh-keygen", "/usr/sbin/sshd")
 
 
@@ -84,6 +86,7 @@ def hosts(directory, *names):
         for host in made:
             host.lose_power()
             subprocess.run(["ip", "netns", "del", host.name], capture_output=True)
+            shutil.rmtree(NETNS / host.name, ignore_errors=True)
         subprocess.run(["ip", "link", "del", bridge], capture_output=True)
 
 
@@ -97,6 +100,9 @@ def start(host, bridge):
     run("ip", "-n", host.name, "address", "add", f"{host.address}/24", "dev", "eth0")
     for device in ("eth0", "lo"):
         run("ip", "-n", host.name, "link", "set", device, "up")
+    own = NETNS / host.name / "hosts"  # what `ip netns exec` shows for /etc/hosts: it knows itself by its own name
+    own.parent.mkdir(parents=True)
+    own.write_text(f"127.0.0.1 localhost\n{host.address} {socket.gethostname()}\n")
     key, config = host.directory / "host_key", host.directory / "sshd_config"
     run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key)
     config.write_text(

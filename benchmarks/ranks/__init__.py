@@ -16,15 +16,13 @@ class Place:
     """A rank's place among the others.
 
     :param rank: its number, from 0; ``ranks`` is how many there are.
-    :param ports: free ones of this host, one for each rank: a framework's ranks meet at the first, or at all of them.
+    :param addresses: ``host:port`` of each rank, where nobody listens yet: a framework's ranks meet at the first of them,
+        or at all.
     """
 
     rank: int
     ranks: int
-    ports: tuple[int, ...]
-
-    def addresses(self):
-        return [f"127.0.0.1:{port}" for port in self.ports]
+    addresses: tuple[str, ...]
 
 
 class RankTrainer:
@@ -51,8 +49,8 @@ class RankTrainer:
         raise NotImplementedError
 
 
-def _engine(name, of, place, *requires):
-    return Attached(name, f"benchmarks.ranks.{place}", requires, "cpu", of=of)
+def _engine(name, of, place, *requires, **variables):
+    return Attached(name, f"benchmarks.ranks.{place}", requires, "cpu", tuple(variables.items()), of=of)
 
 
 ENGINES = {
@@ -60,7 +58,11 @@ ENGINES = {
     for engine in (
         _engine("torch-ddp", ("torch",), "torch_ranks:DdpRank", "torch"),
         _engine("torch-fsdp2", ("torch",), "torch_ranks:FsdpRank", "torch"),
+        _engine("lightning-ddp", ("lightning",), "lightning_ranks:FabricRank", "lightning", "torch"),
         _engine("jax-sharded", ("jax",), "jax_ranks:ShardedRank", "jax", "jaxlib"),
+        _engine(
+            "keras-data-parallel", ("keras-jax",), "keras_ranks:DataParallelRank", "keras", "jax", KERAS_BACKEND="jax"
+        ),
         _engine("tf-multi-worker", ("tensorflow", "keras"), "tensorflow_ranks:MultiWorkerRank", "tensorflow"),
     )
 }

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
-import os
 import selectors
+import shlex
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -15,7 +15,10 @@ from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from benchmarks.ranks import Place
+from benchmarks.ranks.seats import Seat, addresses_of
 from benchmarks.workload import handed_over
 from benchmarks.workload.spec import Workload
 from pytest_duet.errors import DuetError
@@ -24,6 +27,9 @@ from pytest_duet.workers.process import THREAD_VARIABLES
 
 ROOT = Path(__file__).parents[2]
 ON_THE_CPU = {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
+# Asks for no password, and notices within a quarter of a minute that a machine is gone.
+SSH = ("ssh", "-o", "BatchMode=yes", "-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=3")
+SSH_FAILED = 255  # ssh's exit code where the connection ended before the command did
 
 
 @dataclass
@@ -31,12 +37,13 @@ class Fleet:
     """Some ranks of one engine, a context manager: inside, they are ready to train.
 
     :param name: the engine's, for messages; ``engine`` is where it is found.
-    :param data: where the four MNIST files are; None for the synthetic data set.
+    :param data: where the four MNIST files are, on every machine; None for the synthetic data set.
     :param images: how many there are to train on.
-    :param cores: the numbers of each rank's, as Linux counts them; there are as many ranks as entries.
+    :param seats: where each rank runs. Another machine has this repository and this interpreter in the same places.
     :param together: whether they train one network; else each trains one of its own by its share, with nobody to wait
         for.
     :param timeout_seconds: how long they may take over one answer.
+    :param variables: further environment variables of theirs.
     :ivar losses: of each epoch, the mean over its images; ``seconds`` is what it took, until the last rank was done.
     """
 
@@ -45,15 +52,16 @@ class Fleet:
     workload: Workload
     data: str | None
     images: int
-    cores: list[list[int]]
+    seats: list[Seat]
     together: bool = True
     timeout_seconds: float = 600
+    variables: dict[str, str] = field(default_factory=dict)
     losses: list[float] = field(default_factory=list, init=False)
     seconds: list[float] = field(default_factory=list, init=False)
 
     @property
     def ranks(self):
-        return len(self.cores)
+        return len(self.seats)
 
     def __post_init__(self):
         for size in {len(batch) for batch in self.workload.batches(self.workload.order(1, self.images))}:
@@ -67,9 +75,9 @@ class Fleet:
         with ExitStack() as stack:
             self._folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="ranks-"))
             stack.callback(self._end)
-            self._processes, ports = [], free_ports(self.ranks)
+            self._processes, addresses = [], addresses_of(self.seats)
             for rank in range(self.ranks):
-                self._processes.append(self._start(rank, ports))
+                self._processes.append(self._start(rank, addresses))
             self._answers("did not start")
             self._stack = stack.pop_all()
         return self
@@ -94,32 +102,34 @@ class Fleet:
     def parameters(self):
         """Return the parameters that each rank has, a list of ``[(weight, bias), ...]``."""
         self._tell(None)
-        self._answers("did not hand over its parameters")
-        return [handed_over.read(self.workload, self._folder_of(rank)) for rank in range(self.ranks)]
+        answers = self._answers("did not hand over its parameters")
+        packed = [np.frombuffer(base64.b64decode(answer["parameters"]), np.float32) for answer in answers]
+        return [handed_over.unpacked(self.workload, flat) for flat in packed]
 
-    def _start(self, rank, ports):
-        place = Place(rank, self.ranks, ports) if self.together else Place(0, 1, ports[rank : rank + 1])
+    def _start(self, rank, addresses):
+        place = Place(rank, self.ranks, addresses) if self.together else Place(0, 1, addresses[rank : rank + 1])
+        seat = self.seats[rank]
         asked = {
             "engine": self.engine,
             "workload": self.workload.as_dict(),
             "data": self.data,
-            "cores": self.cores[rank],
+            "cores": seat.cores,
+            "core_share": seat.share,
+            "variables": {**ON_THE_CPU, **self.variables},
+            "thread_variables": THREAD_VARIABLES,
             "place": vars(place),
             "share": rank,
             "shares": self.ranks,
-            "folder": self._folder_of(rank),
         }
-        Path(asked["folder"]).mkdir()
-        variables = {**os.environ, **ON_THE_CPU, **dict.fromkeys(THREAD_VARIABLES, str(len(self.cores[rank])))}
-        with open(f"{asked['folder']}/said", "wb") as said:
-            return subprocess.Popen(
-                [sys.executable, "-m", "benchmarks.ranks.rank", json.dumps(asked)],
-                **{"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": said},
-                **{"cwd": ROOT, "env": variables},
-            )
+        command = [sys.executable, "-m", "benchmarks.ranks.rank", json.dumps(asked)]
+        if seat.host:
+            command = [*SSH, seat.host, f"cd {shlex.quote(str(ROOT))} && exec {shlex.join(command)}"]
+        with open(self._said_by(rank), "wb") as said:
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": said}
+            return subprocess.Popen(command, cwd=ROOT, **pipes)
 
-    def _folder_of(self, rank):
-        return f"{self._folder}/{rank}"
+    def _said_by(self, rank):
+        return Path(self._folder, str(rank))
 
     def _tell(self, what):
         line = json.dumps(what).encode() + b"\n"
@@ -151,24 +161,33 @@ class Fleet:
                     silent = min(set(range(self.ranks)) - set(found))
                     self._end()
                     raise DuetError(
-                        f"{self.name}: rank {silent} of {self.ranks} gave no answer within {self.timeout_seconds:g} s; "
-                        f"all were killed (--worker-timeout sets the limit)."
+                        f"{self._named(silent)} gave no answer within {self.timeout_seconds:g} s; all were killed "
+                        "(--worker-timeout sets the limit)."
                     )
         return [found[rank] for rank in range(self.ranks)]
 
     def _dead(self, rank, what):
         """Return an error for a rank that has ended, or for one that was killed meanwhile: its neighbours fail then."""
         self._processes[rank].wait()
-        killed = (number for number, process in enumerate(self._processes) if (process.poll() or 0) < 0)
-        rank = next(killed, rank)
-        code = self._processes[rank].returncode
+        rank = next(filter(self._was_killed, range(self.ranks)), rank)
+        code, host = self._processes[rank].returncode, self.seats[rank].host
         how = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
+        if host and self._was_killed(rank):
+            how = f"with its connection, `ssh {host}`"
         self._end()
-        said = Path(self._folder_of(rank), "said").read_text(errors="replace").strip()[-1500:]
+        said = self._said_by(rank).read_text(errors="replace").strip()[-1500:]
         return DuetError(
-            f"{self.name}: rank {rank} of {self.ranks} {what}: it ended {how}, and the others were ended with it."
+            f"{self._named(rank)} {what}: it ended {how}, and the others were ended with it."
             + (f" It had said:\n{said}" if said else "")
         )
+
+    def _was_killed(self, rank):
+        code = self._processes[rank].poll() or 0
+        return code < 0 or (code == SSH_FAILED and self.seats[rank].host is not None)
+
+    def _named(self, rank):
+        host = self.seats[rank].host
+        return f"{self.name}: rank {rank} of {self.ranks}" + (f", on {host}," if host else "")
 
     def _end(self):
         for process in self._processes:
@@ -177,21 +196,3 @@ class Fleet:
             for pipe in (process.stdin, process.stdout):
                 with suppress(BrokenPipeError):  # what it was told and never read
                     pipe.close()
-
-
-def free_ports(count):
-    """Return so many ports of this host that nobody listens at."""
-    with ExitStack() as stack:
-        held = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return tuple(each.getsockname()[1] for each in held)
-
-
-def shares_of(cores, ranks, most):
-    """Return the cores of each of some ranks, where the most there are to be have all of them.
-
-    :raises DuetError: where there are fewer cores than ranks.
-    """
-    each = len(cores) // most
-    if not each:
-        raise DuetError(f"--devices={most}: there are {len(cores)} cores here, and each rank needs one.")
-    return [list(cores[rank * each : (rank + 1) * each]) for rank in range(ranks)]

@@ -14,7 +14,7 @@ from benchmarks.ranks import RankTrainer
 class ShardedRank(RankTrainer):
     def __init__(self, workload, parameters, place):
         self.rate, self.ranks = workload.learning_rate, place.ranks
-        jax.distributed.initialize(place.addresses()[0], num_processes=place.ranks, process_id=place.rank)
+        jax.distributed.initialize(place.addresses[0], num_processes=place.ranks, process_id=place.rank)
         mesh = Mesh(np.array(jax.devices()), ("ranks",))
         self.everywhere, self.shared = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in ((), ("ranks",)))
         self.params = jax.device_put(parameters, self.everywhere)

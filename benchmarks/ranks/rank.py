@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import select
 import sys
+import threading
 from contextlib import suppress
 
 
 def main():
     asked = json.loads(sys.argv[1])
-    with suppress(AttributeError, OSError):  # not Linux: the numbers of threads in the environment have to do
-        os.sched_setaffinity(0, asked["cores"])
+    threading.Thread(target=end_with_fleet, daemon=True).start()
+    threads = take_cores(asked["cores"], asked["core_share"])
+    os.environ.update(asked["variables"], **dict.fromkeys(asked["thread_variables"], str(threads)))
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what frameworks print is no answer
     # Not above: what computes starts its threads when it is imported, and they stay on the cores of then.
@@ -29,12 +33,33 @@ def main():
     for line in sys.stdin:
         epoch = json.loads(line)
         if epoch is None:
-            handed_over.write(trainer.parameters(), asked["folder"])
-            print("{}", file=answers)
+            packed = handed_over.packed(trainer.parameters()).tobytes()
+            print(json.dumps({"parameters": base64.b64encode(packed).decode()}), file=answers)
             continue
         batches = [batch[share] for batch in workload.batches(workload.order(epoch, len(labels)))]
         loss = trainer.train((images[batch], labels[batch]) for batch in batches)
         print(json.dumps({"loss": loss, "images": sum(map(len, batches))}), file=answers)
+
+
+def take_cores(cores, share):
+    """Stay on one of equal shares of these cores, of all that there are where they are None; return how many it has."""
+    number, shares = share
+    if cores is None:
+        cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    each = len(cores) // shares
+    if not each:
+        sys.exit(f"there are {len(cores)} cores here for {shares} ranks, and each needs one (--devices)")
+    with suppress(AttributeError, OSError):  # not Linux: the numbers of threads in the environment have to do
+        os.sched_setaffinity(0, cores[number * each : (number + 1) * each])
+    return each
+
+
+def end_with_fleet():
+    """End once nobody can tell it anything any more, also where it waits for ranks that are gone."""
+    watch = select.poll()
+    watch.register(0, 0)  # that the other end hung up is told without being asked for
+    watch.poll()
+    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ class MultiWorkerRank(RankTrainer):
     def __init__(self, workload, parameters, place):
         self.rate = workload.learning_rate
         task = {"type": "worker", "index": place.rank}
-        os.environ["TF_CONFIG"] = json.dumps({"cluster": {"worker": place.addresses()}, "task": task})
+        os.environ["TF_CONFIG"] = json.dumps({"cluster": {"worker": list(place.addresses)}, "task": task})
         self.strategy = tf.distribute.MultiWorkerMirroredStrategy()
         with self.strategy.scope():
             self.model = MLP(parameters)

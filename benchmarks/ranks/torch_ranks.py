@@ -15,7 +15,7 @@ from benchmarks.ranks import RankTrainer
 class DdpRank(RankTrainer):
     def __init__(self, workload, parameters, place):
         torch.set_float32_matmul_precision("highest")
-        address = f"tcp://{place.addresses()[0]}"
+        address = f"tcp://{place.addresses[0]}"
         dist.init_process_group("gloo", init_method=address, rank=place.rank, world_size=place.ranks)
         self.network = network(parameters)
         self.model = self.wrapped()
@@ -30,10 +30,14 @@ class DdpRank(RankTrainer):
             self.optimizer.zero_grad()
             logits, labels = self.model(torch.from_numpy(images)), torch.from_numpy(labels).long()
             loss = nn.functional.cross_entropy(logits, labels)
-            loss.backward()  # in which the ranks' gradients become their mean
+            self.backward(loss)
             self.optimizer.step()
             total += loss.detach() * len(labels)
         return total.item()
+
+    def backward(self, loss):
+        """Leave each parameter's gradient with it, which is the mean of all ranks'."""
+        loss.backward()
 
     def parameters(self):
         return [

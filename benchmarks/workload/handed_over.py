@@ -12,8 +12,7 @@ NAME = "parameters.float32"
 
 def write(parameters, folder):
     """Write ``[(weight, bias), ...]`` as float32 into a file of a folder, one array after the other."""
-    flat = [np.asarray(array, np.float32).ravel() for layer in parameters for array in layer]
-    np.concatenate(flat).tofile(str(Path(folder) / NAME))
+    packed(parameters).tofile(str(Path(folder) / NAME))
 
 
 def read(workload, folder):
@@ -25,6 +24,19 @@ def read(workload, folder):
     path = Path(folder) / NAME
     flat = np.fromfile(str(path), np.float32)
     path.unlink()
+    return unpacked(workload, flat)
+
+
+def packed(parameters):
+    """Return ``[(weight, bias), ...]`` as one float32 array, one after the other."""
+    return np.concatenate([np.asarray(array, np.float32).ravel() for layer in parameters for array in layer])
+
+
+def unpacked(workload, flat):
+    """Return the parameters of a workload's network that lie in one array, one after the other.
+
+    :raises ValueError: where it holds another network's.
+    """
     layers, place = [], 0
     if flat.size != workload.n_parameters:
         raise ValueError(f"{flat.size} numbers where the network has {workload.n_parameters}")

@@ -17,9 +17,11 @@ class Honest(RankTrainer):
     def __init__(self, workload, parameters, place):
         self.workload, self.params, self.place = workload, parameters, place
         self.rate = np.float32(workload.learning_rate)
-        self.others, self.epochs = self.meet(f"\0ranks-{place.ports[0]}"), 0
+        self.others, self.epochs = self.meet(place.addresses[0]), 0
 
     def meet(self, address):
+        host, _, port = address.rpartition(":")
+        address = host, int(port)
         if self.place.rank:
             return [connected(address)]
         with Listener(address, backlog=self.place.ranks) as listener:
@@ -105,7 +107,7 @@ def connected(address):
     while True:
         try:
             return Client(address)
-        except ConnectionRefusedError:
+        except (ConnectionRefusedError, TimeoutError):
             if time.monotonic() > until:
                 raise
             time.sleep(0.02)

@@ -1,16 +1,23 @@
 """Data parallel training: ranks train together what one trainer trains alone, and one that dies is named."""
 
 import os
+import shutil
+import subprocess
+import time
 from functools import lru_cache
+from pathlib import Path
 
 import pytest
+from hosts import hosts
 from support import Terminal
 
 from benchmarks.frameworks import attached_to
 from benchmarks.proof.parity import ParityError
 from benchmarks.proof.ranks import check_ranks
 from benchmarks.ranks import ENGINES
-from benchmarks.ranks.fleet import Fleet, shares_of
+from benchmarks.ranks.fleet import Fleet
+from benchmarks.ranks.rank import take_cores
+from benchmarks.ranks.seats import Seat, seats_of
 from benchmarks.report import scaling_table
 from benchmarks.workload import oracle
 from benchmarks.workload.dataset import synthetic
@@ -27,9 +34,10 @@ def trajectory():
     return oracle.compute(SMALL, synthetic())
 
 
-def fleet(name, ranks, workload=SMALL, **fields):
-    cores = [sorted(os.sched_getaffinity(0))[:1]] * ranks
-    return Fleet("mine", f"tests.liars.ranks:{name}", workload, None, 6_000, cores, **fields)
+def fleet(name, ranks, workload=SMALL, hosts=(), **fields):
+    one_core = Seat((0, 1), tuple(sorted(os.sched_getaffinity(0))[:1]))
+    seats = seats_of((), ranks, ranks, hosts) if hosts else [one_core] * ranks
+    return Fleet("mine", f"tests.liars.ranks:{name}", workload, None, 6_000, seats, **fields)
 
 
 def trained(name, ranks, epochs=SMALL.epochs, **fields):
@@ -107,17 +115,87 @@ def test_a_batch_that_cannot_be_shared_is_refused():
         fleet("Honest", 3)
 
 
-def test_each_rank_has_cores_of_its_own():
-    assert shares_of([0, 1, 2, 5], 1, 2) == [[0, 1]]
-    assert shares_of([0, 1, 2, 5], 2, 2) == [[0, 1], [2, 5]]
-    assert shares_of([0, 1, 2, 5], 2, 4) == [[0], [1]]
+def test_each_rank_has_cores_of_its_own(monkeypatch):
+    taken = []
+    monkeypatch.setattr(os, "sched_setaffinity", lambda _, cores: taken.append(list(cores)), raising=False)
+    for ranks, most in ((1, 2), (2, 2), (2, 4)):
+        seats = seats_of([0, 1, 2, 5], ranks, most)
+        assert [take_cores(list(seat.cores), seat.share) for seat in seats] == [4 // most] * ranks
+    assert taken == [[0, 1], [0, 1], [2, 5], [0], [1]]
     with pytest.raises(DuetError, match="--devices=8: there are 4 cores"):
-        shares_of([0, 1, 2, 5], 1, 8)
+        seats_of([0, 1, 2, 5], 1, 8)
+    with pytest.raises(SystemExit, match="there are 2 cores here for 3 ranks"):
+        take_cores([0, 1], (0, 3))
+
+
+def test_ranks_go_round_the_machines():
+    seats = seats_of([0], 3, 4, ["me@near", "far"])
+    assert [(seat.host, seat.address, seat.share) for seat in seats] == [
+        ("me@near", "near", (0, 2)),
+        ("far", "far", (0, 2)),
+        ("me@near", "near", (1, 2)),
+    ]
+
+
+@pytest.fixture
+def two_hosts(tmp_path, monkeypatch):
+    """Two machines that ssh finds by their addresses, and notices within seconds that one is gone."""
+    for name in ("net", "bin"):
+        (tmp_path / name).mkdir()
+    with hosts(tmp_path / "net", "a", "b") as made:
+        ssh, how = tmp_path / "bin" / "ssh", "-o ServerAliveInterval=1 -o ServerAliveCountMax=2"
+        ssh.write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {made[0].ssh_config} {how} "$@"\n')
+        ssh.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{ssh.parent}:{os.environ['PATH']}")
+        yield made
+
+
+def ranks_of(host):
+    """Return the ranks that are alive on a host."""
+    pids = subprocess.run(["ip", "netns", "pids", host.name], capture_output=True, text=True).stdout.split()
+    lines = [Path(f"/proc/{pid}/cmdline") for pid in pids]
+    return [line for line in lines if line.exists() and b"benchmarks.ranks.rank" in line.read_bytes().split(b"\0")]
+
+
+def test_ranks_on_two_machines_train_what_one_trains_alone_and_none_is_left(two_hosts):
+    with fleet("Honest", 2, hosts=[host.address for host in two_hosts]) as found:
+        found.train(1)
+        assert [len(ranks_of(host)) for host in two_hosts] == [1, 1]
+        found.train(2)
+        check_ranks(found, trajectory())
+    wait_until(lambda: not any(map(ranks_of, two_hosts)))
+
+
+def test_a_machine_that_is_gone_is_named_and_no_rank_waits_for_it(two_hosts):
+    near, far = two_hosts
+    with fleet("Honest", 2, hosts=[near.address, far.address]) as found:
+        found.train(1)
+        far.lose_power()
+        with pytest.raises(DuetError, match=f"mine: rank 1 of 2, on {far.address}, .* with its connection, `ssh"):
+            found.train(1)
+        wait_until(lambda: not ranks_of(near))
+
+
+def wait_until(true, seconds=10):
+    until = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def test_a_rank_ends_with_who_started_it():
+    """Also one that waits for another: pytest itself may be killed."""
+    with fleet("Hangs", 2) as found:
+        found._tell(1)
+        for process in found._processes:
+            process.stdin.close()
+        assert [process.wait(10) for process in found._processes] == [1, 1]
 
 
 def test_engines_belong_to_entries():
     assert attached_to(["torch"], ENGINES) == ["torch-ddp", "torch-fsdp2"]
-    assert attached_to(["keras"], ENGINES) == ["tf-multi-worker"] and attached_to(["numpy"], ENGINES) == []
+    assert attached_to(["keras"], ENGINES) == ["tf-multi-worker"]
+    assert attached_to(["numpy"], ENGINES) == []
 
 
 def test_the_table_tells_speed_ups_within_an_engine():
@@ -146,8 +224,20 @@ def test_no_devices_are_none(suite):
 def test_two_processes_train_what_one_does(suite, engine):
     """By each framework's own engine: a session fails where they do not."""
     asked = ("--suite=scaling", "--trials=1", "--devices=1,2", "--steps=20", "--epochs=3", "--learning-rate=0.01")
-    run = suite(*asked, "-k", engine, frameworks="jax,torch,tensorflow")
+    run = suite(*asked, "-k", engine, frameworks=ENGINES[engine].of[0], timeout=300)
     if "not installed" in run.output:
         pytest.skip(f"{engine}: its framework is not here")
     assert run.exit_code == 0, run.output
     assert len(run.json["benchmarks"]) == 4 and "strong scaling" in run.output and "weak scaling" in run.output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ENGINES)
+def test_two_machines_train_what_one_process_does(suite, two_hosts, engine):
+    asked = ("--suite=scaling", "--trials=1", "--steps=20", "--epochs=3", "--learning-rate=0.01")
+    machines = "--hosts=" + ",".join(host.address for host in two_hosts)
+    run = suite(*asked, machines, "-k", f"{engine} and strong", frameworks=ENGINES[engine].of[0], timeout=300)
+    if "not installed" in run.output:
+        pytest.skip(f"{engine}: its framework is not here")
+    assert run.exit_code == 0, run.output
+    assert [bench["name"].partition("devices=")[2] for bench in run.json["benchmarks"]] == ["1,hosts=2]", "2,hosts=2]"]

@@ -1,0 +1,40 @@
+"""Keras's ranks: ``keras.distribution.DataParallel``, on JAX, and fit."""
+
+from __future__ import annotations
+
+import keras
+from keras import distribution
+
+from benchmarks.ranks import RankTrainer
+
+
+class DataParallelRank(RankTrainer):
+    def __init__(self, workload, parameters, place):
+        distribution.initialize(place.addresses[0], place.ranks, place.rank)
+        # Of what fit is given, each rank has its share already.
+        over_all = distribution.DataParallel(devices=distribution.list_devices(), auto_shard_dataset=False)
+        distribution.set_distribution(over_all)
+        *hidden, classes = workload.layer_sizes[1:]
+        layers = [keras.layers.Dense(units, activation="tanh") for units in hidden] + [keras.layers.Dense(classes)]
+        self.model = keras.Sequential([keras.Input(workload.layer_sizes[:1]), *layers])
+        self.model.compile(
+            optimizer=keras.optimizers.SGD(workload.learning_rate),
+            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            jit_compile=True,
+        )
+        self.model.set_weights([array for layer in parameters for array in layer])
+
+    def train(self, batches):
+        sizes = []
+
+        def counted():
+            for images, labels in batches:
+                sizes.append(len(labels))
+                yield images, labels
+
+        mean_loss = self.model.fit(counted(), verbose=0).history["loss"][0]  # of all ranks' images
+        return mean_loss * sum(sizes)
+
+    def parameters(self):
+        arrays = self.model.get_weights()
+        return list(zip(arrays[::2], arrays[1::2]))
