@@ -169,6 +169,8 @@ REGISTRY = {
             "torch-cudagraph",
             "torch_cudagraph:TorchCudaGraphTrainer",
             "torch",
+            programs=("g++",),
+            keeps=True,
             general="torch_cudagraph_general:TorchCudaGraphGeneralTrainer",
         ),
         _entry("tensorflow-epoch", "tensorflow_epoch:TensorFlowEpochTrainer", "tensorflow"),

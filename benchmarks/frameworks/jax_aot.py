@@ -11,14 +11,17 @@ class JaxAotTrainer(JaxTrainer):
     def build(self, parameters):
         super().build(parameters)
         batches = self.workload.batches(self.workload.order(1, len(self.dataset.train_labels)))
-        sizes = {len(batch): batch for batch in batches}
-        self.programs = {size: self.program(batch) for size, batch in sizes.items()}
+        self.programs = {}  # by the number of images
+        for batch in batches[:1] + batches[-1:]:
+            self.program(self.dataset.train_images[batch], self.dataset.train_labels[batch])
 
-    def program(self, batch):
-        images, labels = self.dataset.train_images[batch], self.dataset.train_labels[batch]
-        lowered = jitted_step.lower(self.params, jnp.zeros(()), images, labels, self.workload.learning_rate)
-        return lowered.compile()
+    def program(self, images, labels):
+        """Return the program of a step over so many images; one that nobody foresaw is compiled when it is wanted."""
+        if len(labels) not in self.programs:
+            lowered = jitted_step.lower(self.params, jnp.zeros(()), images, labels, self.workload.learning_rate)
+            self.programs[len(labels)] = lowered.compile()
+        return self.programs[len(labels)]
 
     def step(self, total_loss, images, labels):
-        self.params, total_loss = self.programs[len(labels)](self.params, total_loss, images, labels)
+        self.params, total_loss = self.program(images, labels)(self.params, total_loss, images, labels)
         return total_loss

@@ -30,6 +30,10 @@ class TorchCompileTrainer(TorchTrainer):
             parameter.sub_(self.descent(number, gradients[name]), alpha=self.learning_rate)
         return loss * len(labels)
 
+    def changed(self):
+        """Return the tensors that a step changes in place."""
+        return list(self.model.parameters())
+
     def loss_with(self, parameters, images, labels):
         return self.loss_of(functional_call(self.model, parameters, (images,)), labels)
 

@@ -17,6 +17,9 @@ class TorchCompileGeneralTrainer(TorchCompileTrainer, TorchGeneralTrainer):
         trained = self.model.parameters() if self.momentum else ()
         self.velocities = nn.ParameterList(nn.Parameter(torch.zeros_like(each), False) for each in trained)
 
+    def changed(self):
+        return [*super().changed(), *self.velocities]
+
     def descent(self, number, gradient):
         return self.velocities[number].mul_(self.momentum).add_(gradient) if self.momentum else gradient
 

@@ -139,6 +139,62 @@ def test_a_compiled_step_is_one_graph_that_a_cuda_graph_may_hold():
     )
 
 
+CAPTURED = """
+import json
+from contextlib import nullcontext
+from types import SimpleNamespace
+import torch
+from benchmarks.frameworks import torch as plain, torch_cudagraph_general
+from benchmarks.workload.spec import Workload
+
+class Graph:  # what a capture is, with a CPU's means: nothing of it is done; a replay does it all
+    def replay(self):
+        _, order, total = next(its for its in trainer.graphs.values() if its[0] is self)
+        total.zero_()
+        for batch in order.split(trainer.batch_size):
+            total += trainer.step(trainer.images[batch], trainer.labels[batch])
+
+class capturing:
+    def __init__(self, graph):
+        told["captures"] += 1
+    def __enter__(self):
+        self.kept = [each.detach().clone() for each in trainer.changed()]
+    def __exit__(self, *error):
+        with torch.no_grad():
+            for each, kept in zip(trainer.changed(), self.kept):
+                each.copy_(kept)
+
+stream = SimpleNamespace(wait_stream=lambda other: None)
+for name, fake in (("is_available", lambda: True), ("Stream", lambda: stream), ("current_stream", lambda: stream),
+                   ("stream", nullcontext), ("CUDAGraph", Graph), ("graph", capturing)):
+    setattr(torch.cuda, name, fake)
+plain.use_device = lambda device: (torch.device("cpu"), "a GPU")
+torch.compile = lambda step, **how: step
+
+random = np.random.RandomState(0)
+images, labels = random.rand(12, 784).astype(np.float32), random.randint(0, 10, 12).astype(np.int32)
+layers = [(random.rand(*weight.shape).astype(np.float32) - 0.5, bias) for weight, bias in layers]
+dataset = SimpleNamespace(train_images=images, train_labels=labels, test_images=images, test_labels=labels)
+workload = Workload(layer_sizes=(784, 32, 10), batch_size=8, momentum=0.9)
+orders = np.arange(12), np.arange(12)[::-1].copy(), np.arange(8), np.arange(12)
+told = {"captures": 0}
+from benchmarks.frameworks.torch_general import TorchGeneralTrainer
+for name, kind in (("plain", TorchGeneralTrainer), ("own", torch_cudagraph_general.TorchCudaGraphGeneralTrainer)):
+    trainer = kind(workload, dataset, layers, "gpu")
+    trainer.on_gpu = False  # no memory is pinned here
+    told[name] = [trainer.train_epoch(order) for order in orders]
+print(json.dumps(told))
+"""
+
+
+def test_what_is_captured_trains_as_plain_steps_do_and_nothing_before_it():
+    """The steps in which PyTorch compiles and sets itself up leave neither parameters nor velocities changed."""
+    pytest.importorskip("torch")
+    found = run(CAPTURED)
+    assert found["own"] == pytest.approx(found["plain"], rel=1e-5)
+    assert found["captures"] == 2, "one for each length"
+
+
 LIGHTNING = """
 import json
 from types import SimpleNamespace
