@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import onnxruntime
 import torch
 from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_dynamic, quantize_static
 
+from benchmarks.exports.onnx_serving import serve
 from benchmarks.exports.torch_files import program_of
 from benchmarks.frameworks.torch import network
-from benchmarks.frameworks.trainer import threads_asked
 
 STEP = 64  # images that are calibrated by at once
 
@@ -48,10 +47,3 @@ def exported(parameters, folder):
     names = {"input_names": ["images"], "output_names": ["logits"]}
     torch.onnx.export(program, (), str(path), **names, external_data=False, verbose=False)
     return path
-
-
-def serve(path):
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads_asked()
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    return lambda images: session.run(None, {"images": images})[0]

@@ -16,8 +16,8 @@ class Place:
     """A rank's place among the others.
 
     :param rank: its number, from 0; ``ranks`` is how many there are.
-    :param addresses: ``host:port`` of each rank, where nobody listens yet: a framework's ranks meet at the first of them,
-        or at all.
+    :param addresses: ``host:port`` of each rank, where nobody listens yet: a framework's ranks meet at the first, or at
+        all of them.
     """
 
     rank: int

@@ -187,7 +187,30 @@ def test_a_device_that_is_not_waited_for_is_found(monkeypatch, seconds, waits):
 
 
 def test_who_may_not_be_called_again_is_not_looked_at():
-    assert devices.lag_of(lambda: (0.0, None), 0) is None
+    assert devices.lag_of(lambda: (0.0, None), 5, 0) is None
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 7, 12])
+def test_who_may_be_called_a_few_times_is_not_called_more_often(monkeypatch, most):
+    late = Late(0.005)
+    monkeypatch.setattr(devices, "WAITS", {"threading": late.wait})
+    calls = []
+    told = devices.lag_of(lambda: calls.append(1) or late.work(), 5, most)
+    assert len(calls) == min(most, 10)
+    assert devices.does_not_wait(*told) == (most > 1), "one call alone tells nothing"
+
+
+def test_that_waiting_for_nothing_takes_longer_after_work_is_no_lag(monkeypatch):
+    """As where a call leaves the caches cold: a second wait, right after the first, is quicker."""
+    cold = []
+
+    def wait(module, result):
+        time.sleep(0.004 if cold else 0.0)
+        cold.clear()
+
+    monkeypatch.setattr(devices, "WAITS", {"threading": wait})
+    call, lag = devices.lag_of(lambda: cold.append(1) or (0.01, None), 5)
+    assert call == 0.01 and not devices.does_not_wait(call, lag)
 
 
 @pytest.mark.parametrize(("call", "lag", "accused"), [(1e-3, 4e-5, False), (1e-3, 1e-4, False), (1e-3, 2e-4, True)])

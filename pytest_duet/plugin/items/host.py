@@ -133,8 +133,8 @@ class ItemHost(Subject):
         allowed = Allowed(call.most_units, call.fixed_calls)
         lag = None
         if devices.are_there() and not sync:
-            left = LAG_CALLS if allowed.units is None else allowed.units - 1
-            lag = devices.lag_of(self._unit_and_result, min(left, LAG_CALLS))
+            left = None if allowed.units is None else allowed.units - 1
+            lag = devices.lag_of(self._unit_and_result, LAG_CALLS, left)
         self._complete(call)
         if allowed.units is not None:
             return Looked(allowed, median(self._seconds), lag)
