@@ -12,6 +12,9 @@ from pytest_duet.sensors.sampler import INTERVAL_SECONDS
 from pytest_duet.trials.runner import MAX_FOREIGN_CORES
 
 QUICK = {"epochs": 3, "steps": 40}
+# Between runs, times scatter by more than within one, and what history leaves open is measured again: a third trial of
+# whole epochs took up to 38 s there, and decided nothing.
+TRIALS, SETTLED_TRIALS = 3, 2
 # Of an epoch with --against; a paired trial has some eighty turns a side then. Of 1.25 s, the four trials that are the
 # least take longer than most answers need (89 and 96 s for PyTorch with 5 % more steps, two cores); of half a second,
 # they scatter by 1.4 % instead of 1.0 to 1.25 %, and a third of each goes into starting it.
@@ -57,7 +60,10 @@ def add_options(parser):
         help="where an epoch would take longer, train so many steps of it as fit, and report steps a second (default "
         f"with --against: {AGAINST_EPOCH_SECONDS})",
     )
-    _add_number(add, "--trials", int, 3, "N", "fresh processes per framework")
+    trials = (
+        f"fresh processes per framework (default: {TRIALS}; with --gate, {SETTLED_TRIALS}: what history leaves open is "
+    )
+    add("--trials", type=int, metavar="N", help=f"{trials}measured again)")
     add(
         "--race",
         action="store_true",
@@ -151,6 +157,13 @@ def _add_workload_number(add, option, kind, unit, what):
 
 def _add_number(add, option, kind, default, unit, what):
     add(option, type=kind, default=default, metavar=unit, help=f"{what} (default: {default})")
+
+
+def trials_of(given):
+    """Return how many trials the options of a session ask for."""
+    if given.trials is not None:
+        return given.trials
+    return SETTLED_TRIALS if given.duet_gate and not given.duet_history_alone else TRIALS
 
 
 def _names(text):

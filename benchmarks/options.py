@@ -9,7 +9,7 @@ import uuid
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks.command_line import AGAINST_EPOCH_SECONDS, QUICK
+from benchmarks.command_line import AGAINST_EPOCH_SECONDS, QUICK, trials_of
 from benchmarks.frameworks import DEFAULT, REGISTRY, entries_of_file, in_precisions, select
 from benchmarks.frameworks.interpreters import find_interpreter
 from benchmarks.frameworks.loading import missing
@@ -188,6 +188,7 @@ def read_options(config, slot=None):
     """Return the :class:`Options` of a pytest configuration; a DuetError names an option whose value makes no sense."""
     if config.getoption("quick"):
         look_quickly(config.option)
+    config.option.trials = trials_of(config.option)
     get = config.getoption
     here = get("dist", "no") != "each"  # else these are the other machines' matters
     registry = known_entries(_from_root(path, config.rootpath) for path in get("framework_path"))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.command_line import trials_of
 from pytest_duet.plugin import compat
 
 QUESTIONS = {
@@ -44,7 +45,7 @@ def pytest_configure(config):
     if unknown := named(config) - {*QUESTIONS, *TRAINING}:
         raise pytest.UsageError(f"--suite: {sorted(unknown)[0]!r} is none of training, {', '.join(QUESTIONS)}, all.")
     if asked(config) and config.getoption("duet_trials") is None and not compat.is_disabled(config):
-        config.option.duet_trials = config.getoption("trials")
+        config.option.duet_trials = trials_of(config.option)
 
 
 def pytest_ignore_collect(collection_path, config):

@@ -1,7 +1,9 @@
 """Frameworks of a session train in rounds, and each is still one test: chosen, stopped and failed as pytest's are."""
 
 import json
+from types import SimpleNamespace
 
+from benchmarks.command_line import SETTLED_TRIALS, TRIALS, trials_of
 from conftest import SMALL
 
 
@@ -61,3 +63,11 @@ def test_a_quick_look_says_that_it_is_one(suite):
 def test_what_is_given_beside_quick_holds(suite):
     run = suite("--quick", "--trials=1", "--epochs=2")
     assert len(trials(run, "honest")) == 1 and len(run.rows["honest"]["trials"][0]["rounds"]) == 2
+
+
+def test_a_gate_that_measures_again_has_fewer_trials_unless_it_is_told_how_many():
+    given = {"trials": None, "duet_gate": False, "duet_history_alone": False}
+    usual, settled = (trials_of(SimpleNamespace(**given | {"duet_gate": gate})) for gate in (False, True))
+    assert (usual, settled) == (TRIALS, SETTLED_TRIALS) and settled < usual
+    assert trials_of(SimpleNamespace(**given | {"duet_gate": True, "duet_history_alone": True})) == TRIALS
+    assert trials_of(SimpleNamespace(**given | {"duet_gate": True, "trials": 5})) == 5
