@@ -207,8 +207,8 @@ class NotThisWorkload(Trainer):
 
     def __init__(self, workload, dataset, parameters, device):
         raise WrongHardware(
-            "it trains the multilayer perceptron with tanh, plain SGD and cross-entropy alone, in fp32; jax, torch and "
-            "keras train others (docs/own-workload.md)"
+            "it trains the multilayer perceptron with tanh, plain SGD and cross-entropy alone, in fp32; "
+            "docs/own-workload.md names those that train others"
         )
 
     def logits(self, images):  # which it has, or inference would say that there are none, instead of the above
