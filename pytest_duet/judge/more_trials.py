@@ -30,24 +30,27 @@ def least_trials(family: Family, max_trials: int) -> int:
 def is_open(
     benchmark: str, row: Row, family: Family, max_trials: int, known: Calibrations = NONE, others: int = 1
 ) -> bool:
-    """Tell whether more trials may still bring an answer, and no more of them than anybody would run.
+    """Tell whether more trials may still bring an answer, and no more of them than anybody would run."""
+    return trials_to_go(benchmark, row, family, max_trials, known, others) > 0
+
+
+def trials_to_go(
+    benchmark: str, row: Row, family: Family, max_trials: int, known: Calibrations = NONE, others: int = 1
+) -> int:
+    """Return how many more trials the next answer is thought to take; 0 where none is open, or none may be run.
 
     What takes turns is what trials are run for; memory and first rounds are judged by those that there are. A suite
     that names nothing of the kind waits for all of its metrics.
 
     :param others: how many sides the new one is compared with; they share the error.
     """
-    return len(row.trials) < max_trials and bool(_open(benchmark, row, family, max_trials, known, others))
-
-
-def trials_to_go(benchmark: str, row: Row, family: Family, max_trials: int, known: Calibrations = NONE) -> int:
-    """Return how many more trials the next answer is thought to take: as for :func:`is_open`, 1 or more."""
-    needs = [(one.needs or 0) - len(row.trials) for one in _open(benchmark, row, family, max_trials, known)]
-    return max(1, min(needs, default=1))
+    had = len(row.trials)
+    open_ = _open(benchmark, row, family, max_trials, known, others) if had < max_trials else []
+    return min((max(1, (one.needs or 0) - had) for one in open_), default=0)
 
 
 def _open(
-    benchmark: str, row: Row, family: Family, max_trials: int, known: Calibrations, others: int = 1
+    benchmark: str, row: Row, family: Family, max_trials: int, known: Calibrations, others: int
 ) -> list[Comparison]:
     """Return the comparisons to which more trials may still bring an answer."""
     its = [metric for metric in family.judged if metric.name in family.margins[benchmark]]

@@ -107,10 +107,11 @@ class Gate:
         costs = {}
         for node, row in rows.items():
             name = self.name_of(node)
-            told = name, row, self.family, self.options.max_trials, self.calibrated({name: row})
-            if more_trials.is_open(*told):
+            known = self.calibrated({name: row})
+            to_go = more_trials.trials_to_go(name, row, self.family, self.options.max_trials, known)
+            if to_go:
                 each = row.against.last_seconds if row.against else 0.0
-                costs[node] = (each, each * more_trials.trials_to_go(*told))
+                costs[node] = (each, each * to_go)
         return list(costs) if self.budget is None else self.budget.share(costs)
 
     # What pytest tells, before and while the tests run
