@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import keras
-
 from benchmarks.exports.onnx_serving import serve
+from benchmarks.frameworks.keras import perceptron
 
 
 def exported(parameters, folder, images):
-    *hidden, (_, last) = parameters
-    layers = [keras.layers.Dense(bias.size, activation="tanh") for _, bias in hidden]
-    model = keras.Sequential([keras.Input(parameters[0][0].shape[:1]), *layers, keras.layers.Dense(last.size)])
+    model = perceptron([len(parameters[0][0]), *(bias.size for _, bias in parameters)])
     model.set_weights([array for layer in parameters for array in layer])
     model.predict_on_batch(images[:1])  # one that was never called cannot be exported
     path = Path(folder) / "model.onnx"

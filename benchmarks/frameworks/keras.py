@@ -9,6 +9,15 @@ from benchmarks.frameworks.trainer import Trainer
 from pytest_duet.errors import DuetError
 
 
+def perceptron(layer_sizes):
+    n_in, *hidden, classes = layer_sizes
+    return keras.Sequential(
+        [keras.Input((n_in,))]
+        + [keras.layers.Dense(units, activation="tanh") for units in hidden]
+        + [keras.layers.Dense(classes)]
+    )
+
+
 class KerasTrainer(Trainer):
     """What all backends share; the subclasses know their devices and their data."""
 
@@ -35,12 +44,7 @@ class KerasTrainer(Trainer):
         self.model.set_weights([array for layer in parameters for array in layer])
 
     def network(self):
-        *hidden, classes = self.workload.layer_sizes[1:]
-        return keras.Sequential(
-            [keras.Input(self.workload.layer_sizes[:1])]
-            + [keras.layers.Dense(units, activation="tanh") for units in hidden]
-            + [keras.layers.Dense(classes)]
-        )
+        return perceptron(self.workload.layer_sizes)
 
     def optimizer(self):
         return keras.optimizers.SGD(self.workload.learning_rate)

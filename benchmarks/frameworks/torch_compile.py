@@ -42,12 +42,16 @@ class TorchCompileTrainer(TorchTrainer):
         return gradient
 
 
+def needs_cuda(device):
+    if device == "cpu" or not torch.cuda.is_available():
+        raise WrongHardware("CUDA graphs need an NVIDIA GPU")
+
+
 class TorchCompileGraphsTrainer(TorchCompileTrainer):
     """The same, each of its programs captured as a CUDA graph, and so launched at once."""
 
     mode = "reduce-overhead"
 
     def __init__(self, workload, dataset, parameters, device):
-        if device == "cpu" or not torch.cuda.is_available():
-            raise WrongHardware("CUDA graphs need an NVIDIA GPU")
+        needs_cuda(device)
         super().__init__(workload, dataset, parameters, device)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from benchmarks.frameworks.torch_compile import TorchCompileTrainer
-from benchmarks.frameworks.trainer import Contract, WrongHardware
+from benchmarks.frameworks.torch_compile import TorchCompileTrainer, needs_cuda
+from benchmarks.frameworks.trainer import Contract
 
 
 class TorchCudaGraphTrainer(TorchCompileTrainer):
@@ -17,8 +17,7 @@ class TorchCudaGraphTrainer(TorchCompileTrainer):
     contract = Contract("fused-epoch", data="device-resident")
 
     def __init__(self, workload, dataset, parameters, device):
-        if device == "cpu" or not torch.cuda.is_available():
-            raise WrongHardware("CUDA graphs need an NVIDIA GPU")
+        needs_cuda(device)
         super().__init__(workload, dataset, parameters, device)
         self.images, self.labels = (tensor.to(self.device, copy=True) for tensor in self.train_data.tensors)
         self.graphs = {}  # by the number of images: (graph, its order, its loss)

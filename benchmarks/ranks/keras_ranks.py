@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 from keras import distribution
 
+from benchmarks.frameworks.keras import perceptron
 from benchmarks.ranks import RankTrainer
 
 
@@ -14,9 +15,7 @@ class DataParallelRank(RankTrainer):
         # Of what fit is given, each rank has its share already.
         over_all = distribution.DataParallel(devices=distribution.list_devices(), auto_shard_dataset=False)
         distribution.set_distribution(over_all)
-        *hidden, classes = workload.layer_sizes[1:]
-        layers = [keras.layers.Dense(units, activation="tanh") for units in hidden] + [keras.layers.Dense(classes)]
-        self.model = keras.Sequential([keras.Input(workload.layer_sizes[:1]), *layers])
+        self.model = perceptron(workload.layer_sizes)
         self.model.compile(
             optimizer=keras.optimizers.SGD(workload.learning_rate),
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import os
 
-import torch
 from lightning import Fabric
 
-from benchmarks.frameworks.torch import network
 from benchmarks.ranks.torch_ranks import DdpRank
 
 
 class FabricRank(DdpRank):
     def __init__(self, workload, parameters, place):
-        torch.set_float32_matmul_precision("highest")
+        super().__init__(workload, parameters, place)
+        self.optimizer = self.fabric.setup_optimizers(self.optimizer)
+
+    def join(self, place):
         host, _, port = place.addresses[0].rpartition(":")
         os.environ.update(MASTER_ADDR=host, MASTER_PORT=port, NODE_RANK=str(place.rank))
         self.fabric = Fabric(accelerator="cpu", strategy="ddp", devices=1, num_nodes=place.ranks)
         self.fabric.launch()
-        self.network = network(parameters)
-        optimizer = torch.optim.SGD(self.network.parameters(), lr=workload.learning_rate)
-        self.model, self.optimizer = self.fabric.setup(self.network, optimizer)
+
+    def wrapped(self):
+        return self.fabric.setup_module(self.network)
 
     def backward(self, loss):
         self.fabric.backward(loss)

@@ -15,11 +15,14 @@ from benchmarks.ranks import RankTrainer
 class DdpRank(RankTrainer):
     def __init__(self, workload, parameters, place):
         torch.set_float32_matmul_precision("highest")
-        address = f"tcp://{place.addresses[0]}"
-        dist.init_process_group("gloo", init_method=address, rank=place.rank, world_size=place.ranks)
+        self.join(place)
         self.network = network(parameters)
         self.model = self.wrapped()
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=workload.learning_rate)
+
+    def join(self, place):
+        address = f"tcp://{place.addresses[0]}"
+        dist.init_process_group("gloo", init_method=address, rank=place.rank, world_size=place.ranks)
 
     def wrapped(self):
         return DistributedDataParallel(self.network)
