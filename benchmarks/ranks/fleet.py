@@ -12,12 +12,13 @@ import sys
 import tempfile
 import time
 from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.ranks import Place
+from benchmarks.ranks.rank import Asked
 from benchmarks.ranks.seats import Seat, addresses_of
 from benchmarks.workload import handed_over
 from benchmarks.workload.spec import Workload
@@ -109,19 +110,18 @@ class Fleet:
     def _start(self, rank, addresses):
         place = Place(rank, self.ranks, addresses) if self.together else Place(0, 1, addresses[rank : rank + 1])
         seat = self.seats[rank]
-        asked = {
-            "engine": self.engine,
-            "workload": self.workload.as_dict(),
-            "data": self.data,
-            "cores": seat.cores,
-            "core_share": seat.share,
-            "variables": {**ON_THE_CPU, **self.variables},
-            "thread_variables": THREAD_VARIABLES,
-            "place": vars(place),
-            "share": rank,
-            "shares": self.ranks,
-        }
-        command = [sys.executable, "-m", "benchmarks.ranks.rank", json.dumps(asked)]
+        asked = Asked(
+            engine=self.engine,
+            workload=self.workload.as_dict(),
+            data=self.data,
+            cores=seat.cores and list(seat.cores),
+            core_share=seat.share,
+            variables={**ON_THE_CPU, **self.variables},
+            thread_variables=THREAD_VARIABLES,
+            place=asdict(place),
+            share=(rank, self.ranks),
+        )
+        command = [sys.executable, "-m", "benchmarks.ranks.rank", json.dumps(asdict(asked))]
         if seat.host:
             command = [*SSH, seat.host, f"cd {shlex.quote(str(ROOT))} && exec {shlex.join(command)}"]
         with open(self._said_by(rank), "wb") as said:

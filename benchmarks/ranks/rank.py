@@ -9,13 +9,37 @@ import select
 import sys
 import threading
 from contextlib import suppress
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a rank is told when it is started, as JSON.
+
+    :param engine: where its class is found; ``workload`` is what :meth:`Workload.as_dict` gave.
+    :param data: where the data are, as :func:`benchmarks.workload.data.load` knows them.
+    :param cores: as :class:`benchmarks.ranks.seats.Seat` has them, as is ``core_share``.
+    :param variables: environment variables; of ``thread_variables`` each is to be its number of cores.
+    :param place: the fields of a :class:`benchmarks.ranks.Place`.
+    :param share: which of how many equal shares of each batch it trains on, from 0.
+    """
+
+    engine: str
+    workload: dict
+    data: str | None
+    cores: list[int] | None
+    core_share: tuple[int, int]
+    variables: dict[str, str]
+    thread_variables: tuple[str, ...]
+    place: dict
+    share: tuple[int, int]
 
 
 def main():
-    asked = json.loads(sys.argv[1])
+    asked = Asked(**json.loads(sys.argv[1]))
     threading.Thread(target=end_with_fleet, daemon=True).start()
-    threads = take_cores(asked["cores"], asked["core_share"])
-    os.environ.update(asked["variables"], **dict.fromkeys(asked["thread_variables"], str(threads)))
+    threads = take_cores(asked.cores, asked.core_share)
+    os.environ.update(asked.variables, **dict.fromkeys(asked.thread_variables, str(threads)))
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what frameworks print is no answer
     # Not above: what computes starts its threads when it is imported, and they stay on the cores of then.
@@ -24,11 +48,12 @@ def main():
     from benchmarks.workload import data, handed_over
     from benchmarks.workload.spec import Workload
 
-    workload = Workload(**asked["workload"])
-    dataset = data.load(asked["data"], workload)
+    workload = Workload(**asked.workload)
+    dataset = data.load(asked.data, workload)
     images, labels = dataset.train_images, dataset.train_labels
-    share = slice(asked["share"], None, asked["shares"])
-    trainer = load_trainer(asked["engine"])(workload, workload.initial_parameters(), Place(**asked["place"]))
+    number, shares = asked.share
+    share = slice(number, None, shares)
+    trainer = load_trainer(asked.engine)(workload, workload.initial_parameters(), Place(**asked.place))
     print("{}", file=answers)
     for line in sys.stdin:
         epoch = json.loads(line)
