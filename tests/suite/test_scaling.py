@@ -221,7 +221,7 @@ def test_no_devices_are_none(suite):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
-def test_two_processes_train_what_one_does(suite, engine):
+def test_two_processes_train_what_one_does(suite, engine, all_cores):
     """By each framework's own engine: a session fails where they do not."""
     asked = ("--suite=scaling", "--trials=1", "--devices=1,2", "--steps=20", "--epochs=3", "--learning-rate=0.01")
     run = suite(*asked, "-k", engine, frameworks=ENGINES[engine].of[0], timeout=300)
@@ -233,7 +233,7 @@ def test_two_processes_train_what_one_does(suite, engine):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
-def test_two_machines_train_what_one_process_does(suite, two_hosts, engine):
+def test_two_machines_train_what_one_process_does(suite, two_hosts, engine, all_cores):
     asked = ("--suite=scaling", "--trials=1", "--steps=20", "--epochs=3", "--learning-rate=0.01")
     machines = "--hosts=" + ",".join(host.address for host in two_hosts)
     run = suite(*asked, machines, "-k", f"{engine} and strong", frameworks=ENGINES[engine].of[0], timeout=300)
