@@ -16,7 +16,8 @@ from pytest_duet.plugin.gate import Gate
 from pytest_duet.plugin.gate_options import GateOptions
 from pytest_duet.record.margins import Margin
 
-TWO_TRIALS = ("--gate", "--history-alone", "--trials=2", "--epochs=2")
+# The made histories hardly scatter, and a first epoch of 13 ms is as slow as the machine's mood has it: no regression.
+TWO_TRIALS = ("--gate", "--history-alone", "--trials=2", "--epochs=2", "--gate-margin=first_epoch_seconds=900%")
 
 
 @pytest.fixture(scope="module")
@@ -117,14 +118,14 @@ def test_an_accepted_change_starts_a_new_window(suite, history, tmp_path):
 def test_an_improvement_passes_and_waits_to_be_accepted(suite, history):
     history(epoch_seconds=20)
     run = suite(*TWO_TRIALS)
-    assert run.exit_code == 0
+    assert run.exit_code == 0, run.output
     assert verdicts(run)["epoch_seconds"] == "improved"
     assert verdicts(suite(*TWO_TRIALS))["epoch_seconds"] == "improved", "it did not enter the window"
 
 
 def test_more_memory_is_a_regression_in_memory_alone(suite, history):
     history(peak_memory_bytes=1 / 2)
-    run = suite(*TWO_TRIALS, "--gate-margin=epoch_seconds=900%", "--gate-margin=first_epoch_seconds=900%")
+    run = suite(*TWO_TRIALS, "--gate-margin=epoch_seconds=900%")
     assert run.exit_code == 1
     assert verdicts(run)["peak_memory_bytes"] == "regressed"
     assert "MiB" in case(run)[1]
