@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from statistics import median
+
 from benchmarks.report.framework_table import MIB
 from benchmarks.summary import ledger
 from pytest_duet.report.text_table import or_dash, wrapped, write_table
@@ -18,6 +20,7 @@ HEADINGS = (
     "device busy",
 )
 LEDGER = ("allocator_peak_bytes", "allocator_reserved_bytes", "nvml_process_peak_bytes", "nvml_device_delta_peak_bytes")
+SUSTAINED_DIFFERS = 0.05
 NOTES = (
     "context overhead: in use once the framework is ready, before any parameter or image; live peak and reserved "
     "pool: by the framework's own account; NVML process: all that is booked on the worker; NVML device: the increase "
@@ -36,7 +39,7 @@ def show(terminalreporter, rows):
         return
     lines = [cells(*both) for both in on_gpu]
     write_table(terminalreporter, "GPU memory and energy", HEADINGS, lines, right=HEADINGS[1:])
-    for text in [NOTES, *hidden(on_gpu), *unprofiled(on_gpu)]:
+    for text in [NOTES, *hidden(on_gpu), *unprofiled(on_gpu), *slower_for_long(on_gpu)]:
         terminalreporter.write(f"{wrapped(text)}\n")
 
 
@@ -57,6 +60,19 @@ def energy(training):
     """Return what an epoch took, and by how much that may be off where somebody knows."""
     error = training.gpu_energy_error_joules
     return or_dash("{:,.1f} J", training.gpu_energy_joules) + ("" if error is None else f" ± {error:,.1f}")
+
+
+def slower_for_long(rows):
+    """Return, in sentences, whose epochs take another time once the card has worked for seconds, and by how much."""
+    found = []
+    for row, _ in rows:
+        shares = [trial.sustained_seconds / trial.seconds - 1 for trial in row.trials if trial.sustained_seconds]
+        if shares and abs(more := median(shares)) > SUSTAINED_DIFFERS:
+            found.append(
+                f"{row.subject}: trained over and over for 3 seconds, its last epoch took {abs(more):.0%} "
+                f"{'more' if more > 0 else 'less'} time than a steady one."
+            )
+    return found
 
 
 def hidden(rows):

@@ -17,13 +17,15 @@ from pytest_duet.sensors.sampler import MemorySampler, Window, memory_source, sa
 from pytest_duet.trials.oversight import check_clock, check_cpu_seconds
 from pytest_duet.trials.trial import Disturbance, Memory, Part, Round, Trial
 from pytest_duet.workers.hosted import Hosted, Span
-from pytest_duet.workers.protocol import Examined, Reading, Timed
+from pytest_duet.workers.protocol import Examined, Reading, Sustained, Timed
 
 if TYPE_CHECKING:
     from pytest_duet.trials.runner import Runner
 
 
 PEAK_TIMES, PEAK_BYTES = 1.02, 16 * 2**20  # a sample may fall into the checks after a round
+WATCHED_SECONDS = 2.0  # of steady work, for others' share of it: the kernel counts in ticks of 10 ms
+SAME_WORK = 0.5  # of the steady rounds' time: what takes less, over and over, is not what was examined
 
 
 class _Done(NamedTuple):
@@ -53,6 +55,7 @@ class Recorder:
         self.rounds: list[Round] = []
         self._secluded = worker.secluded
         self._energy: tuple[float, float] | None = None
+        self._sustained: float | None = None
         self._mark()
 
     def round(self, number: int, cut: Sequence[tuple[int, int | None]] = ()) -> Round:
@@ -147,11 +150,23 @@ class Recorder:
         self._used, self._since, self._helpers = self._cpu_seconds(), now_seconds(), 0.0
 
     def sustain(self) -> None:
-        """Have the last round done over and over, where its energy can be counted: in one round, the counter's step
-        would be much of it. To be called after all rounds."""
-        found = self._sampler.energy_of(lambda: self._worker.sustain(SUSTAINED_SECONDS)) if self._on_gpu else None
-        if found and (rounds := found[0].rounds):
-            self._energy = found[1] / rounds, found[2] / rounds
+        """Have the last round done over and over on a GPU, for its energy, and for others' share of the cores; of a
+        round of 40 ms, the counter's step and the kernel's tick would be much. To be called after all rounds."""
+        if not self._on_gpu:
+            return
+        found = self._sampler.energy_of(self._over_and_over)
+        if self._sustained is None and sum(each.seconds for each in self.rounds[1:]) < WATCHED_SECONDS:
+            self._over_and_over()
+        if found and self._sustained and self._sustained >= SAME_WORK * min(each.seconds for each in self.rounds):
+            self._energy = found[1] / found[0].rounds, found[2] / found[0].rounds
+
+    def _over_and_over(self) -> Sustained:
+        others = ForeignLoad(self._worker.pid, self._cores)
+        done = self._worker.sustain(SUSTAINED_SECONDS)
+        if done.rounds:
+            self._loads.append(others.stop())
+            self._sustained = done.seconds / done.rounds
+        return done
 
     def trial(self) -> Trial:
         """Return what has been done so far; of a subject that has no rounds, its start is what was timed.
@@ -185,6 +200,7 @@ class Recorder:
             done,
             nvml_process_hidden=None if seen or not self._windows else self._windows[-1].hidden,
             gpu_idle_watts=self._sampler.idle_watts,
+            sustained_seconds=self._sustained,
             gpu_energy_joules=joules,
             gpu_energy_error_joules=error,
         )

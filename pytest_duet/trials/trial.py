@@ -114,6 +114,8 @@ class Trial:
     :param secluded: whether the worker could write to no place that outlives it; None where nobody could tell.
     :param nvml_process_hidden: why NVML did not tell what it books on the process, in words; None where it did, and on
         a CPU, as are the next.
+    :param sustained_seconds: what a round took, on average, of those that were done back to back after all others for
+        three seconds or more; None where none were.
     :param gpu_idle_watts: what the GPU drew at the session's start, with nobody on it.
     :param gpu_energy_joules: mean energy above idle of a round: of those that were done back to back for it, for three
         seconds or more; else of the steady ones, and then nobody knows the error.
@@ -132,6 +134,7 @@ class Trial:
     clocks_replaced: tuple[str, ...] = ()
     secluded: bool | None = None
     nvml_process_hidden: str | None = None
+    sustained_seconds: float | None = None
     gpu_idle_watts: float | None = None
     gpu_energy_joules: float | None = None
     gpu_energy_error_joules: float | None = None

@@ -10,9 +10,10 @@ from fake_nvml import FakeNvml
 from benchmarks.summary import with_figures
 from benchmarks.training_row import TrainingRow
 from pytest_duet.sensors.energy import idle_watts
+from pytest_duet.sensors.foreign_load import Load
 from pytest_duet.sensors.gpu import Gpu
 from pytest_duet.sensors.sampler import MemorySampler
-from pytest_duet.trials.recorder import Recorder
+from pytest_duet.trials import recorder
 from pytest_duet.workers.hosted import Span
 from pytest_duet.workers.protocol import Examined, Opened, Reading, Sustained, Timed
 
@@ -57,8 +58,9 @@ class Worker:
 
     pid, folder, span, secluded = WORKER, "", None, None
 
-    def __init__(self, card, *seconds, device="gpu:Fake", aside=0.0):
+    def __init__(self, card, *seconds, device="gpu:Fake", aside=0.0, hurries=1.0):
         self.aside = aside  # seconds of each call that are no training
+        self.hurries = hurries  # what an epoch takes where it is done over and over, of the last one's time
         self.card, self.seconds, self.device = card, list(seconds), device
         self.meanwhile = lambda: None
 
@@ -80,6 +82,7 @@ class Worker:
         return Timed(number, self.seconds[number - 1], 1, 0, 0, Reading(1), {"loss": 1.0}, work=10)
 
     def sustain(self, seconds):
+        self.seconds.append(self.seconds[-1] * self.hurries)
         epochs = math.ceil(seconds / self.seconds[-1])
         for number in range(len(self.seconds), len(self.seconds) + epochs):
             self.seconds.append(self.seconds[-1])
@@ -87,28 +90,28 @@ class Worker:
         return Sustained(epochs, epochs * self.seconds[-1])
 
 
-def train(card, *seconds, idle=IDLE, device="gpu:Fake", meanwhile=lambda: None, aside=0.0, sustain=False):
+def train(card, *seconds, idle=IDLE, device="gpu:Fake", meanwhile=lambda: None, aside=0.0, sustain=False, hurries=1.0):
     """Return the trial of some epochs on a card.
 
     :param sustain: whether the last one is done over and over in the end, as a runner has it.
     """
-    worker = Worker(card, *seconds, device=device, aside=aside)
+    worker = Worker(card, *seconds, device=device, aside=aside, hurries=hurries)
     worker.meanwhile = meanwhile
     runner = SimpleNamespace(
         name="any",
         open_arguments=dict,
-        max_foreign_cores=1e9,
+        max_foreign_cores=0.1,
         slot=None,
         rounds=len(seconds),
         received=lambda said, folder: said,
     )
     with card.sampler(idle).watch(WORKER) as sampler:
-        recorder = Recorder(runner, worker, sampler)
+        recording = recorder.Recorder(runner, worker, sampler)
         for number in range(1, len(seconds) + 1):
-            recorder.round(number)
+            recording.round(number)
         if sustain:
-            recorder.sustain()
-    return recorder.trial()
+            recording.sustain()
+    return recording.trial()
 
 
 @pytest.mark.parametrize("begin", [0.0, 0.03, 0.099])
@@ -189,12 +192,40 @@ def test_of_epochs_back_to_back_it_is_told_with_its_error(begin):
     assert 0 < trial.gpu_energy_error_joules < 0.06 * trial.gpu_energy_joules
 
 
-def test_without_a_counter_nothing_is_done_over_and_over():
-    card = Card(refuses=(COUNTER,))
-    asked = card.time
-    trial = train(card, 0.05, sustain=True)
+def test_without_a_counter_nothing_is_done_over_and_over_but_where_the_epochs_are_short():
+    trial = train(Card(refuses=(COUNTER,)), 0.05, 2.5, sustain=True)
+    assert (trial.gpu_energy_joules, trial.gpu_energy_error_joules, trial.sustained_seconds) == (None, None, None)
+    trial = train(Card(refuses=(COUNTER,)), 0.05, 0.05, sustain=True, hurries=1.2)
     assert (trial.gpu_energy_joules, trial.gpu_energy_error_joules) == (None, None)
-    assert card.time - asked < 3 + 0.1, "one account of three seconds, and one epoch"
+    assert trial.sustained_seconds == pytest.approx(0.06)
+
+
+def test_a_neighbour_of_short_epochs_is_seen_while_they_are_done_over_and_over(monkeypatch):
+    """Of 0.05 s of them, in ticks of a hundredth: nobody would say whether somebody else was at work."""
+    card, seen = Card(), []
+
+    class Neighbour:
+        """Comes when all has been timed, and takes half a core."""
+
+        def __init__(self, pid, cores):
+            self.since = card.time
+
+        def stop(self):
+            seen.append(card.time - self.since)
+            return Load(seen[-1], 0.5 * seen[-1] if seen[-1] >= 2 else 0.0, 0.0, 0.0)
+
+    monkeypatch.setattr(recorder, "ForeignLoad", Neighbour)
+    assert not train(card, 3.0, 0.05, sustain=False).disturbed
+    trial = train(card, 0.05, 0.05, sustain=True)
+    assert 0.4 < trial.disturbance.foreign_cores <= 0.5
+    assert trial.disturbed
+
+
+def test_who_does_less_once_nobody_looks_has_no_energy_by_it():
+    trial = train(Card(step=0.1), 0.5, 0.5, sustain=True, hurries=0.1)
+    assert trial.gpu_energy_error_joules is None
+    assert trial.gpu_energy_joules == pytest.approx((BUSY - IDLE) * 0.5, rel=0.2), "of the epochs that are proven"
+    assert trial.sustained_seconds == pytest.approx(0.05)
 
 
 def test_others_on_the_gpu_void_the_energy_of_epochs_back_to_back():

@@ -71,6 +71,17 @@ def test_a_profiler_that_failed_is_told_of():
     assert "torch: the time" not in text
 
 
+def test_whose_epochs_take_longer_once_the_card_has_worked_for_seconds_is_told():
+    (made, training), (cool, _) = row("jax-scan"), row("jax")
+    trial = replace(made.trials[0], seconds=0.04, sustained_seconds=0.05)
+    text, _ = shown((replace(made, trials=(trial,)), training), (cool, training))
+    told = "jax-scan: trained over and over for 3 seconds, its last epoch took 25% more time than a steady one."
+    assert told in " ".join(text.split())
+    assert "jax: trained" not in text
+    steady = replace(trial, sustained_seconds=0.041)
+    assert "over and over" not in shown((replace(made, trials=(steady,)), training))[0]
+
+
 def test_the_device_s_increase_is_labelled_and_explained():
     other = {"context_overhead_source": "nvml_device_delta", "nvml_process_hidden": HIDDEN}
     text, cells = shown(row(), row("jax", memory={"nvml_process_peak_bytes": None}, **other))
