@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks.checked_trainer import copied, device_for, told_without_a_gpu
 from benchmarks.frameworks import Entry
-from benchmarks.frameworks.loading import KEPT, load_trainer, make_ready
+from benchmarks.frameworks.loading import kept_in, load_trainer, make_ready
 from benchmarks.workload import data
 from benchmarks.workload.dataset import Dataset
 from benchmarks.workload.spec import Workload
@@ -27,8 +27,6 @@ from pytest_duet.errors import DuetError
 from pytest_duet.sensors.clock import now_seconds
 
 STEADY_STEPS, STEADY_TIMES = 8, 4  # in a row, and how often; the first time does not count
-# JAX keeps only what took a second, unless told otherwise.
-KEEP_ALL = {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0", "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1"}
 # What starts, by its phases in their order; each is in seconds.
 PHASES = ("import", "device", "build", "trace", "compile", "first_step", "second_step")
 
@@ -140,11 +138,6 @@ class ColdStart:
         began = now_seconds()
         yield
         self.seconds[name] = now_seconds() - began
-
-
-def kept_in(folder):
-    """Return the environment variables that have what is compiled kept in this folder, and looked for there alone."""
-    return {**dict.fromkeys(KEPT, str(folder)), "CACHEDB": f"{folder}/tinygrad.db", **KEEP_ALL}
 
 
 def fill(folder, entry, workload, device, data_directory):

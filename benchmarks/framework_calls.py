@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 
 from benchmarks.frameworks.engines import rates
-from benchmarks.frameworks.loading import load_trainer, make_ready
+from benchmarks.frameworks.loading import kept_in, load_trainer, make_ready
 from benchmarks.workload.spec import Workload
 
 
@@ -14,6 +16,12 @@ class FrameworkCalls:
 
     def __init__(self):
         self._classes = {}
+        self._programs = None
+
+    def keep_programs(self, folder):
+        """Have what is compiled kept in this folder, and taken from there; to come before everything else."""
+        self._programs = folder
+        os.environ.update(kept_in(folder))
 
     def open_device(self, location, requires, variables, device):
         """Make the framework ready on a device, with an array of one element there; return whether it is.

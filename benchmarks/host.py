@@ -51,7 +51,8 @@ class TrainerHost(FrameworkCalls, Subject):
         :raises WrongHardware: where the trainer can never run on this machine.
         """
         make_ready(requires, variables)
-        forget_programs()
+        if not self._programs:
+            forget_programs()
         self.workload = Workload(**workload)
         self.dataset = data.load(data_directory, self.workload)
         self.order_of, self.order = None, None
@@ -81,7 +82,11 @@ class TrainerHost(FrameworkCalls, Subject):
             import_seconds=imported - start,
             build_seconds=built - imported,
             memory=self._memory(),
-            declared={"contract": asdict(self.trainer.contract), "cpu_only": self.trainer.cpu_only},
+            declared={
+                "contract": asdict(self.trainer.contract),
+                "cpu_only": self.trainer.cpu_only,
+                "compiling_allocates": self.trainer.compiling_allocates,
+            },
         )
 
     def take_steps(self, batches, folder):

@@ -22,6 +22,7 @@ def describe(runner, dataset, built, trials, errors, peak, right):
     :param peak: the device's, :class:`benchmarks.peak.measured_peak.MeasuredPeaks`.
     :param right: how the training had to go, :class:`benchmarks.workload.oracle.Trajectory`.
     """
+    trials = [without_compiling(trial, built["live_peak_bytes"]) for trial in trials]
     workload, train_images = runner.workload, len(dataset.train_labels)
     steps = workload.steps_per_epoch(train_images)
     images = workload.images_per_epoch(train_images)
@@ -49,6 +50,17 @@ def describe(runner, dataset, built, trials, errors, peak, right):
     )
     training = replace(with_figures(training, trials, images), **_device_fields(built, trials, steps))
     return _row(runner, dataset, built, trials, training, right.accuracies[workload.epochs - 1]), training
+
+
+def without_compiling(trial, live_peak):
+    """Return the trial with the peak of its live arrays, where its own includes what compiling took.
+
+    :param live_peak: in bytes; None where its own does not.
+    """
+    own = trial.memory.allocator_peak_bytes
+    if live_peak is None or own is None:
+        return trial
+    return replace(trial, memory=replace(trial.memory, allocator_peak_bytes=min(own, live_peak)))
 
 
 def _row(runner, dataset, built, trials, training, right_accuracy):

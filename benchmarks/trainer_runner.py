@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import secrets
 import shutil
 from dataclasses import asdict, dataclass, field, replace
@@ -139,6 +140,7 @@ class TrainerRunner(Runner):
         watch = sampler() if sampler else None
         with self.worker() as worker:
             self.progress("parity check")
+            programs = self._kept_programs(worker, watch)
             overhead, source = self._context_overhead(worker, watch)
             opened = worker.open(**self.open_arguments())
             steps = self.steps_of(worker, batches)
@@ -149,6 +151,7 @@ class TrainerRunner(Runner):
                 for name in ("calls", "lines", "seconds")
             }
             counters = self._count_work(worker, first)
+            live_peak = self._live_peak(worker, opened, programs, per_step["seconds_per_step"])
             profile = self._profile(worker, opened.device, per_step["seconds_per_step"])
             traced = self._trace(worker)
         if opened.device == "cpu":
@@ -163,6 +166,7 @@ class TrainerRunner(Runner):
             "work_counters": counters,
             "trace": traced,
             "allocator_peak_bytes": long["allocator_peak_bytes"],
+            "live_peak_bytes": live_peak,
             "context_overhead_bytes": overhead,
             "context_overhead_source": source,
         }
@@ -186,6 +190,42 @@ class TrainerRunner(Runner):
             return None, None
         ready = worker.call("open_device", device=self.device, **self.framework_arguments())
         return sampler.held(worker.pid).best if ready else (None, None)
+
+    def _kept_programs(self, worker, sampler):
+        """Have a fresh worker keep what it compiles; return the folder, None where nobody will ask for it."""
+        watched = sampler is not None and sampler.gpu is not None
+        # Of a GPU whose memory one process takes as a pool, there is none left for another.
+        if self.device == "cpu" or not watched or self.isolation == "none" or self.preallocate:
+            return None
+        folder = os.path.join(worker.folder, "programs")
+        try:
+            worker.call("keep_programs", folder=folder)
+        except WorkerError:  # an older revision cannot
+            return None
+        return folder
+
+    def _live_peak(self, worker, opened, programs, step_seconds):
+        """Return the most that live arrays take in an epoch when nothing is compiled, in bytes.
+
+        None where the trainer's own account of its trials is the same, or nobody can tell. A process that compiles has
+        the peak of compiling where that takes its memory from the same allocator, and no way to forget it; so another
+        one trains, with the programs that this one leaves it.
+        """
+        if opened.device == "cpu" or programs is None or not opened.declared.get("compiling_allocates"):
+            return None
+        self.progress("live peak")
+        stop = max(1, int(PROFILED_SECONDS / max(step_seconds, 1e-6)))
+        epoch = {"number": 1, "first": 0, "stop": stop}
+        for _ in range(2):  # some frameworks trace the first time and compile the second
+            worker.round(**epoch)
+        try:
+            with replace(self, writable=(programs,)).worker() as another:
+                another.call("keep_programs", folder=programs)
+                another.open(**self.open_arguments())
+                return another.round(**epoch).memory.allocator_peak_bytes
+        except WorkerError as error:  # a second process on the GPU may find no room: that costs this figure alone
+            self.progress(f"no live peak of its own: {error}")
+            return None
 
     def _count_work(self, worker, batch):
         """Return how much of everything there is in a step, and in the programs that were compiled; a dictionary."""

@@ -98,7 +98,9 @@ class Training:
 
     def _paired(self, other, runner):
         old = other.runner(self.asked)  # as whole as the new side was: else its smaller last batch is work that changed
-        built = self.built, self.turns.prove_steps(f"{other.name}'s {self.name}", old)
+        built = [self.built, self.turns.prove_steps(f"{other.name}'s {self.name}", old)]
+        if None in [side["live_peak_bytes"] for side in built]:  # like with like
+            built = [{**side, "live_peak_bytes": None} for side in built]
         runners = runner, replace(old, workload=runner.workload)
         return PairedTraining(self.turns, other.name, runners, built, self.peak)
 

@@ -14,6 +14,8 @@ from pytest_duet.workers.protocol import NotInstalled, SubjectError
 
 # By which frameworks, and what they compile with, are told where to keep programs from one process to the next.
 KEPT = ("JAX_COMPILATION_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "XDG_CACHE_HOME")
+# JAX keeps only what took a second, unless told otherwise.
+KEEP_ALL = {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0", "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1"}
 
 
 def make_ready(requires, variables):
@@ -31,6 +33,11 @@ def forget_programs():
     """Have nothing that is compiled taken from, or kept for, another process, wherever a user would have it kept."""
     for name in (*KEPT, "CACHEDB"):  # tinygrad's
         os.environ.pop(name, None)
+
+
+def kept_in(folder):
+    """Return the environment variables that have what is compiled kept in this folder, and looked for there alone."""
+    return {**dict.fromkeys(KEPT, str(folder)), "CACHEDB": f"{folder}/tinygrad.db", **KEEP_ALL}
 
 
 def missing(modules):

@@ -81,6 +81,7 @@ class Trainer:
 
     contract: Contract | None = None  # every subclass sets its own
     cpu_only: str | None = None  # why, where the framework has no build for today's GPUs: "its wheels end at CUDA 10.2"
+    compiling_allocates = False  # whether compiling takes memory, too, of the allocator whose peak memory() tells
     device_name = "cpu"  # what it really runs on, set by __init__: "cpu", or "gpu:" and the framework's name for it
 
     def __init__(self, workload, dataset, parameters, device):
