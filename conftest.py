@@ -140,14 +140,16 @@ def fleet(framework, devices, options, mnist, data_directory):
 
 
 @pytest.fixture(scope="session")
-def taking_turns(mnist, oracle, gpu_memory, measured_peak, pytestconfig):
+def taking_turns(mnist, oracle, gpu_memory, measured_peak, options, idle_gpu, pytestconfig):
     """How training is proven, and takes turns with another side, :class:`benchmarks.taking_turns.TakingTurns`."""
     from benchmarks.taking_turns import TakingTurns
     from pytest_duet.plugin.session import GATE
+    from pytest_duet.trials.soak import Soak
 
-    options = pytestconfig.stash[GATE].options
-    each_step = any(metric.every_round for metric in options.metrics.values())
-    return TakingTurns(mnist, oracle, gpu_memory, options.turn_seconds, measured_peak.bound, each_step)
+    gate = pytestconfig.stash[GATE].options
+    each_step = any(metric.every_round for metric in gate.metrics.values())
+    soak = Soak(None if options.quick or options.isolation == "none" else idle_gpu[0])
+    return TakingTurns(mnist, oracle, gpu_memory, gate.turn_seconds, measured_peak.bound, each_step, soak)
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from benchmarks.proof.contract import check_contract, check_device
 from benchmarks.proof.floor import check_floor
 from benchmarks.proof.untimed import check_untimed
 from benchmarks.summary import describe
+from benchmarks.trainer_runner import TrainerRunner
 from benchmarks.workload.dataset import Dataset
 from benchmarks.workload.spec import FLOAT_BYTES
 from pytest_duet.record.row import Against
@@ -27,6 +28,7 @@ class TakingTurns:
     :param sampler: gives a fresh sampler for one side of one trial.
     :param bound: :meth:`benchmarks.peak.measured_peak.MeasuredPeaks.bound`.
     :param each_step: whether the loss of each step of the first epoch is to be told.
+    :param soak: called with a runner before its trials.
     """
 
     mnist: Dataset
@@ -35,6 +37,7 @@ class TakingTurns:
     turn_seconds: float
     bound: Callable
     each_step: bool = False
+    soak: Callable[[TrainerRunner], object] = lambda runner: None
 
     def prove_steps(self, name, runner):
         """Return what a side says of itself and of its first steps, which have to be the oracle's."""

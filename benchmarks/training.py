@@ -52,9 +52,11 @@ class Training:
         self.right = self.turns.oracle(self.runner.workload)
 
     def run(self, number):
+        self.turns.soak(self.runner)
         self._take(number, self.runner.run(number, self.turns.sampler))
 
     def heat(self, number):
+        self.turns.soak(self.runner)
         sampler = self.turns.sampler()  # now, before anybody's worker starts: each other's memory is not foreign
         return self._heat(number, sampler)
 
@@ -120,6 +122,7 @@ class TrainingAgainst(Training):
         self.paired = self._paired(self.other, self.runner)
 
     def run(self, number):
+        self.turns.soak(self.runner)
         self.paired.run()
 
     def news(self):

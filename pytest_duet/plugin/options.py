@@ -29,6 +29,8 @@ def add_options(parser: pytest.Parser) -> None:
     add("timeout", type=float, default=600, metavar="SECONDS", help=reply, short=False)
     foreign = "a trial of a test beside which others used more than so many cores is repeated (default: 0.1)"
     add("max-foreign-cores", type=float, default=0.1, metavar="CORES", help=foreign, short=False)
+    clocks = "hold the GPUs' clock there while this session times, as NVML lets root do; let it go whenever it ends"
+    add("lock-clocks", type=int, metavar="MHZ", help=clocks)
     add("shard", metavar="K/N", help="run every N-th benchmark, from the K-th, K from 1; saves them")
     add("run-id", metavar="ID", help="of the run that the shard is part of: the same on every host")
     add("wide", action="store_true", help="tables with all that they have, however wide that is")

@@ -22,7 +22,7 @@ INNER: pytest.StashKey[bool] = pytest.StashKey()  # in a worker's session, whose
 
 WORKER_INPUT = "duet"  # what a worker of ours is given, in xdist's ``workerinput``
 # Each of these options asks for this plugin.
-OPTIONS = ("gate", "against", "new", "shard", "run_id", "report", "cores_per_worker", "trials")
+OPTIONS = ("gate", "against", "new", "shard", "run_id", "report", "cores_per_worker", "trials", "lock_clocks")
 
 
 def is_wanted(config: pytest.Config) -> bool:
@@ -53,6 +53,10 @@ def start(config: pytest.Config) -> None:
     config.stash[SLOT] = slot
     if slot:
         slot.take()
+    if mhz := config.getoption("duet_lock_clocks"):
+        from pytest_duet.plugin.clocks import HoldsClocks
+
+        config.pluginmanager.register(HoldsClocks(config, mhz), "duet-clocks")  # below, so after the wait
     config.pluginmanager.register(WaitsForTheMachine(config, needs_of(config).device), "duet-lock")
     if is_worker:
         _start_worker(config)

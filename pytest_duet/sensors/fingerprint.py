@@ -9,6 +9,7 @@ from typing import Any
 
 from pytest_duet.sensors.cpu import usable_cores
 from pytest_duet.sensors.gpu import find_gpu
+from pytest_duet.sensors.locked_clocks import locked_mhz
 
 
 def fingerprint() -> dict[str, Any]:
@@ -16,14 +17,15 @@ def fingerprint() -> dict[str, Any]:
 
     Unknown fields are None; ``gpu`` is None where NVML sees none.
     """
-    gpu = find_gpu()
+    gpu, mhz = find_gpu(), locked_mhz()
+    locked = {} if mhz is None else {"locked_clock_mhz": mhz}  # a field only then: runs from before have none
     return {
         "cpu": _first_match("/proc/cpuinfo", r"^model name\s*:\s*(.+)$") or platform.processor() or None,
         "usable_cores": usable_cores(),
         "memory_bytes": _memory_bytes(),
         "system": f"{platform.system()} {platform.machine()}",
         "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
-        "gpu": gpu.fingerprint() if gpu else None,
+        "gpu": {**gpu.fingerprint(), **locked} if gpu else None,
     }
 
 

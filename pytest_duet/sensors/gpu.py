@@ -155,6 +155,11 @@ class Gpu:
         clock: int | None = self._ask("nvmlDeviceGetClockInfo", NVML_CLOCK_SM)
         return clock
 
+    def celsius(self) -> int | None:
+        """Return how hot the chip is, in whole degrees; None where NVML does not say."""
+        degrees: int | None = self._ask("nvmlDeviceGetTemperature", 0)  # NVML_TEMPERATURE_GPU
+        return degrees
+
     def throttle_reasons(self) -> list[str] | None:
         """Return the names of the reasons why its clocks are down now; None where NVML does not say."""
         bits = self._ask("nvmlDeviceGetCurrentClocksEventReasons")
@@ -181,7 +186,7 @@ class Gpu:
         uncorrected, volatile = 1, 0  # NVML_MEMORY_ERROR_TYPE_UNCORRECTED, NVML_VOLATILE_ECC: since the last reboot
         return {
             "power_default_milliwatts": self._ask("nvmlDeviceGetPowerManagementDefaultLimit"),
-            "temperature_celsius": self._ask("nvmlDeviceGetTemperature", 0),  # NVML_TEMPERATURE_GPU
+            "temperature_celsius": self.celsius(),
             "uncorrected_memory_errors": self._ask("nvmlDeviceGetTotalEccErrors", uncorrected, volatile),
         }
 

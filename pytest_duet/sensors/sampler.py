@@ -9,12 +9,13 @@ from typing import Callable, Iterable, Optional, Sequence, Tuple, TypeVar
 
 from pytest_duet.sensors.energy import sustained
 from pytest_duet.sensors.family import IDLE_LOOK_SECONDS, LOOK_SECONDS, Family
-from pytest_duet.sensors.gpu import Gpu
+from pytest_duet.sensors.gpu import POWER_CAP, Gpu
 from pytest_duet.sensors.gpu_holders import Held, Holders
 
 T = TypeVar("T")
 Summary = Tuple[Optional[float], Optional[float]]  # the highest sample and the mean of all
 INTERVAL_SECONDS = 0.1
+COOLING_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,7 @@ class MemorySampler:
         self._thread: threading.Thread | None = None
         self._family: Family | None = None
         self._counted: tuple[float | None, float] = None, now()
+        self._patience_seconds = COOLING_SECONDS
         self._clear()
 
     def _clear(self) -> None:
@@ -131,6 +133,15 @@ class MemorySampler:
             self._clear()
         self._counted = self._read_energy()
         return window
+
+    def cool_down(self) -> None:
+        """Wait while heat or a brake keeps the GPU's clocks down, for a minute of this sampler's life at the most: what
+        is timed then would be thrown away."""
+        while self.gpu and self.interval_seconds and self._patience_seconds > 0:
+            if not set(self.gpu.throttle_reasons() or ()) - {POWER_CAP}:
+                return
+            self._sleep(1.0)
+            self._patience_seconds -= 1.0
 
     def energy_of(self, work: Callable[[], T]) -> tuple[T, float, float] | None:
         """Have work done, and return what it gave, its energy and that one's error (:func:`sustained`); None where it

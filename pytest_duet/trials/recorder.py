@@ -69,6 +69,8 @@ class Recorder:
 
     def part(self, number: int, first: int = 0, stop: int | None = None) -> float:
         """Have the steps from ``first`` up to ``stop`` of a round done and return how long they took, in seconds."""
+        if self._on_gpu:
+            self._sampler.cool_down()
         self._sampler.look()
         others = ForeignLoad(self._worker.pid, self._cores)
         timed = self._worker.round(number, first, stop)

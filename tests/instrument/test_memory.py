@@ -16,7 +16,7 @@ from benchmarks.trainer_runner import TrainerRunner
 from benchmarks.workload.spec import Workload
 from pytest_duet.sensors import memory
 from pytest_duet.sensors.gpu import Gpu, find_gpu, visible_gpus
-from pytest_duet.sensors.sampler import MemorySampler, memory_source, samples_of
+from pytest_duet.sensors.sampler import COOLING_SECONDS, MemorySampler, memory_source, samples_of
 from pytest_duet.trials.recorder import Recorder, ledger
 from pytest_duet.workers.protocol import Reading
 
@@ -95,12 +95,45 @@ def test_an_epoch_says_the_clock_of_the_gpu_that_it_was_trained_on():
         ((), "cpu", None, None),
     ):
         card, _ = gpu(bits=0x08, refuses=refused)
-        sampler = MemorySampler(card)
+        sampler = MemorySampler(card, sleep=lambda seconds: None)
         with runner.worker() as worker, sampler.watch(worker.pid):
             recorder = Recorder(runner, worker, sampler)
             recorder._on_gpu = device != "cpu"
             epoch = recorder.round(1)
         assert (epoch.gpu_clock_mhz, epoch.gpu_throttle_reasons) == (clock, reasons)
+
+
+def test_a_hot_gpu_is_waited_for_but_not_for_ever():
+    card, nvml = gpu(bits=0x40)
+    waited = []
+
+    def sleep(seconds):
+        waited.append(seconds)
+        if len(waited) == cools_after:
+            nvml.bits = 0x04  # running at its power limit is what it is made for
+
+    cools_after = 7
+    sampler = MemorySampler(card, sleep=sleep)
+    sampler.cool_down()
+    assert sum(waited) == 7
+    nvml.bits, cools_after = 0x40, None
+    for _ in range(1000):  # parts of a trial, of which each waits
+        sampler.cool_down()
+    assert sum(waited) == COOLING_SECONDS, "for all of a trial"
+    MemorySampler(card, interval_seconds=0, sleep=sleep).cool_down()
+    MemorySampler(None, sleep=sleep).cool_down()
+    assert sum(waited) == COOLING_SECONDS, "nobody looks, or nobody can"
+
+
+def test_a_round_on_the_gpu_begins_when_it_has_cooled_down():
+    (honest,) = [entry for entry in entries_of_file(TRAINERS) if entry.name == "honest"]
+    runner = TrainerRunner(honest, Workload(dataset="synthetic", layer_sizes=(784, 10), epochs=2))
+    card, nvml = gpu(bits=0x40)
+    sampler = MemorySampler(card, sleep=lambda seconds: setattr(nvml, "bits", 0))
+    with runner.worker() as worker, sampler.watch(worker.pid):
+        recorder = Recorder(runner, worker, sampler)
+        recorder._on_gpu = True
+        assert recorder.round(1).gpu_throttle_reasons == ()
 
 
 WORKER = 4242
