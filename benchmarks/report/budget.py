@@ -13,18 +13,31 @@ from pytest_duet.report.additions import Section
 from pytest_duet.report.charts import ROW_HEIGHT, Chart, chart
 from pytest_duet.report.reading import conditions
 
-PEAK, REST = "matrix products at the measured peak", "everything else"
+# The bars' parts, from the left on: fields of the rows, and what they are.
+OF_AN_EPOCH = {"peak_seconds": "matrix products at the measured peak", "rest_seconds": "everything else"}
+OF_A_DEVICE = {
+    "device_kernel_seconds": "kernels",
+    "device_copy_seconds": "copies beside no kernel",
+    "device_idle_seconds": "idle, waiting for the host",
+}
 
 
 def section(material):
     """Return the section."""
     found = rows(trained(material.gathered.rows.values()))
+    profiled = [row for row in found if row["device_busy_seconds"] is not None]
+    data = {"budget": found, **({"device": profiled} if profiled else {})}
 
     def charts():
-        return {"budget": Chart(budget_chart(material.names), "budget", 40 + ROW_HEIGHT * len(found))} if found else {}
+        parts = {"budget": OF_AN_EPOCH, "device": OF_A_DEVICE}
+        return {
+            name: Chart(stacked(material.names, parts[name]), name, 40 + ROW_HEIGHT * len(its))
+            for name, its in data.items()
+            if its
+        }
 
     template = Path(__file__).with_name("budget.html")
-    shown, data = {"rows": found}, {"budget": found}
+    shown = {"rows": found, "profiled": profiled}
     return Section("budget", "Where the epoch goes", "Where time goes", 130, template, shown, data, charts)
 
 
@@ -33,7 +46,8 @@ def rows(pairs):
 
     ``peak_seconds`` is what the epoch's matrix products alone would take at the best rate measured on this machine;
     ``rest_seconds`` is all that it took beyond that; ``busy_cores`` is CPU time over wall time. Of a GPU that was
-    profiled, ``device_busy_seconds`` is how long it ran kernels or copies, and ``device_idle_seconds`` the others.
+    profiled, ``device_busy_seconds`` is how long it ran kernels or copies, and ``device_idle_seconds`` the others;
+    ``device_kernel_seconds`` and ``device_copy_seconds`` make up the busy ones, what overlaps being the kernels'.
 
     :param pairs: of each benchmark its :class:`Row` and its :class:`benchmarks.training_row.TrainingRow`.
     """
@@ -42,30 +56,34 @@ def rows(pairs):
 
 
 def _parts(row, training):
-    seconds, cores, busy = training.epoch_seconds, training.threads.cores, None
-    at_peak = seconds * peak_share(training)
-    if training.device_time and training.device_time.steps and training.steps_per_epoch:
-        busy = busy_seconds_of_an_epoch(training.device_time, training.steps_per_epoch)
+    seconds, cores, busy, kernels = training.epoch_seconds, training.threads.cores, None, None
+    at_peak, profile = seconds * peak_share(training), training.device_time
+    if profile and profile.steps and training.steps_per_epoch:
+        busy = busy_seconds_of_an_epoch(profile, training.steps_per_epoch)
+        kernels = busy * profile.kernel_seconds / profile.busy_seconds if profile.busy_seconds else 0.0
     return {
         **conditions(row),
         "seconds": seconds,
         "peak_seconds": at_peak,
         "rest_seconds": seconds - at_peak,
         "device_busy_seconds": busy,
+        "device_kernel_seconds": kernels,
+        "device_copy_seconds": None if busy is None else busy - kernels,
         "device_idle_seconds": None if busy is None else max(0.0, seconds - busy),
         "busy_cores": training.cpu_seconds / seconds if training.cpu_seconds else None,
         "cores": len(cores) if isinstance(cores, list) else cores,
     }
 
 
-def budget_chart(frameworks):
+def stacked(frameworks, parts):
     """Return the bars of the parts, one bar for each framework; their colours are behind the frameworks' own."""
+    names = list(parts.values())
     return (
         chart("rows")
-        .transform_fold(["peak_seconds", "rest_seconds"], as_=["part", "part_seconds"])
+        .transform_fold(list(parts), as_=["part", "part_seconds"])
         .transform_calculate(
-            rank="datum.part == 'peak_seconds' ? 0 : 1",
-            what=f"datum.part == 'peak_seconds' ? {json.dumps(PEAK)} : {json.dumps(REST)}",
+            rank=f"indexof({json.dumps(list(parts))}, datum.part)",
+            what=f"{json.dumps(parts)}[datum.part]",
         )
         .mark_bar()
         .encode(
@@ -73,8 +91,8 @@ def budget_chart(frameworks):
             x=alt.X("sum(part_seconds):Q", title="seconds of an epoch"),
             color=alt.Color(
                 "what:N",
-                scale=alt.Scale(domain=[*frameworks, PEAK, REST]),
-                legend=alt.Legend(title=None, values=[PEAK, REST]),
+                scale=alt.Scale(domain=[*frameworks, *names]),
+                legend=alt.Legend(title=None, values=names),
             ),
             order=alt.Order("rank:Q"),
             tooltip=["subject:N", "what:N", alt.Tooltip("part_seconds:Q", title="seconds", format=".3f")],

@@ -17,9 +17,11 @@ from benchmarks.proof.parity import parity_batches
 from benchmarks.report import budget
 from benchmarks.report.columns import trained
 from benchmarks.trainer_runner import TrainerRunner
-from benchmarks.training_row import TrainingRow
+from benchmarks.training_row import DeviceTime, TrainingRow
 from benchmarks.workload.spec import Workload
+from pytest_duet.record.row import Row
 from pytest_duet.report.gather import gather
+from pytest_duet.trials.trial import Memory, Trial
 
 
 @pytest.mark.parametrize(
@@ -216,8 +218,23 @@ def test_the_report_puts_the_device_s_busy_and_idle_seconds_beside_the_epoch(tmp
     found = {row["subject"]: (row["device_busy_seconds"], row["device_idle_seconds"]) for row in parts}
     assert found == {"torch": (pytest.approx(0.07), pytest.approx(0.43)), "jax": (None, None)}
 
-    headings = []
+    headings, charts = [], []
     for rows in ({"torch": on_gpu}, {"jax": on_cpu}):
         assert __main__.main(["report", str(saved(tmp_path / "b.json", **rows))]) == 0
-        headings.append("device idle, s" in (tmp_path / "report.html").read_text())
-    assert headings == [True, False], "a column for GPUs alone"
+        page = (tmp_path / "report.html").read_text()
+        headings.append("device idle, s" in page)
+        charts.append('data-chart="device"' in page)
+    assert headings == charts == [True, False], "a column and a chart for GPUs alone"
+
+
+@pytest.mark.parametrize(
+    ("busy", "kernels", "copies", "parts"),
+    [(0.01, 0.01, 0.004, (0.07, 0.0, 0.43)), (0.01, 0.006, 0.006, (0.042, 0.028, 0.43)), (0, 0, 0, (0, 0, 0.5))],
+)
+def test_what_a_gpu_did_in_an_epoch_adds_up_to_it(busy, kernels, copies, parts):
+    """Copies that run beside kernels are no time of their own."""
+    profile = DeviceTime(busy, kernels, copies, profiled_seconds=0.6, steps=67)
+    training = TrainingRow({}, epoch_seconds=0.5, peak_share=0.2, steps_per_epoch=469, device_time=profile)
+    (row,) = budget.rows([(Row("torch", "gpu:Fake", {}, (Trial(Memory()),), {}), training)])
+    assert tuple(row[field] for field in budget.OF_A_DEVICE) == pytest.approx(parts)
+    assert sum(parts) == 0.5
