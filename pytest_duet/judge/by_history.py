@@ -10,7 +10,7 @@ from statistics import fmean, geometric_mean
 from pytest_duet.judge import settled
 from pytest_duet.judge.by_pairs import NONE, Calibrations
 from pytest_duet.judge.prediction import predict
-from pytest_duet.judge.verdict import CLEAN_ERROR, Family, Interval, exactly, judged, without_common_mode
+from pytest_duet.judge.verdict import CLEAN_ERROR, NO_WORSE, Family, Interval, exactly, judged, without_common_mode
 from pytest_duet.record.comparison import Comparison, Verdict
 from pytest_duet.record.lookback import Lookback
 from pytest_duet.record.margins import Margin
@@ -76,7 +76,8 @@ def judge(
         return one.but(note=f"no verdict yet ({len(runs)} of {min_runs} runs).")
     prediction = predict([log(value) for value in today], logs)
     strict, plain = (_worse(prediction.interval(error), metric) for error in (alpha, CLEAN_ERROR))
-    one = judged(one, [strict], [plain], alpha).but(note=_versions(row, window[0]))
+    one = judged(one, [strict], [plain], alpha)
+    one = one.but(note=" ".join(filter(None, [NO_WORSE if one.no_worse else "", _versions(row, window[0])])))
     if row.disturbed_trials and metric.unit == "s" and one.verdict is Verdict.REGRESSED:
         note = f"others used the machine beside {row.disturbed_trials} of {trials} trials; run it when it is quiet."
         return one.but(verdict=Verdict.INCONCLUSIVE, note=note)

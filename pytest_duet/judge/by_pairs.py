@@ -12,7 +12,7 @@ from pytest_duet.judge import paired, sequential
 from pytest_duet.judge.first_difference import compare_rounds
 from pytest_duet.judge.quantiles import students_t
 from pytest_duet.judge.sequential import Noise
-from pytest_duet.judge.verdict import CLEAN_ERROR, Family, Interval, exactly, judged
+from pytest_duet.judge.verdict import CLEAN_ERROR, NO_WORSE, Family, Interval, exactly, judged
 from pytest_duet.record.calibrations import Calibrated
 from pytest_duet.record.comparison import Comparison, Verdict
 from pytest_duet.record.margins import Margin
@@ -95,12 +95,14 @@ def judge(
     totals = found.of(list(map(total, row.against.blocks)))
     one, by_totals = (_decided(one, each, alpha / 2, max_trials, its, clean_error) for each in (found, totals))
     contradiction = _contradiction(one, found, totals)
+    no_worse = one.surely_no_worse and by_totals.surely_no_worse
     if by_totals.verdict is Verdict.REGRESSED and one.verdict is not Verdict.REGRESSED:
         one = by_totals
     elif contradiction and one.verdict not in (Verdict.INCONCLUSIVE, by_totals.verdict):
         one = one.but(verdict=Verdict.INCONCLUSIVE)
     else:
         contradiction = ""
+    one = one.but(no_worse=no_worse and one.verdict is Verdict.INCONCLUSIVE)
     effect = fmean(map(order_effect, row.against.blocks))
     order = f"going first costs {effect:+.1%}: something of the side that waits still works."
     odd = [order] if abs(effect) > ORDER_EFFECT else []
@@ -214,7 +216,7 @@ def _what_it_takes(one: Comparison, against: Against) -> str:
 
 
 def _told(one: Comparison, sentences: Iterable[str]) -> Comparison:
-    return one.but(note=" ".join(filter(None, [one.note, *sentences])))
+    return one.but(note=" ".join(filter(None, [one.note, NO_WORSE if one.no_worse else "", *sentences])))
 
 
 def judge_session(

@@ -22,6 +22,7 @@ from pytest_duet.record.row import Row
 
 FAMILY_ERROR = 0.05
 CLEAN_ERROR = 0.05
+NO_WORSE = "It is no worse than its margin allows; only how much better it is stays open."
 Interval = tuple[float, float]  # of a ratio that is above 1 where it is worse
 Judge = Callable[[float], Comparison]
 
@@ -97,7 +98,8 @@ def judged(
     error = clean_error if verdict is Verdict.CLEAN else alpha
     # The interval reaches so far to either side of its middle.
     visible = margin * sqrt(last[1] / last[0]) if strict else None
-    return one.but(verdict=verdict, low=found[0], high=found[1], alpha=error, visible=visible)
+    one = one.but(verdict=verdict, low=found[0], high=found[1], alpha=error, visible=visible)
+    return one.but(no_worse=verdict is Verdict.INCONCLUSIVE and any(high <= margin for _, high in (*strict, *plain)))
 
 
 def holm(judges: Sequence[Judge], alpha: float) -> list[Comparison]:

@@ -36,4 +36,4 @@ def undecided(comparisons: Iterable[Comparison], fail_on: Collection[str]) -> in
 
 
 def _fails(one: Comparison, fail_on: Collection[str]) -> bool:
-    return one.verdict is Verdict.REGRESSED or FAILS_ON.get(one.verdict) in fail_on
+    return one.verdict is Verdict.REGRESSED or (FAILS_ON.get(one.verdict) in fail_on and not one.no_worse)

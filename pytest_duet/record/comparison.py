@@ -30,6 +30,7 @@ class Comparison:
     :param trials: how many of the new side.
     :param runs: how many earlier ones make the baseline; None against another environment.
     :param needs: how many trials would bring an open answer if they went on like these; None where nobody knows.
+    :param no_worse: where it is inconclusive, whether only how much better it is stayed open.
     :param beside: what the new side took turns with, in words, where history left the question open; else ``""``.
     :param note: what else there is to say, in a sentence or more.
     """
@@ -48,8 +49,13 @@ class Comparison:
     trials: int | None = None
     runs: int | None = None
     needs: int | None = None
+    no_worse: bool = False
     beside: str = ""
     note: str = ""
+
+    @property
+    def surely_no_worse(self) -> bool:
+        return self.no_worse or self.verdict in (Verdict.CLEAN, Verdict.IMPROVED)
 
     def but(self, **changes: Any) -> Comparison:
         return replace(self, **changes)

@@ -33,6 +33,13 @@ def test_the_worst_metric_says_how_it_ends(found, fail_on, ends):
     assert outcome([one(*each) for each in found.items()], fail_on, RECORD)[0] == ends
 
 
+def test_what_is_surely_no_worse_fails_no_run():
+    better = one(TIME, Verdict.INCONCLUSIVE).but(no_worse=True)
+    assert outcome([better], ("inconclusive",), RECORD)[0] == "skipped"
+    assert undecided([better], ("inconclusive",)) == 0
+    assert outcome([better, one(MEMORY, Verdict.INCONCLUSIVE)], ("inconclusive",), RECORD)[0] == "failed"
+
+
 def test_each_metric_that_is_not_fine_has_a_paragraph_and_what_fails_comes_first():
     found = [one(TIME, Verdict.CLEAN), one(MEMORY, Verdict.INCONCLUSIVE), one(FIRST, Verdict.REGRESSED)]
     first, second = outcome(found, (), RECORD)[1].splitlines()

@@ -364,6 +364,16 @@ def test_both_agree_about_what_is_clean():
     assert (found.verdict, found.note, found.alpha) == (Verdict.CLEAN, "", CLEAN_ERROR)
 
 
+def test_open_is_only_how_much_better_it_is_where_both_say_that_it_is_no_worse():
+    better = judge([0.0] * 6, blocks=(trial_of(-0.2),) * 6)
+    assert (better.verdict, better.no_worse) == (Verdict.INCONCLUSIVE, True)
+    assert better.note.startswith("It is no worse than its margin allows")
+    halves = (*trial_of(-0.2)[:32], *trial_of(1.6)[32:])  # most as before, and all of the time 1.6 % above that
+    bursts = judge([0.0] * 6, blocks=(halves,) * 6)
+    assert (bursts.verdict, bursts.no_worse) == (Verdict.INCONCLUSIVE, False)
+    assert "no worse" not in bursts.note
+
+
 def test_what_going_first_costs_and_what_was_odd_is_said():
     found = judge([0.0] * 6, blocks=(trial_of(0, order=0.05),) * 6, remarks=("processes 1, 2 could not be stopped.",))
     assert "going first costs +4.8%" in found.note

@@ -85,6 +85,23 @@ def test_a_comparison_says_which_error_its_verdict_has_and_what_could_have_been_
     assert (regressed.low, regressed.high, regressed.alpha) == (1.06, 1.2, 0.01)
 
 
+@pytest.mark.parametrize(
+    ("strict", "plain", "no_worse"),
+    [
+        ([(0.9, 1.0)], [(0.91, 0.99)], True),
+        ([(0.9, 1.06)], [(0.92, 1.04)], True),  # with the error that clean has
+        ([(0.9, 1.1)], [(0.92, 1.06)], False),
+        ([(0.9, 1.1), (0.91, 1.04)], [(0.9, 1.1), (0.9, 1.1)], True),
+        ([(0.8, 0.9)], [(0.8, 0.9)], False),  # improved, which says more
+        ([(0.98, 1.01)], [(0.98, 1.01)], False),  # and clean is clean
+    ],
+)
+def test_of_an_open_one_it_is_told_whether_only_how_much_better_it_is_is_open(strict, plain, no_worse):
+    one = judged_by(Comparison("b", "s", "epoch_seconds", INCONCLUSIVE, margin=1.05), strict, plain, 0.01)
+    assert one.no_worse is no_worse
+    assert one.surely_no_worse is (no_worse or one.verdict in (IMPROVED, CLEAN))
+
+
 # Holm's procedure
 
 
