@@ -1,5 +1,6 @@
 """The fixtures of the suite's benchmarks; what it tells pytest besides stands in ``benchmarks/plugin.py``."""
 
+import sys
 from functools import lru_cache, partial
 
 import pytest
@@ -55,16 +56,22 @@ def runner(framework, options, data_directory, duet_progress):
 
 
 @pytest.fixture
-def start(framework, options, mnist, benchmark, tmp_path, monkeypatch):
+def start(framework, options, mnist, data_directory, benchmark, tmp_path, monkeypatch):
     """The start of the framework under test, which finds nothing compiled: :class:`benchmarks.cold_start.ColdStart`."""
-    from benchmarks.cold_start import ColdStart, kept_in
+    from benchmarks.cold_start import ColdStart
+    from benchmarks.frameworks.loading import kept_in
 
     if benchmark.disabled:
         pytest.skip("--benchmark-disable: a start takes a process of its own")
     for name, value in kept_in(tmp_path).items():
         monkeypatch.setenv(name, value)
-    entry = options.installed(options.entries[framework])
-    return ColdStart(entry, options.workload, mnist, options.device)
+    entry = options.entries[framework]
+    if python := options.interpreter(entry):
+        from benchmarks.start_elsewhere import StartElsewhere
+
+        (folder := tmp_path / "told").mkdir()
+        return StartElsewhere(entry, options.workload, mnist, options.device, python, data_directory, folder)
+    return ColdStart(options.installed(entry), options.workload, mnist, options.device)
 
 
 @pytest.fixture
@@ -83,7 +90,10 @@ def compiled_before(framework, options, data_directory, tmp_path):
     """Has another process compile everything that the framework under test will look for."""
     from benchmarks.cold_start import fill
 
-    fill(tmp_path, options.entries[framework], options.workload, options.device, data_directory)
+    entry = options.entries[framework]
+    fill(
+        tmp_path, entry, options.workload, options.device, data_directory, options.interpreter(entry) or sys.executable
+    )
 
 
 @pytest.fixture

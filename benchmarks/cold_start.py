@@ -47,6 +47,7 @@ class ColdStart:
     :ivar checksums: the data set's, from before.
     :ivar reading_seconds: what reading the parameters took, right after the start.
     :ivar losses: of the epochs that were trained, mean over their images, each before its batch's update.
+    :ivar elsewhere: where another interpreter did, its version, ``python``, and the ``versions`` of what it imported.
     :ivar epochs: the batches of each of them, index arrays.
     :ivar started: the parameters after so many of them, ``started_after``; ``ended`` are those in the end.
     """
@@ -57,6 +58,7 @@ class ColdStart:
     device: str = "auto"
     seconds: dict[str, float] = field(default_factory=dict, init=False)
     losses: list[float] = field(default_factory=list, init=False)
+    elsewhere: dict[str, object] = field(default_factory=dict, init=False)
     epochs: list[list[np.ndarray]] = field(default_factory=list, init=False)
 
     def __post_init__(self):
@@ -140,14 +142,15 @@ class ColdStart:
         self.seconds[name] = now_seconds() - began
 
 
-def fill(folder, entry, workload, device, data_directory):
+def fill(folder, entry, workload, device, data_directory, python=sys.executable):
     """Have another process start the same, so that what it compiles is kept in the folder.
 
+    :param python: its interpreter.
     :param data_directory: where the data are, as :func:`benchmarks.workload.data.load` knows them.
     :raises DuetError: where it fails there.
     """
     asked = {"entry": asdict(entry), "workload": workload.as_dict(), "device": device, "data": data_directory}
-    line = [sys.executable, "-m", "benchmarks.cold_start", json.dumps(asked)]
+    line = [python, "-m", "benchmarks.cold_start", json.dumps(asked)]
     where = {"cwd": Path(__file__).parents[1], "env": {**os.environ, **kept_in(folder)}}
     done = subprocess.run(line, capture_output=True, text=True, **where)
     if done.returncode:

@@ -115,6 +115,11 @@ class Options:
         if absent:
             raise NotInstalled(f"{entry.name}: no {' and no '.join(absent)} on this machine", cause="program")
 
+    def interpreter(self, entry):
+        """Return the path of another interpreter that is to run an entry; None where this one is."""
+        python, _ = find_interpreter(entry, self.pythons, self.environments, self.on_gpu())
+        return python
+
     def runner(self, entry, data_directory=None, progress=lambda text: None):
         """Return the :class:`TrainerRunner` of one framework's trials.
 

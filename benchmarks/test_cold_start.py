@@ -21,7 +21,7 @@ def measure(benchmark, start, kind):
     benchmark.pedantic(start)
     start.go_on()
     check_start(start)
-    benchmark.extra_info["start_of"] = kind
+    benchmark.extra_info.update(start_of=kind, **({"elsewhere": start.elsewhere} if start.elsewhere else {}))
     for name, seconds in start.told().items():
         margin = "10%" if name == "step_seconds" else "10%,20ms"
         benchmark.metric(name, seconds, better="lower", unit="s", margin=margin)

@@ -13,6 +13,7 @@ from benchmarks.proof.floor import check_busy
 from benchmarks.summary import describe
 from benchmarks.taking_turns import PairedTraining, TakingTurns, prove
 from benchmarks.trainer_runner import TrainerRunner
+from pytest_duet.plugin import judging
 from pytest_duet.plugin.board import Board
 from pytest_duet.plugin.session import GATE
 from pytest_duet.trials.other_side import Other
@@ -159,7 +160,7 @@ def rounds_of(request, options, data_directory, turns, peak_of, progress):
         for name in names:
             asked, trained = options.benchmark_id(name), options.benchmark_id(name, entrants[name].runner.workload)
             gate.rename(nodes[name], nodes[name].replace(f"[{asked}]", f"[{trained}]"))
-        chosen = gate.worth_more({nodes[name]: entrants[name].paired.row for name in names})
+        chosen = judging.worth_more(gate, {nodes[name]: entrants[name].paired.row for name in names})
         return [name for name in names if nodes[name] in chosen]
 
     if sides and together:

@@ -7,13 +7,14 @@ from statistics import median
 
 from pytest_duet.judge.median_interval import median_interval
 from pytest_duet.record.metrics import as_time
-from pytest_duet.report.text_table import wrapped, write_table
+from pytest_duet.report.text_table import or_dash, wrapped, write_table
 
 LEGEND = (
     "to {target}: what a seed took until its test accuracy was {target}, from a trainer that is yet to be built, every "
     "evaluation included, the median over {seeds} seeds; interval: holds that median with {confidence:.0%}, by the "
     "order statistics of the seeds, those that did not get there being the slowest; epochs: as many as the seeds "
-    "trained; all of it: the whole call, the framework's import included. Seeds and epochs are those of the last trial."
+    "trained; all of it: the whole call, the framework's import included; its energy, where a GPU counts it: above the "
+    "idle power, all seeds together. Seeds and epochs are those of the last trial."
 )
 
 
@@ -27,8 +28,13 @@ def show(terminalreporter, rows):
         return
     info = its[0][1]
     target = f"{100 * info['target_accuracy']:g}%"
-    headings = ("framework", f"to {target}", "interval", "seeds", "epochs", "all of it")
-    lines = [cells(*both) for both in sorted(its, key=lambda both: median(reached(both[1])))]
+    in_order = sorted(its, key=lambda both: median(reached(both[1])))
+    headings = ["framework", f"to {target}", "interval", "seeds", "epochs", "all of it"]
+    lines = [cells(*both) for both in in_order]
+    joules = [joules_of(row) for row, _ in in_order]
+    if any(joules):
+        headings.append("its energy")
+        lines = [[*line, or_dash("{:,.0f} J", each)] for line, each in zip(lines, joules)]
     write_table(terminalreporter, "time to accuracy", headings, lines, right=headings[1:])
     interval = median_interval(reached(info))
     legend = LEGEND.format(target=target, seeds=len(info["seeds"]), confidence=interval.confidence if interval else 0)
@@ -38,6 +44,12 @@ def show(terminalreporter, rows):
 def reached(info):
     """Return what each seed took, in seconds; infinite where it did not get there."""
     return [each["seconds"] if each["accuracies"][-1] >= info["target_accuracy"] else inf for each in info["seeds"]]
+
+
+def joules_of(row):
+    """Return what the GPU took for the whole call, above its idle power: the median of the trials; None if unknown."""
+    known = [trial.gpu_energy_joules for trial in row.trials if trial.gpu_energy_joules is not None]
+    return median(known) if known else None
 
 
 def cells(row, info):

@@ -14,7 +14,7 @@ from pytest_duet.distributed import reach
 from pytest_duet.distributed.machine_run import Machine, beside, on_machine
 from pytest_duet.distributed.plan import make_plan
 from pytest_duet.errors import DuetError
-from pytest_duet.plugin import compat
+from pytest_duet.plugin import compat, judging
 from pytest_duet.plugin.gate import Gate
 from pytest_duet.plugin.gate_items import verdict_name
 from pytest_duet.plugin.gate_options import GateOptions
@@ -162,7 +162,7 @@ class Controller:
 
     def _judge(self, machine: Machine) -> None:
         gate = machine.gate
-        gate.caution_about_few_trials()
+        gate.cautions += judging.too_few_trials(gate)
         for node in list(gate.margins):
             self._report(machine, verdict_name(node), *gate.outcome(node))
         if gate.options.history and machine.measured:

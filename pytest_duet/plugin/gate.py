@@ -7,7 +7,7 @@ runs: how sure one must be depends on how many there are.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 from pytest_duet.errors import DuetError
-from pytest_duet.judge import more_trials
 from pytest_duet.judge.verdict import Family
 from pytest_duet.plugin import compat, gate_output, judging, outcomes
 from pytest_duet.plugin.budget import Budget
@@ -101,19 +100,6 @@ class Gate:
             return row
         return self.settling.measure_again(name, row, self.look_back({name: row}), measure, repository)
 
-    def worth_more(self, rows: Mapping[str, Row]) -> list[str]:
-        """Return the benchmarks whose answers are open, and which the budget has time for another paired trial of."""
-        self.rows.update(rows)  # what there is if somebody stops the session now
-        costs = {}
-        for node, row in rows.items():
-            name = self.name_of(node)
-            known = self.calibrated({name: row})
-            to_go = more_trials.trials_to_go(name, row, self.family, self.options.max_trials, known)
-            if to_go:
-                each = row.against.last_seconds if row.against else 0.0
-                costs[node] = (each, each * to_go)
-        return list(costs) if self.budget is None else self.budget.share(costs)
-
     # What pytest tells, before and while the tests run
 
     def pytest_sessionstart(self) -> None:
@@ -159,22 +145,11 @@ class Gate:
                 "the gate has nothing to judge: no test was collected that calls `benchmark`, or carries the marker "
                 "duet."
             )
-        self.caution_about_few_trials()
+        self.cautions += judging.too_few_trials(self)
         baseline = self.baseline_outcome if self.options.history else None
         own = gate_items(benchmarks, self.outcome, baseline)
         self.own = {item.nodeid for item in own}
         return own
-
-    def caution_about_few_trials(self) -> None:
-        """Say so where ``--max-trials`` can give no answer."""
-        if self.options.against:
-            self.cautions += more_trials.too_few(self.family, self.options.max_trials)
-
-    def seconds_to_come(self, pair_seconds: float) -> float:
-        """Return what the paired trials of all benchmarks may take, if all goes well and no budget ends them sooner."""
-        trials = more_trials.least_trials(self.family, self.options.max_trials)
-        seconds = len(self.margins) * trials * pair_seconds
-        return min(seconds, self.options.budget_seconds or seconds)
 
     def pytest_deselected(self, items: Iterable[pytest.Item]) -> None:
         self.narrowed = self.narrowed or any(map(is_benchmark, items))

@@ -1,11 +1,13 @@
-"""Judges a session: what its gate has gathered goes to the statistics, and comes back as verdicts."""
+"""Judges a session: what its gate has gathered goes to the statistics, and comes back as verdicts, or as how many more
+trials it takes."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_duet.judge import by_history, by_pairs, calibration, leaks, work
+from pytest_duet.judge import by_history, by_pairs, calibration, leaks, more_trials, work
 from pytest_duet.judge.verdict import void_where_exact_changed
 from pytest_duet.record.comparison import Comparison, Verdict
 from pytest_duet.record.history import MIN_RUNS
@@ -74,3 +76,32 @@ def _without_row(gate: Gate, node: str, metric: str) -> Comparison:
     verdict = Verdict.MISSING if outcome == "skipped" else Verdict.VOID
     note = f"the benchmark itself {outcome}: {why}"
     return Comparison(gate.name_of(node), gate.subjects[node], metric, verdict, note=note)
+
+
+def worth_more(gate: Gate, rows: Mapping[str, Row]) -> list[str]:
+    """Return the benchmarks whose answers are open, and which the budget has time for another paired trial of.
+
+    :param rows: of paired trials so far, by node id; the gate keeps them, for somebody may stop the session now.
+    """
+    gate.rows.update(rows)
+    costs = {}
+    for node, row in rows.items():
+        name = gate.name_of(node)
+        known = gate.calibrated({name: row})
+        to_go = more_trials.trials_to_go(name, row, gate.family, gate.options.max_trials, known)
+        if to_go:
+            each = row.against.last_seconds if row.against else 0.0
+            costs[node] = (each, each * to_go)
+    return list(costs) if gate.budget is None else gate.budget.share(costs)
+
+
+def too_few_trials(gate: Gate) -> list[str]:
+    """Return a sentence where ``--max-trials`` can give no answer."""
+    return more_trials.too_few(gate.family, gate.options.max_trials) if gate.options.against else []
+
+
+def seconds_to_come(gate: Gate, pair_seconds: float) -> float:
+    """Return what the paired trials of all benchmarks may take, if all goes well and no budget ends them sooner."""
+    trials = more_trials.least_trials(gate.family, gate.options.max_trials)
+    seconds = len(gate.margins) * trials * pair_seconds
+    return min(seconds, gate.options.budget_seconds or seconds)

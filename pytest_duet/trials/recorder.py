@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from statistics import median
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_duet.sensors.clock import now_seconds
 from pytest_duet.sensors.cpu import cpu_seconds_of
 from pytest_duet.sensors.energy import SUSTAINED_SECONDS, used_joules
 from pytest_duet.sensors.foreign_load import ForeignLoad, Load
-from pytest_duet.sensors.gpu import POWER_CAP
 from pytest_duet.sensors.sampler import MemorySampler, Window, memory_source, samples_of
+from pytest_duet.trials.account import disturbance, highest, ledger, mean, mean_metrics, throttle_reasons
 from pytest_duet.trials.oversight import check_clock, check_cpu_seconds
-from pytest_duet.trials.trial import Disturbance, Memory, Part, Round, Trial
+from pytest_duet.trials.trial import Part, Round, Trial
 from pytest_duet.workers.hosted import Hosted, Span
 from pytest_duet.workers.protocol import Examined, Reading, Sustained, Timed
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from pytest_duet.trials.runner import Runner
 
 
-PEAK_TIMES, PEAK_BYTES = 1.02, 16 * 2**20  # a sample may fall into the checks after a round
 WATCHED_SECONDS = 2.0  # of steady work, for others' share of it: the kernel counts in ticks of 10 ms
 SAME_WORK = 0.5  # of the steady rounds' time: what takes less, over and over, is not what was examined
 
@@ -43,8 +42,10 @@ class Recorder:
         self._runner, self._worker, self._sampler = runner, worker, sampler
         self._cores = runner.slot.cores if runner.slot else None
         others = ForeignLoad(worker.pid, self._cores)
+        watched = sampler.gpu is not None and sampler.look()
         self.opened = worker.open(**runner.open_arguments())
         self._opening = others.stop()
+        self._start = sampler.look() if watched else None
         self._on_gpu = self.opened.device != "cpu"
         self._readings: list[Reading] = [self.opened.memory]
         self._windows: list[Window] = []
@@ -118,16 +119,16 @@ class Recorder:
             untimed_seconds=called - seconds + accounting,
             untimed_cpu_seconds=untimed,
             helpers_cpu_seconds=None if untimed is None else helpers,
-            memory_peak_bytes=_highest(peak for peak, _ in sampled),
-            memory_average_bytes=_mean(average for _, average in sampled),
+            memory_peak_bytes=highest(peak for peak, _ in sampled),
+            memory_average_bytes=mean(average for _, average in sampled),
             memory_source=source,
         )
         if self._on_gpu:
             counted = None not in [window.gpu_energy_joules for window in windows]
             done = replace(
                 done,
-                gpu_clock_mhz=_mean(window.clock_mhz[1] for window in windows),
-                gpu_throttle_reasons=_throttling(windows),
+                gpu_clock_mhz=mean(window.clock_mhz[1] for window in windows),
+                gpu_throttle_reasons=throttle_reasons(windows),
                 gpu_energy_joules=used_joules(windows, self._sampler.idle_watts, seconds),
                 gpu_energy_window_seconds=sum(window.seconds for window in windows) if counted else None,
             )
@@ -196,7 +197,7 @@ class Recorder:
         )
         if not self._on_gpu:
             return done
-        joules, error = self._energy or (self._steady_joules(), None)
+        joules, error = self._energy or (self._steady_joules() if self.rounds else self._joules_of_the_start(), None)
         seen = any(window.nvml_process[0] is not None for window in self._windows)
         return replace(
             done,
@@ -207,89 +208,12 @@ class Recorder:
             gpu_energy_error_joules=error,
         )
 
+    def _joules_of_the_start(self) -> float | None:
+        """Return what the GPU took while the subject was made ready, where that is what is timed."""
+        return used_joules([self._start], self._sampler.idle_watts, self.opened.build_seconds) if self._start else None
+
     def _steady_joules(self) -> float | None:
         """Return the mean of the steady rounds: the counter's step, which one may be lost in, weighs less in all."""
         windows = [window for of_round in self._rounds_windows[1:] for window in of_round]
         joules = used_joules(windows, self._sampler.idle_watts, sum(each.seconds for each in self.rounds[1:]))
         return None if joules is None else joules / len(self._rounds_windows[1:])
-
-
-def mean_metrics(parts: Sequence[Timed]) -> dict[str, float]:
-    """Return the metrics of a round, each the mean over its parts, weighed by how much work each was."""
-    work = sum(part.work for part in parts)
-    return {name: sum(part.metrics[name] * part.work for part in parts) / work for name in parts[0].metrics}
-
-
-def ledger(readings: Sequence[Reading], windows: Sequence[Window], on_gpu: bool) -> Memory:
-    """Return a trial's memory from what the worker said and what the sampler saw, round by round."""
-    steady = windows[1:]
-    found = Memory(
-        host_peak_rss_bytes=_host_peak(
-            _highest(reading.host_peak_rss_bytes for reading in readings), _highest(window.rss[0] for window in windows)
-        ),
-        host_average_rss_bytes=_mean(window.rss[1] for window in steady),
-        allocator_peak_bytes=_highest(reading.allocator_peak_bytes for reading in readings),
-        allocator_reserved_bytes=_highest(reading.allocator_reserved_bytes for reading in readings),
-    )
-    if not on_gpu:
-        return found  # the GPU's memory is not this subject's
-    return replace(
-        found,
-        nvml_process_peak_bytes=_highest(window.nvml_process[0] for window in windows),
-        nvml_process_average_bytes=_mean(window.nvml_process[1] for window in steady),
-        nvml_device_delta_peak_bytes=_highest(window.nvml_device_delta[0] for window in windows),
-        nvml_device_delta_average_bytes=_mean(window.nvml_device_delta[1] for window in steady),
-    )
-
-
-def _host_peak(told: float | None, seen: float | None) -> float | None:
-    """Return the worker's own peak, which no sample misses; what was seen, where that is more than its word explains.
-
-    It is so where helpers hold memory, of which the worker knows nothing; and where its word is not to be trusted.
-    """
-    if told is None or seen is None or seen <= PEAK_TIMES * told + PEAK_BYTES:
-        return told
-    return seen
-
-
-def disturbance(
-    loads: Sequence[Load | None], windows: Sequence[Window], gpu_processes: list[int] | None, max_foreign_cores: float
-) -> Disturbance:
-    """Return what others did meanwhile.
-
-    :param loads: of each timed part; one that is None is unknown, and then so is their sum.
-    :param gpu_processes: those that held the GPU before.
-    """
-    foreign = steal = None
-    known = [load for load in loads if load is not None]
-    if len(known) == len(loads):
-        wall = sum(load.seconds for load in known)
-        foreign = max(0.0, sum(load.foreign_seconds for load in known) / wall)
-        steal = sum(load.stolen_seconds for load in known) / wall
-    throttling = _throttling(windows)
-    reasons = []
-    if foreign is not None and foreign > max_foreign_cores:
-        reasons.append(f"others used {foreign:.2f} cores meanwhile (limit {max_foreign_cores:g})")
-    if throttling and set(throttling) - {POWER_CAP}:
-        reasons.append(f"the GPU was throttled: {', '.join(throttling)}")
-    if gpu_processes:
-        reasons.append(f"other processes held the GPU: {', '.join(map(str, gpu_processes))}")
-    return Disturbance(
-        foreign, steal, throttling, None if gpu_processes is None else tuple(gpu_processes), tuple(reasons)
-    )
-
-
-def _throttling(windows: Sequence[Window]) -> tuple[str, ...] | None:
-    """Return all reasons why the GPU clocked down, sorted; None where nobody could tell."""
-    known = [window.throttle_reasons for window in windows if window.throttle_reasons is not None]
-    return tuple(sorted({reason for reasons in known for reason in reasons})) if known else None
-
-
-def _highest(values: Iterable[float | None]) -> Any:
-    """Return the highest value that is known, None where none is; an int where they are."""
-    return max((value for value in values if value is not None), default=None)
-
-
-def _mean(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None

@@ -90,12 +90,23 @@ class Worker:
         return Sustained(epochs, epochs * self.seconds[-1])
 
 
-def train(card, *seconds, idle=IDLE, device="gpu:Fake", meanwhile=lambda: None, aside=0.0, sustain=False, hurries=1.0):
+def train(
+    card,
+    *seconds,
+    idle=IDLE,
+    device="gpu:Fake",
+    meanwhile=lambda: None,
+    aside=0.0,
+    sustain=False,
+    hurries=1.0,
+    worker=None,
+):
     """Return the trial of some epochs on a card.
 
     :param sustain: whether the last one is done over and over in the end, as a runner has it.
+    :param worker: makes another one than that.
     """
-    worker = Worker(card, *seconds, device=device, aside=aside, hurries=hurries)
+    worker = worker(card) if worker else Worker(card, *seconds, device=device, aside=aside, hurries=hurries)
     worker.meanwhile = meanwhile
     runner = SimpleNamespace(
         name="any",
@@ -239,6 +250,27 @@ def test_others_on_the_gpu_void_the_energy_of_epochs_back_to_back():
 
     trial = train(card, 0.05, 0.05, meanwhile=somebody_comes, sustain=True)
     assert trial.gpu_energy_error_joules is None
+
+
+def test_where_the_start_is_what_is_timed_its_energy_is_told():
+    """As of a test that makes one call: most of what the worker did until it was open is that call, or nobody knows."""
+
+    class Starts(Worker):
+        def __init__(self, card, call, before):
+            super().__init__(card)
+            self.call, self.before = call, before
+
+        def open(self):
+            self.card.sleep(self.before)
+            self.card.watts = BUSY
+            self.card.sleep(self.call)
+            self.card.watts = IDLE
+            self.span = Span(self.before + self.call, self.before + self.call)
+            return Opened(self.device, {}, "3", None, {}, 1, self.call, Reading(1))
+
+    assert train(Card(), worker=lambda card: Starts(card, 2.0, 1.0)).gpu_energy_joules == pytest.approx(500)
+    assert train(Card(), worker=lambda card: Starts(card, 1.0, 1.5)).gpu_energy_joules is None
+    assert train(Card(refuses=(COUNTER,)), worker=lambda card: Starts(card, 2.0, 1.0)).gpu_energy_joules is None
 
 
 def test_a_counter_that_does_not_move_within_an_epoch_may_within_all():

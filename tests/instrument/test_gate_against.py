@@ -19,6 +19,7 @@ from benchmarks.frameworks import entries_of_file
 from benchmarks.trainer_runner import TrainerRunner
 from benchmarks.workload.spec import Workload
 from pytest_duet.errors import DuetError
+from pytest_duet.plugin import judging
 from pytest_duet.plugin.budget import Budget
 from pytest_duet.plugin.gate import Gate
 from pytest_duet.plugin.gate_output import UNDECIDED
@@ -243,11 +244,11 @@ def test_what_a_budget_is_too_short_for_costs_no_other_its_answer(pytestconfig):
     values = {metric: [1e9] for metric in JUDGED}
     rows = {node: row(subject, values, old=values) for node, subject in gate.subjects.items()}
     rows = {node: replace(its, against=replace(its.against, wall_seconds=(10.0,))) for node, its in rows.items()}
-    assert gate.worth_more(rows) == ["a"]
+    assert judging.worth_more(gate, rows) == ["a"]
     now[0] = 60.0
-    assert gate.worth_more(rows) == ["a", "b"], "no answer is in reach any more, two trials are"
+    assert judging.worth_more(gate, rows) == ["a", "b"], "no answer is in reach any more, two trials are"
     now[0] = 71.0
-    assert gate.worth_more(rows) == []
+    assert judging.worth_more(gate, rows) == []
 
 
 def test_a_session_that_is_stopped_says_what_it_knows_by_then(pytestconfig, tmp_path, monkeypatch):
@@ -256,7 +257,7 @@ def test_a_session_that_is_stopped_says_what_it_knows_by_then(pytestconfig, tmp_
     gate = Gate(options(json=str(tmp_path / "gate.json")), pytestconfig)
     gate.margins, gate.subjects = {"begun": AGAINST, "to come": AGAINST}, {"begun": "jax", "to come": "torch"}
     fast, slow = ({metric: [value] * 9 for metric in JUDGED} for value in (1e9, 2e9))
-    assert gate.worth_more({"begun": row("jax", slow, old=fast)}) == []
+    assert judging.worth_more(gate, {"begun": row("jax", slow, old=fast)}) == []
     gate.pytest_keyboard_interrupt()
     gate.finish()
     said = json.loads((tmp_path / "gate.json").read_text())

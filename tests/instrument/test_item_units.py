@@ -5,7 +5,7 @@ import json
 import threading
 import time
 import timeit
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from math import inf
 from types import SimpleNamespace
 
@@ -16,9 +16,10 @@ from properties import st as some
 from pytest_duet.errors import DuetError
 from pytest_duet.plugin.items import devices, kept_options
 from pytest_duet.plugin.items.host import Looked
-from pytest_duet.plugin.items.measuring import check_waits
+from pytest_duet.plugin.items.measuring import _of_one_call, check_waits
 from pytest_duet.plugin.items.plan import MAX_ROUNDS, MIN_ROUNDS, MOST_ROUNDS, Allowed, Plan, make_plan
 from pytest_duet.plugin.items.timing import Call, PedanticCall, call_seconds
+from pytest_duet.trials.trial import Memory, Round, Trial
 from pytest_duet.trials.turns import WARM_ROUNDS
 
 HOW = {"timer": time.perf_counter, "disable_gc": False}
@@ -253,3 +254,13 @@ def test_options_of_pytest_s_own_are_kept_and_a_user_s_go_along(pytestconfig):
     } <= kept
     assert {"tbstyle", "runxfail", "benchmark_timer", "benchmark_disable_gc"}.isdisjoint(kept)
     assert not kept_options.stays("size") and kept_options.stays("cov_source")
+
+
+def test_what_a_round_took_is_shared_out_among_its_calls():
+    """In a test of one call there is no round: what it took is the call's."""
+    trial = Trial(Memory(), seconds=2.0, build_seconds=0.7, gpu_energy_joules=100.0, gpu_energy_error_joules=None)
+    rounds = replace(trial, rounds=(Round(1, 2.0), Round(2, 2.0)))
+    for one, calls in ((rounds, 4), (trial, 1)):
+        found = _of_one_call(one, 4)
+        assert (found.seconds, found.gpu_energy_joules) == (2.0 / calls, 100.0 / calls)
+        assert (found.first_seconds, found.gpu_energy_error_joules, found.rounds) == (0.7, None, ())

@@ -17,7 +17,8 @@ from benchmarks.workload.spec import Workload
 from pytest_duet.sensors import memory
 from pytest_duet.sensors.gpu import Gpu, find_gpu, visible_gpus
 from pytest_duet.sensors.sampler import COOLING_SECONDS, MemorySampler, memory_source, samples_of
-from pytest_duet.trials.recorder import Recorder, ledger
+from pytest_duet.trials.account import ledger
+from pytest_duet.trials.recorder import Recorder
 from pytest_duet.workers.protocol import Reading
 
 MIB = 2**20

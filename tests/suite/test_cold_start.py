@@ -1,7 +1,11 @@
 """Cold start: each phase has its line, what starts trains what all others train, and who puts work off is found out."""
 
 import json
+import platform
+import sys
+import time
 
+import numpy as np
 import pytest
 from support import ROOT, TRAINERS, Terminal
 
@@ -11,6 +15,7 @@ from benchmarks.proof.parity import ParityError
 from benchmarks.proof.start import check_start
 from benchmarks.proof.untimed import UntimedError
 from benchmarks.report import start_table
+from benchmarks.start_elsewhere import StartElsewhere
 from benchmarks.workload.dataset import synthetic
 from benchmarks.workload.spec import Workload
 from pytest_duet.errors import DuetError
@@ -126,6 +131,63 @@ def test_a_wrong_trainer_has_no_start_to_save(suite):
 def row_of(subject, start, step, shape=0.0):
     values = {"seconds": start, "step_seconds": step, "second_shape_seconds": shape}
     return Row(subject, "cpu", {name: Measured(name, "s", values=(took,)) for name, took in values.items()}, ())
+
+
+@pytest.fixture
+def elsewhere(tmp_path):
+    """Return the start of a trainer under another interpreter, which is this one again."""
+
+    def start(location):
+        small = Workload(dataset="synthetic", layer_sizes=(784, 16, 10))
+        where = sys.executable, None, tmp_path
+        return StartElsewhere(Entry("mine", location), small, synthetic(), "cpu", *where)
+
+    return start
+
+
+def test_another_interpreter_s_start_is_proven_by_what_it_tells(elsewhere):
+    start = elsewhere(f"{TRAINERS}:Honest")
+    began = time.monotonic()
+    start()
+    called = time.monotonic() - began
+    start.go_on()
+    check_start(start)
+    assert 0 < start.start_seconds < called < start.start_seconds + 0.5, "nothing else happens within the call"
+    assert set(start.told()) == {f"{name}_seconds" for name in start.seconds}
+    assert start.elsewhere["python"] == platform.python_version()
+
+
+def proven(start):
+    start.go_on()
+    check_start(start)
+
+
+@pytest.mark.parametrize(
+    ("location", "error"),
+    [
+        (f"{TRAINERS}:WrongRate", "mine: parity fails"),
+        (f"{STARTS}:Relabels", "mine: it changed the images or labels"),
+        (f"{STARTS}:StartsHalfway", "after its start"),
+    ],
+)
+def test_who_trains_something_else_has_no_start_there_either(elsewhere, location, error):
+    start = elsewhere(location)
+    start()
+    with pytest.raises(ParityError, match=error):
+        proven(start)
+
+
+def test_a_start_that_fails_elsewhere_says_what_it_said(elsewhere):
+    with pytest.raises(DuetError, match="(?s)mine: its start in an interpreter of its own failed.*defines no Nobody"):
+        elsewhere(f"{TRAINERS}:Nobody")()
+
+
+def test_a_session_starts_an_entry_under_the_interpreter_that_is_named_for_it(suite):
+    run = suite(*ASKED, "--trials=1", f"--python=numpy={sys.executable}", frameworks="numpy")
+    assert run.exit_code == 0, run.output
+    (bench,) = run.json["benchmarks"]
+    assert bench["extra_info"]["elsewhere"]["versions"]["numpy"] == np.__version__
+    assert bench["extra_info"]["duet"]["metrics"]["import_seconds"]["values"]
 
 
 def test_after_how_many_steps_compiling_pays():

@@ -1,5 +1,6 @@
 """Time to accuracy: who says that a network is good has trained it as all others did, and what it took is all told."""
 
+from dataclasses import replace
 from functools import lru_cache
 from math import inf
 
@@ -17,6 +18,7 @@ from benchmarks.workload.recipe import RECIPE, SEEDS, workloads_of
 from benchmarks.workload.spec import Workload
 from pytest_duet.record.metrics import Measured
 from pytest_duet.record.row import Row
+from pytest_duet.trials.trial import Memory, Trial
 
 LIARS = ROOT / "tests" / "liars" / "convergence.py"
 SMALL = Workload(dataset="synthetic", layer_sizes=(784, 16, 10), learning_rate=0.01)
@@ -139,3 +141,13 @@ def test_the_table_tells_of_seeds_that_did_not_get_there():
     assert found["quick"] == "2.250 s 1.000 s to never 5 of 6 2 20.00 s"
     assert found["never"].startswith("never never to never 0 of 6")
     assert "97%" in terminal.text and "6 seeds" in terminal.text
+    assert " J" not in terminal.text, "no GPU, no column"
+
+
+def test_the_table_tells_of_the_energy_that_a_gpu_took():
+    terminal = Terminal()
+    (thrifty, its), known = row_of("thrifty", *[4.0] * SEEDS), (900.0, 1100.0, 1000.0, None)
+    thrifty = replace(thrifty, trials=tuple(Trial(Memory(), gpu_energy_joules=each) for each in known))
+    convergence_table.show(terminal, [(thrifty, its), row_of("unknown", *[5.0] * SEEDS)])
+    lines = {line.split()[0]: line.rstrip() for line in terminal.text.splitlines() if line.strip()}
+    assert lines["thrifty"].endswith(" 1,000 J") and lines["unknown"].endswith(" -")

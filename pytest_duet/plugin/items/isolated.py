@@ -20,7 +20,7 @@ import pytest
 
 import pytest_duet
 from pytest_duet.errors import DuetError
-from pytest_duet.plugin import compat
+from pytest_duet.plugin import compat, judging
 from pytest_duet.plugin.board import Board
 from pytest_duet.plugin.items.inner_session import waits
 from pytest_duet.plugin.items.measuring import ItemEntrant, PairedItem
@@ -169,7 +169,7 @@ class IsolatedItems:
         rounds = Rounds(
             entrants,
             self._gate.options.max_trials,
-            worth_more=lambda nodes: self._gate.worth_more({node: entrants[node].row for node in nodes}),
+            worth_more=lambda nodes: judging.worth_more(self._gate, {node: entrants[node].row for node in nodes}),
             watcher=board,
             stop=partial(setattr, session, "shouldstop", "interrupted: what had trials by then is shown"),
             stop_at_failure=self._config.getoption("maxfail") == 1,
@@ -179,7 +179,7 @@ class IsolatedItems:
 
     def _predict(self) -> None:
         """Say before all measuring what it may take, where somebody would wonder."""
-        minutes = self._gate.seconds_to_come(PAIR_SECONDS) / 60
+        minutes = judging.seconds_to_come(self._gate, PAIR_SECONDS) / 60
         if not self._predicted and minutes >= 2:
             self._progress.say(
                 f"{len(self._items)} tests take turns: some {minutes:.0f} minutes, or what --budget allows"

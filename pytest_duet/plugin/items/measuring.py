@@ -25,6 +25,7 @@ from pytest_duet.trials.trial import Trial
 from pytest_duet.trials.turns import WHOLE_ROUNDS
 from pytest_duet.workers.protocol import Opened
 
+OF_A_ROUND = ("seconds", "sustained_seconds", "gpu_energy_joules", "gpu_energy_error_joules")  # fields of a trial
 DOES_NOT_WAIT = (
     "{name} returns before its device has done the work: a call took {seconds}, and the device worked on for {lag}. "
     "What is timed is the handing over. Let the function wait, such as "
@@ -263,5 +264,7 @@ def imported(files: dict[str, str], settings: Settings) -> dict[str, str]:
 
 def _of_one_call(trial: Trial, calls: int) -> Trial:
     """Return a trial whose times are those of a call; its rounds, pytest-benchmark's own record holds."""
-    seconds = trial.seconds / calls if trial.seconds is not None and trial.rounds else trial.seconds
-    return replace(trial, seconds=seconds, first_seconds=trial.build_seconds, build_seconds=None, rounds=())
+    if trial.rounds:
+        found = {name: getattr(trial, name) for name in OF_A_ROUND}
+        trial = replace(trial, **{name: value / calls for name, value in found.items() if value is not None})
+    return replace(trial, first_seconds=trial.build_seconds, build_seconds=None, rounds=())
