@@ -268,7 +268,7 @@ def test_where_the_start_is_what_is_timed_its_energy_is_told():
             self.span = Span(self.before + self.call, self.before + self.call)
             return Opened(self.device, {}, "3", None, {}, 1, self.call, Reading(1))
 
-    assert train(Card(), worker=lambda card: Starts(card, 2.0, 1.0)).gpu_energy_joules == pytest.approx(500)
+    assert train(Card(), worker=lambda card: Starts(card, 2.0, 1.0)).gpu_energy_joules == pytest.approx(500, rel=1e-3)
     assert train(Card(), worker=lambda card: Starts(card, 1.0, 1.5)).gpu_energy_joules is None
     assert train(Card(refuses=(COUNTER,)), worker=lambda card: Starts(card, 2.0, 1.0)).gpu_energy_joules is None
 
