@@ -157,15 +157,16 @@ class Recorder:
         round of 40 ms, the counter's step and the kernel's tick would be much. To be called after all rounds."""
         if not self._on_gpu:
             return
-        found = self._sampler.energy_of(self._over_and_over)
-        if self._sustained is None and sum(each.seconds for each in self.rounds[1:]) < WATCHED_SECONDS:
-            self._over_and_over()
+        found = self._sampler.energy_of(lambda: self._over_and_over(SUSTAINED_SECONDS))
+        left = WATCHED_SECONDS - sum(each.seconds for each in self.rounds[1:])
+        if self._sustained is None and left > 0:
+            self._over_and_over(left)
         if found and self._sustained and self._sustained >= SAME_WORK * min(each.seconds for each in self.rounds):
             self._energy = found[1] / found[0].rounds, found[2] / found[0].rounds
 
-    def _over_and_over(self) -> Sustained:
+    def _over_and_over(self, seconds: float) -> Sustained:
         others = ForeignLoad(self._worker.pid, self._cores)
-        done = self._worker.sustain(SUSTAINED_SECONDS)
+        done = self._worker.sustain(seconds)
         if done.rounds:
             self._loads.append(others.stop())
             self._sustained = done.seconds / done.rounds

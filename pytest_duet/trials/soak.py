@@ -13,7 +13,7 @@ SETTLED_CELSIUS = 1  # between two stretches; NVML tells whole degrees
 class Soak:
     """Called before each trial; it works but once.
 
-    :param gpu: that is to be warm; None where none is.
+    :param gpu: that is to be warm, if NVML tells how warm it is; None where none is.
     """
 
     def __init__(self, gpu: Gpu | None) -> None:
@@ -22,7 +22,7 @@ class Soak:
     def __call__(self, runner: Runner) -> None:
         """Have a subject work on the GPU, in a process of its own, until that gets no warmer, or for a minute."""
         gpu = self._gpu
-        if gpu is None:
+        if gpu is None or gpu.celsius() is None:  # nobody can tell when it is warm
             return
         with runner.worker() as worker:
             if worker.open(**runner.open_arguments()).device == "cpu":

@@ -99,7 +99,9 @@ def test_they_are_let_go_where_whoever_held_them_is_killed(nvml, tmp_path, how):
 
 def test_a_session_holds_them_from_its_first_benchmark_to_its_end(nvml, suite, tmp_path):
     calls = nvml()
-    run = suite("--lock-clocks=1200", "--epochs=2", environment={"PYTHONPATH": str(tmp_path / "nvml")})
+    run = suite(
+        "--lock-clocks=1200", "--epochs=2", "--memory-interval=0", environment={"PYTHONPATH": str(tmp_path / "nvml")}
+    )
     assert run.exit_code == 0, run.output
     assert calls() == ["lock GPU-1 1200 1200", "reset GPU-1"]
     assert run.json["machine_info"]["fingerprint"]["gpu"]["locked_clock_mhz"] == 1200, "compared with such runs alone"
@@ -107,7 +109,9 @@ def test_a_session_holds_them_from_its_first_benchmark_to_its_end(nvml, suite, t
 
 def test_a_session_that_may_not_hold_them_measures_nothing(nvml, suite, tmp_path):
     nvml("GPU-1")
-    run = suite("--lock-clocks=1200", "--epochs=2", environment={"PYTHONPATH": str(tmp_path / "nvml")})
+    run = suite(
+        "--lock-clocks=1200", "--epochs=2", "--memory-interval=0", environment={"PYTHONPATH": str(tmp_path / "nvml")}
+    )
     assert run.exit_code == 4
     assert "--lock-clocks=1200: NVMLError_NoPermission: Insufficient Permissions" in run.output
 

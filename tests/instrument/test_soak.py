@@ -74,7 +74,6 @@ def test_it_works_until_the_card_gets_no_warmer_and_once_a_session():
     ("card", "rounds", "stretches"),
     [
         (Card(end=1e9, share=0.001), 9, STRETCHES),  # never settles
-        (Card(now=None), 9, 1),  # tells nothing
         (Card(), 0, 1),  # a subject that cannot repeat a round
     ],
 )
@@ -92,7 +91,8 @@ def test_who_computes_on_the_cpu_leaves_it_to_the_next():
     assert (on_cpu.stretches, on_gpu.opened) == (0, 1) and on_gpu.stretches > 1
 
 
-def test_without_a_gpu_nobody_is_asked():
-    runner = Runner(None)
-    Soak(None)(runner)
+@pytest.mark.parametrize("card", [None, Card(now=None)], ids=["no GPU", "one that does not tell how warm it is"])
+def test_where_nothing_can_be_warmed_nobody_is_asked(card):
+    runner = Runner(card)
+    Soak(card)(runner)
     assert runner.opened == 0
