@@ -153,9 +153,13 @@ def _decided(
     strict, plain = (list(_intervals(found.shifts, error, max_trials, noise)) for error in (alpha, clean_error))
     said = judged(one, strict, plain, alpha, clean_error) if plain else one
     if not strict and said.verdict is not Verdict.CLEAN:
-        clean, first = (_first_look(error, max_trials, noise) for error in (clean_error, alpha))
-        needed = f"clean takes {clean or 'more'}, regressed {first}" if first else "--max-trials is too low"
-        return one.but(needs=clean, note=f"{len(found.shifts)} trials are too few for an answer: {needed}.")
+        had = len(found.shifts)
+        clean, accusing = (_looks(error, max_trials, noise) for error in (clean_error, alpha))
+        needed = f"clean takes {next(iter(clean), 'more')}" if not plain else "they scatter too far for clean"
+        needed = f"{needed}, regressed takes {accusing[0]}" if accusing else "--max-trials is too low"
+        needs = min((look for look in (*clean, *accusing) if look > had), default=None)
+        few = "1 trial is" if had == 1 else f"{had} trials are"
+        return said.but(needs=needs, note=f"{few} too few for an answer: {needed}.")
     one = said
     if one.verdict is not Verdict.INCONCLUSIVE or noise is None:
         return one
@@ -183,9 +187,9 @@ def _intervals(shifts: Sequence[float], error: float, max_trials: int, noise: No
     return ((exp(low), exp(high)) for low, high in found)
 
 
-def _first_look(alpha: float, max_trials: int, noise: Noise | None) -> int | None:
-    looks = sequential.looks(max_trials) if noise else [look.trials for look in paired.plan_looks(alpha, max_trials)]
-    return next(iter(looks), None)
+def _looks(alpha: float, max_trials: int, noise: Noise | None) -> Sequence[int]:
+    """Return after how many trials there is a look at this error."""
+    return sequential.looks(max_trials) if noise else [look.trials for look in paired.plan_looks(alpha, max_trials)]
 
 
 def _contradiction(one: Comparison, found: Evidence, totals: Evidence) -> str:
@@ -211,8 +215,11 @@ def _what_it_takes(one: Comparison, against: Against) -> str:
     if one.verdict is not Verdict.INCONCLUSIVE or not one.needs or not one.trials:
         return ""
     more = one.needs - one.trials
+    if more < 1:
+        return ""
     time = f", about {fmean(against.wall_seconds) * more:.0f} s," if against.wall_seconds else ""
-    return f"{more} more trials like these{time} would decide it."
+    trials = "one more trial like these" if more == 1 else f"{more} more trials like these"
+    return f"{trials[0].upper()}{trials[1:]}{time} would decide it."
 
 
 def _told(one: Comparison, sentences: Iterable[str]) -> Comparison:

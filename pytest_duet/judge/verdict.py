@@ -95,7 +95,7 @@ def judged(
         (Verdict.INCONCLUSIVE, [last]),
     )
     verdict, found = next((verdict, looks[0]) for verdict, looks in findings if looks)
-    error = clean_error if verdict is Verdict.CLEAN else alpha
+    error = alpha if strict and verdict is not Verdict.CLEAN else clean_error
     # The interval reaches so far to either side of its middle.
     visible = margin * sqrt(last[1] / last[0]) if strict else None
     one = one.but(verdict=verdict, low=found[0], high=found[1], alpha=error, visible=visible)

@@ -6,7 +6,7 @@ from made_up import row
 from support import Terminal
 
 from pytest_duet.judge import by_pairs, more_trials
-from pytest_duet.judge.verdict import Family
+from pytest_duet.judge.verdict import CLEAN_ERROR, Family
 from pytest_duet.record.comparison import Comparison, Verdict
 from pytest_duet.record.metrics import DEFAULT
 from pytest_duet.record.saved_run import GateRecord, Run
@@ -76,7 +76,20 @@ def test_too_few_trials_say_what_either_answer_takes():
     noisy = [1.1, 0.9, 1.2, 0.8, 1.0]
     made = row("x", {"seconds": noisy}, old={"seconds": [1.0] * 5}, metrics={"seconds": DEFAULT[0]})
     one = by_pairs.judge("t::x", made, DEFAULT[0], DEFAULT[0].against, 16, by_pairs.NONE, 0.001)
-    assert "5 trials are too few for an answer: clean takes 7, regressed 11." in one.note
+    assert "5 trials are too few for an answer: clean takes 7, regressed takes 11." in one.note
+    assert (one.low, one.needs) == (None, 7)
+
+
+@pytest.mark.parametrize(("trials", "needs"), [(7, 9), (8, 9), (9, 11), (10, 11)])
+def test_trials_that_were_enough_for_clean_and_are_not_wait_for_the_next_look(trials, needs):
+    """Order statistics at 5 % look after 7, 9, 12 and 14 trials, and at 0.1 % after 11."""
+    noisy = [1.1, 0.9] * (trials // 2) + [1.0] * (trials % 2)
+    made = row("x", {"seconds": noisy}, old={"seconds": [1.0] * trials}, metrics={"seconds": DEFAULT[0]})
+    one = by_pairs.judge("t::x", made, DEFAULT[0], DEFAULT[0].against, 16, by_pairs.NONE, 0.001)
+    assert one.verdict is Verdict.INCONCLUSIVE
+    assert f"{trials} trials are too few for an answer: they scatter too far for clean, regressed takes 11." in one.note
+    assert (one.low, one.high, one.alpha) == (pytest.approx(0.9), pytest.approx(1.1), CLEAN_ERROR), "what is known"
+    assert one.needs == needs and one.visible is None
 
 
 def test_two_tests_of_one_subject_are_told_apart():
