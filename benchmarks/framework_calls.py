@@ -21,6 +21,7 @@ class FrameworkCalls:
     def keep_programs(self, folder):
         """Have what is compiled kept in this folder, and taken from there; to come before everything else."""
         self._programs = folder
+        os.makedirs(folder, exist_ok=True)
         os.environ.update(kept_in(folder))
 
     def open_device(self, location, requires, variables, device):

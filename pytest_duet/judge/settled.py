@@ -63,8 +63,8 @@ def alone(by_history: Comparison, row: Row, metric: Metric) -> Comparison:
 
 def _notes(by_history: Comparison, again: Sequence[Again]) -> list[str]:
     interval = "" if by_history.low is None else f" ({by_history.low:.3f} to {by_history.high:.3f})"
-    return [f"measured again, for history alone says: {by_history.verdict}{interval}.", *_missed(again)]
+    return [f"Measured again, for history alone says: {by_history.verdict}{interval}.", *_missed(again)]
 
 
 def _missed(again: Sequence[Again]) -> list[str]:
-    return [f"not measured again beside {each.run}: {each.why_not}" for each in again if each.row is None]
+    return [f"Not measured again beside {each.run}: {each.why_not}" for each in again if each.row is None]

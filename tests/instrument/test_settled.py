@@ -112,14 +112,14 @@ def test_code_that_cannot_be_run_is_named_and_its_part_of_the_error_is_nobody_el
     other = judged(today(slower, missing), history_of("jax", SCATTERED))[TIME.name]
     assert one.verdict is other.verdict is Verdict.REGRESSED
     assert other.alpha == one.alpha / 2
-    assert "not measured again beside run of b: its code is in no commit." in other.note
+    assert "Not measured again beside run of b: its code is in no commit." in other.note
 
 
 def test_where_none_can_be_run_history_alone_has_its_say():
     missing = again([], NEWEST, "its code is in no commit.")
     one = judged(today(missing, time=14.0), history_of("jax", SCATTERED))[TIME.name]
     assert (one.verdict, one.beside) == (Verdict.REGRESSED, "")
-    assert "not measured again beside run of a" in one.note
+    assert "Not measured again beside run of a" in one.note
 
 
 def test_what_takes_no_turns_is_history_s():
@@ -310,4 +310,4 @@ def test_a_slower_commit_is_found_by_the_second_run(command, tmp_path):
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("honest, epoch time: regressed")]
     first = subprocess.run(["git", "rev-parse", "HEAD~1"], cwd=tree, capture_output=True, text=True).stdout
     assert f"7 paired trials with {first[:10]}" in line
-    assert "measured again, for history alone says: no baseline" in line
+    assert "Measured again, for history alone says: no baseline" in line
