@@ -149,18 +149,28 @@ def fill(folder, entry, workload, device, data_directory, python=sys.executable)
     :param data_directory: where the data are, as :func:`benchmarks.workload.data.load` knows them.
     :raises DuetError: where it fails there.
     """
-    asked = {"entry": asdict(entry), "workload": workload.as_dict(), "device": device, "data": data_directory}
-    line = [python, "-m", "benchmarks.cold_start", json.dumps(asked)]
+    line = [python, "-m", "benchmarks.cold_start", asking_for(entry, workload, device, data_directory)]
     where = {"cwd": Path(__file__).parents[1], "env": {**os.environ, **kept_in(folder)}}
     done = subprocess.run(line, capture_output=True, text=True, **where)
     if done.returncode:
         raise DuetError(f"{entry.name}: nothing could be compiled beforehand:\n{done.stderr[-2000:]}")
 
 
-def main():
-    asked = json.loads(sys.argv[1])
+def asking_for(entry, workload, device, data_directory):
+    """Return a start as text, for another process."""
+    asked = {"entry": asdict(entry), "workload": workload.as_dict(), "device": device, "data": data_directory}
+    return json.dumps(asked)
+
+
+def asked_for(text):
+    """Return the :class:`ColdStart` that :func:`asking_for` gave as text; its data are loaded."""
+    asked = json.loads(text)
     workload = Workload(**asked["workload"])
-    start = ColdStart(Entry(**asked["entry"]), workload, data.load(asked["data"], workload), asked["device"])
+    return ColdStart(Entry(**asked["entry"]), workload, data.load(asked["data"], workload), asked["device"])
+
+
+def main():
+    start = asked_for(sys.argv[1])
     start()
     start.go_on()
 

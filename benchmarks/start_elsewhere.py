@@ -10,18 +10,14 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 
-from benchmarks.cold_start import ColdStart
-from benchmarks.frameworks import Entry
+from benchmarks.cold_start import ColdStart, asked_for, asking_for
 from benchmarks.frameworks.loading import installed_versions, versions_of
 from benchmarks.proof.parity import check_data
-from benchmarks.workload import data
-from benchmarks.workload.spec import Workload
 from pytest_duet.errors import DuetError
 
 READY, START, STARTED, GO_ON, DONE = "ready", "start", "started", "go on", "done"
@@ -40,7 +36,7 @@ class StartElsewhere(ColdStart):
     def __init__(self, entry, workload, dataset, device, python, data_directory, folder):
         super().__init__(entry, workload, dataset, device)
         self._folder = Path(folder)
-        line = [python, "-m", __name__, asked_of(entry, workload, device, data_directory, folder)]
+        line = [python, "-m", __name__, asking_for(entry, workload, device, data_directory), str(folder)]
         with open(self._folder / LOG, "wb") as log:
             self._process = subprocess.Popen(
                 line, cwd=Path(__file__).parents[1], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log
@@ -80,18 +76,10 @@ class StartElsewhere(ColdStart):
         raise DuetError(f"{self.entry.name}: its start in an interpreter of its own failed:\n" + "\n".join(log[-8:]))
 
 
-def asked_of(entry, workload, device, data_directory, folder=None):
-    """Return, in one argument, what a process of another interpreter is to start."""
-    asked = {"entry": asdict(entry), "workload": workload.as_dict(), "device": device, "data": data_directory}
-    return json.dumps({**asked, "folder": folder and str(folder)})
-
-
 def main():
-    asked = json.loads(sys.argv[1])
-    workload, entry = Workload(**asked["workload"]), Entry(**asked["entry"])
-    start = ColdStart(entry, workload, data.load(asked["data"], workload), asked["device"])
+    start, folder = asked_for(sys.argv[1]), Path(sys.argv[2])
     words = os.fdopen(os.dup(1), "w")
-    installed = installed_versions(entry.requires)
+    installed = installed_versions(start.entry.requires)
 
     def wait_for(word, before):
         print(before, file=words, flush=True)
@@ -101,7 +89,6 @@ def main():
     start()
     wait_for(GO_ON, before=STARTED)
     start.go_on()
-    folder = Path(asked["folder"])
     arrays = {
         f"{name}_{n}_{k}": array
         for name in ("started", "ended")
@@ -114,7 +101,7 @@ def main():
         "epochs": [[batch.tolist() for batch in batches] for batches in start.epochs],
         "checksums": start.dataset.checksums(),
         "python": sys.version.split()[0],
-        "versions": versions_of(entry.requires, installed),
+        "versions": versions_of(start.entry.requires, installed),
     }
     (folder / TOLD).write_text(json.dumps(told))
     print(DONE, file=words, flush=True)

@@ -69,7 +69,7 @@ def slower_for_long(rows):
         shares = [trial.sustained_seconds / trial.seconds - 1 for trial in row.trials if trial.sustained_seconds]
         if shares and abs(more := median(shares)) > SUSTAINED_DIFFERS:
             found.append(
-                f"{row.subject}: trained over and over for 3 seconds, its last epoch took {abs(more):.0%} "
+                f"{row.subject}: trained over and over for seconds, its last epoch took {abs(more):.0%} "
                 f"{'more' if more > 0 else 'less'} time than a steady one."
             )
     return found
