@@ -21,6 +21,7 @@ from pytest_duet.plugin.budget import Budget
 from pytest_duet.plugin.gate_items import gate_items
 from pytest_duet.plugin.gate_options import GateOptions
 from pytest_duet.plugin.marker import is_benchmark, is_plain_benchmark, subject_of
+from pytest_duet.plugin.progress import Progress
 from pytest_duet.plugin.recording import use_safe_storage
 from pytest_duet.plugin.settling import Measure, Settling
 from pytest_duet.record import calibrations
@@ -222,7 +223,8 @@ class Gate:
     @property
     def settling(self) -> Settling:
         calibrated = calibrations.load(self._storage, self.its_machine(), "against")
-        return Settling(self._storage, self.family, self.options.max_trials, calibrated, self.budget)
+        say = Progress(self.config).say
+        return Settling(self._storage, self.family, self.options.max_trials, calibrated, self.budget, say)
 
     def its_machine(self) -> dict[str, Any]:
         return self.fingerprint or dict(fingerprint())

@@ -37,11 +37,19 @@ class Settling:
 
     :param storage: where the accepted runs are.
     :param calibrated: what ``calibrate --against`` found on this machine.
+    :param say: called with a line of text before anything is measured again.
     """
 
     def __init__(
-        self, storage: Path, family: Family, max_trials: int, calibrated: list[Calibrated], budget: Budget | None
+        self,
+        storage: Path,
+        family: Family,
+        max_trials: int,
+        calibrated: list[Calibrated],
+        budget: Budget | None,
+        say: Callable[[str], object] = lambda text: None,
     ) -> None:
+        self._say = say
         self._history, self._family, self._max_trials = History(storage), family, max_trials
         self._calibrated, self._budget = calibrated, budget
 
@@ -104,6 +112,10 @@ class Settling:
 
             try:
                 if not each.why_not:
+                    limit = "" if self._budget else f", {SECONDS / len(planned):.0f} s at the most"
+                    self._say(
+                        f"{row.subject}: history leaves its time open; taking turns with {each.run}'s code{limit}"
+                    )
                     with open_other(f"git:{each.revision}", repository) as other:
                         each = replace(each, row=_slim(measure(other, wants_more)))
             except DuetError as error:

@@ -311,3 +311,4 @@ def test_a_slower_commit_is_found_by_the_second_run(command, tmp_path):
     first = subprocess.run(["git", "rev-parse", "HEAD~1"], cwd=tree, capture_output=True, text=True).stdout
     assert f"7 paired trials with {first[:10]}" in line
     assert "Measured again, for history alone says: no baseline" in line
+    assert "honest: history leaves its time open; taking turns with " in done.stdout, "before it is silent for a while"
