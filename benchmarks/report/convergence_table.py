@@ -13,9 +13,9 @@ LEGEND = (
     "to {target}: what a seed took until its test accuracy was {target}, from a trainer that is yet to be built, every "
     "evaluation included, the median over {seeds} seeds; interval: holds that median with {confidence:.0%}, by the "
     "order statistics of the seeds, those that did not get there being the slowest; epochs: as many as the seeds "
-    "trained; all of it: the whole call, the framework's import included; its energy, where a GPU counts it: above the "
-    "idle power, all seeds together. Seeds and epochs are those of the last trial."
+    "trained; all of it: the whole call, the framework's import included. Seeds and epochs are those of the last trial."
 )
+ENERGY = " Its energy: what the GPU took for all of it, above its idle power."
 
 
 def show(terminalreporter, rows):
@@ -32,13 +32,14 @@ def show(terminalreporter, rows):
     headings = ["framework", f"to {target}", "interval", "seeds", "epochs", "all of it"]
     lines = [cells(*both) for both in in_order]
     joules = [joules_of(row) for row, _ in in_order]
-    if any(joules):
+    energy = ENERGY if any(joules) else ""
+    if energy:
         headings.append("its energy")
         lines = [[*line, or_dash("{:,.0f} J", each)] for line, each in zip(lines, joules)]
     write_table(terminalreporter, "time to accuracy", headings, lines, right=headings[1:])
     interval = median_interval(reached(info))
     legend = LEGEND.format(target=target, seeds=len(info["seeds"]), confidence=interval.confidence if interval else 0)
-    terminalreporter.write(f"{wrapped(legend)}\n")
+    terminalreporter.write(f"{wrapped(legend + energy)}\n")
 
 
 def reached(info):

@@ -141,7 +141,7 @@ def test_the_table_tells_of_seeds_that_did_not_get_there():
     assert found["quick"] == "2.250 s 1.000 s to never 5 of 6 2 20.00 s"
     assert found["never"].startswith("never never to never 0 of 6")
     assert "97%" in terminal.text and "6 seeds" in terminal.text
-    assert " J" not in terminal.text, "no GPU, no column"
+    assert " J" not in terminal.text and "energy" not in terminal.text, "no GPU, no column"
 
 
 def test_the_table_tells_of_the_energy_that_a_gpu_took():
@@ -150,4 +150,5 @@ def test_the_table_tells_of_the_energy_that_a_gpu_took():
     thrifty = replace(thrifty, trials=tuple(Trial(Memory(), gpu_energy_joules=each) for each in known))
     convergence_table.show(terminal, [(thrifty, its), row_of("unknown", *[5.0] * SEEDS)])
     lines = {line.split()[0]: line.rstrip() for line in terminal.text.splitlines() if line.strip()}
+    assert "above its idle power" in " ".join(terminal.text.split())
     assert lines["thrifty"].endswith(" 1,000 J") and lines["unknown"].endswith(" -")
