@@ -169,6 +169,7 @@ class Recorder:
         done = self._worker.sustain(seconds)
         if done.rounds:
             self._loads.append(others.stop())
+            self._spans.append(self._worker.span)  # this process's clock stands over it, too
             self._sustained = done.seconds / done.rounds
         return done
 

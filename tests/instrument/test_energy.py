@@ -15,7 +15,7 @@ from pytest_duet.sensors.gpu import Gpu
 from pytest_duet.sensors.sampler import MemorySampler
 from pytest_duet.trials import recorder
 from pytest_duet.workers.hosted import Span
-from pytest_duet.workers.protocol import Examined, Opened, Reading, Sustained, Timed
+from pytest_duet.workers.protocol import Examined, Opened, Reading, SubjectError, Sustained, Timed
 
 IDLE = 50.0
 BUSY = 300.0
@@ -237,6 +237,17 @@ def test_who_does_less_once_nobody_looks_has_no_energy_by_it():
     assert trial.gpu_energy_error_joules is None
     assert trial.gpu_energy_joules == pytest.approx((BUSY - IDLE) * 0.5, rel=0.2), "of the epochs that are proven"
     assert trial.sustained_seconds == pytest.approx(0.05)
+
+
+def test_a_clock_that_stands_still_while_epochs_are_done_over_and_over_is_noticed():
+    class Stops(Worker):
+        def sustain(self, seconds):
+            done = super().sustain(seconds)
+            self.span = Span(seconds, 0.1 * seconds)
+            return done
+
+    with pytest.raises(SubjectError, match="its worker's clock saw"):
+        train(Card(step=0.1), 0.05, 0.05, sustain=True, worker=lambda card: Stops(card, 0.05, 0.05))
 
 
 def test_others_on_the_gpu_void_the_energy_of_epochs_back_to_back():
