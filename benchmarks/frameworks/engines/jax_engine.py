@@ -185,7 +185,7 @@ def count_work(work):
 class JaxEngine:
     """What a trainer that computes with JAX on ``self.device`` is asked beside training."""
 
-    compiling_allocates = True  # on a GPU, XLA tries its kernels out on buffers of their own (autotuner.cc)
+    compiling_allocates = True  # on a GPU, XLA tries its kernels out on buffers of the same allocator
     device_activity = staticmethod(gpu_activity)
     count_work = staticmethod(count_work)
     about = staticmethod(about_jax)
