@@ -127,26 +127,35 @@ def feeding(framework, options, mnist):
 
 @pytest.fixture
 def fleet(framework, devices, options, mnist, data_directory):
-    """Gives, for a workload, so many ranks of the engine under test: :class:`benchmarks.ranks.fleet.Fleet`."""
+    """Gives, for a workload, the engine under test on so many devices: :class:`benchmarks.ranks.fleet.Fleet`."""
     from benchmarks.ranks import ENGINES
     from benchmarks.ranks.fleet import Fleet
-    from benchmarks.ranks.seats import seats_of
+    from benchmarks.ranks.seats import as_one, seats_of
     from pytest_duet.sensors.cpu import own_cores, usable_cores
+    from pytest_duet.sensors.gpu import visible_gpus
 
-    if options.device == "gpu":
-        pytest.skip("data parallel training: on the CPU alone so far")
     engine = ENGINES[framework]
     options.installed(engine)
-    return partial(
-        Fleet,
-        framework,
-        engine.location,
-        data=data_directory,
-        images=len(mnist.train_labels),
-        seats=seats_of(own_cores() or range(usable_cores()), devices, max(options.devices), options.hosts),
-        timeout_seconds=options.worker_timeout,
-        variables=dict(engine.variables),
-    )
+    if engine.one_process and options.hosts:
+        pytest.skip(f"{framework} trains in one process, which is on one machine: not with --hosts")
+    cores = own_cores() or range(usable_cores())
+    gpus = [gpu.uuid() for gpu in visible_gpus()] if options.on_gpu() else None
+    seats = seats_of(cores, devices, max(options.devices), options.hosts, gpus)
+
+    def gives(workload, together=True):
+        return Fleet(
+            framework,
+            engine.location,
+            workload,
+            data=data_directory,
+            images=len(mnist.train_labels),
+            seats=[as_one(seats)] if engine.one_process and together else seats,
+            together=together,
+            timeout_seconds=options.worker_timeout,
+            variables=dict(engine.variables),
+        )
+
+    return gives
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.command_line import AGAINST_EPOCH_SECONDS, QUICK, trials_of
 from benchmarks.frameworks import DEFAULT, REGISTRY, entries_of_file, in_precisions, select
-from benchmarks.frameworks.interpreters import find_interpreter
+from benchmarks.frameworks.interpreters import find_interpreter, named_python
 from benchmarks.frameworks.loading import missing
 from benchmarks.trainer_runner import TrainerRunner
 from benchmarks.workload.networks import NETWORKS
@@ -20,7 +20,7 @@ from benchmarks.workload.recipe import SEEDS, TARGET, workloads_of
 from benchmarks.workload.spec import DRAWS, LATER, Workload
 from pytest_duet.errors import DuetError
 from pytest_duet.sensors.cpu import usable_cores
-from pytest_duet.sensors.gpu import find_gpu
+from pytest_duet.sensors.gpu import find_gpu, visible_gpus
 from pytest_duet.trials.turns import WARM_ROUNDS
 from pytest_duet.workers.protocol import NotInstalled
 from pytest_duet.workers.slots import Slot
@@ -216,7 +216,7 @@ def read_options(config, slot=None):
         workload=workload,
         data_file=data_file,
         **{name: get(name) for name in AS_GIVEN},
-        devices=_devices(get("devices"), get("hosts")),
+        devices=_devices(get("devices"), get("hosts"), get("device")),
         hosts=get("hosts"),
         writable=tuple(map(os.path.abspath, get("writable"))),
         **limits,
@@ -257,22 +257,9 @@ def look_quickly(given):
     given.no_limit = given.no_limit or not given.limit_again
 
 
-def named_python(text, here=True):
-    """Return the name and the interpreter in a value of ``--python``.
-
-    :param here: whether it is to be on this machine.
-    :raises DuetError: where it is not NAME=PATH, or there is no such file.
-    """
-    name, _, path = text.partition("=")
-    if not path:
-        raise DuetError(f"--python={text}: give NAME=PATH, for example --python caffe2=envs/caffe2/bin/python.")
-    if here and not Path(path).is_file():
-        raise DuetError(f"--python={text}: there is no file {path}.")
-    return name, str(Path(path).absolute())
-
-
-def _devices(asked, hosts):
-    counts = asked or tuple(sorted({1, len(hosts) or usable_cores()}))
+def _devices(asked, hosts, device):
+    here = usable_cores() if device == "cpu" else len(visible_gpus()) or usable_cores()
+    counts = asked or tuple(sorted({1, len(hosts) or here}))
     if min(counts) < 1:
         raise DuetError(f"--devices={','.join(map(str, counts))}: give numbers of 1 or more.")
     return counts

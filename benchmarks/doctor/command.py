@@ -55,8 +55,8 @@ def _examine(chosen):
     from benchmarks.doctor import frameworks
     from benchmarks.doctor.examine import WORKLOAD, examine
     from benchmarks.frameworks import select
-    from benchmarks.frameworks.interpreters import find_interpreter
-    from benchmarks.options import known_entries, named_python
+    from benchmarks.frameworks.interpreters import find_interpreter, named_python
+    from benchmarks.options import known_entries
     from benchmarks.trainer_runner import TrainerRunner
     from pytest_duet.sensors.gpu import find_gpu
 

@@ -10,7 +10,22 @@ from pathlib import Path
 
 from benchmarks.frameworks.gpu_builds import built_for_cpus
 from benchmarks.frameworks.loading import missing
+from pytest_duet.errors import DuetError
 from pytest_duet.trials.other_side import interpreter_of
+
+
+def named_python(text, here=True):
+    """Return the name and the interpreter in a value of ``--python``.
+
+    :param here: whether it is to be on this machine.
+    :raises DuetError: where it is not NAME=PATH, or there is no such file.
+    """
+    name, _, path = text.partition("=")
+    if not path:
+        raise DuetError(f"--python={text}: give NAME=PATH, for example --python caffe2=envs/caffe2/bin/python.")
+    if here and not Path(path).is_file():
+        raise DuetError(f"--python={text}: there is no file {path}.")
+    return name, str(Path(path).absolute())
 
 
 def find_interpreter(entry, named, directory, on_gpu=False):

@@ -1,7 +1,7 @@
-"""Data parallel training: processes, ranks, that train one network together, each with its share of every batch.
+"""Data parallel training: devices that train one network together, each with its share of every batch.
 
-One file for each framework. An engine is a class, :class:`RankTrainer`, of which each rank has one; importing this
-imports no framework.
+One file for each framework. An engine is a class, :class:`RankTrainer`, of which each process, a rank, has one: most
+have a process for each device, some one for all. Importing this imports no framework.
 """
 
 from __future__ import annotations
@@ -18,11 +18,15 @@ class Place:
     :param rank: its number, from 0; ``ranks`` is how many there are.
     :param addresses: ``host:port`` of each rank, where nobody listens yet: a framework's ranks meet at the first, or at
         all of them.
+    :param device: what it computes on, ``"cpu"`` or ``"gpu"``; of GPUs, it sees its own alone.
+    :param devices: how many of them it has; on the CPU they are the framework's own idea of some.
     """
 
     rank: int
     ranks: int
     addresses: tuple[str, ...]
+    device: str = "cpu"
+    devices: int = 1
 
 
 class RankTrainer:
@@ -44,13 +48,29 @@ class RankTrainer:
         """
         raise NotImplementedError
 
-    def parameters(self):
-        """Return the whole network's parameters as this rank has them, as NumPy arrays; all ranks are asked at once."""
+    def parameters(self, device):
+        """Return the whole network's parameters as one of this rank's devices has them, as NumPy arrays.
+
+        All ranks are asked at once, and for the same device.
+
+        :param device: its number, from 0.
+        """
         raise NotImplementedError
 
 
-def _engine(name, of, place, *requires, **variables):
-    return Attached(name, f"benchmarks.ranks.{place}", requires, "cpu", tuple(variables.items()), of=of)
+@dataclass(frozen=True)
+class Engine(Attached):
+    """:param one_process: whether one process has all the devices; else each device has a process of its own."""
+
+    one_process: bool = False
+
+
+def _engine(name, of, place, *requires, one_process=False, **variables):
+    location, pairs = f"benchmarks.ranks.{place}", tuple(variables.items())
+    return Engine(name, location, requires, "cpu", pairs, of=of, one_process=one_process)
+
+
+_KERAS = ("keras", "jax")
 
 
 ENGINES = {
@@ -60,9 +80,19 @@ ENGINES = {
         _engine("torch-fsdp2", ("torch",), "torch_ranks:FsdpRank", "torch"),
         _engine("lightning-ddp", ("lightning",), "lightning_ranks:FabricRank", "lightning", "torch"),
         _engine("jax-sharded", ("jax",), "jax_ranks:ShardedRank", "jax", "jaxlib"),
+        _engine("jax-devices", ("jax",), "jax_ranks:ShardedProcess", "jax", "jaxlib", one_process=True),
+        _engine("keras-data-parallel", ("keras-jax",), "keras_ranks:DataParallelRank", *_KERAS, KERAS_BACKEND="jax"),
         _engine(
-            "keras-data-parallel", ("keras-jax",), "keras_ranks:DataParallelRank", "keras", "jax", KERAS_BACKEND="jax"
+            "keras-devices",
+            ("keras-jax",),
+            "keras_ranks:DataParallelProcess",
+            *_KERAS,
+            one_process=True,
+            KERAS_BACKEND="jax",
         ),
         _engine("tf-multi-worker", ("tensorflow", "keras"), "tensorflow_ranks:MultiWorkerRank", "tensorflow"),
+        _engine(
+            "tf-mirrored", ("tensorflow", "keras"), "tensorflow_ranks:MirroredProcess", "tensorflow", one_process=True
+        ),
     )
 }

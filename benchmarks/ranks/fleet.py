@@ -12,11 +12,12 @@ import sys
 import tempfile
 import time
 from contextlib import ExitStack, closing, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.frameworks import preallocation
 from benchmarks.ranks import Place
 from benchmarks.ranks.rank import Asked
 from benchmarks.ranks.seats import Seat, addresses_of
@@ -65,10 +66,11 @@ class Fleet:
         return len(self.seats)
 
     def __post_init__(self):
+        devices = sum(seat.devices for seat in self.seats)
         for size in {len(batch) for batch in self.workload.batches(self.workload.order(1, self.images))}:
-            if size % self.ranks:
+            if size % devices:
                 raise DuetError(
-                    f"{self.name}: a batch of {size} images cannot be shared by {self.ranks} ranks: give a "
+                    f"{self.name}: a batch of {size} images cannot be shared by {devices} devices: give a "
                     "--batch-size, and --steps, whose batches can."
                 )
 
@@ -101,22 +103,26 @@ class Fleet:
         self.losses.append(sum(answer["loss"] for answer in answers) / images)
 
     def parameters(self):
-        """Return the parameters that each rank has, a list of ``[(weight, bias), ...]``."""
+        """Return the parameters that each device has, a list of ``[(weight, bias), ...]``."""
         self._tell(None)
         answers = self._answers("did not hand over its parameters")
-        packed = [np.frombuffer(base64.b64decode(answer["parameters"]), np.float32) for answer in answers]
+        told = [each for answer in answers for each in answer["parameters"]]
+        packed = [np.frombuffer(base64.b64decode(each), np.float32) for each in told]
         return [handed_over.unpacked(self.workload, flat) for flat in packed]
 
     def _start(self, rank, addresses):
-        place = Place(rank, self.ranks, addresses) if self.together else Place(0, 1, addresses[rank : rank + 1])
         seat = self.seats[rank]
+        place = Place(rank, self.ranks, addresses, "gpu" if seat.gpus else "cpu", seat.devices)
+        if not self.together:
+            place = replace(place, rank=0, ranks=1, addresses=addresses[rank : rank + 1])
+        device = {"CUDA_VISIBLE_DEVICES": ",".join(seat.gpus), **preallocation(False)} if seat.gpus else ON_THE_CPU
         asked = Asked(
             engine=self.engine,
             workload=self.workload.as_dict(),
             data=self.data,
             cores=seat.cores and list(seat.cores),
             core_share=seat.share,
-            variables={**ON_THE_CPU, **self.variables},
+            variables={**device, **self.variables},
             thread_variables=THREAD_VARIABLES,
             place=asdict(place),
             share=(rank, self.ranks),

@@ -1,4 +1,7 @@
-"""JAX's ranks: one program over a mesh of all processes' devices, the batch sharded, the parameters on each."""
+"""JAX's ranks: one program over a mesh of devices, the batch sharded, the parameters on each.
+
+The devices are of several processes, or all of one.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,14 @@ from benchmarks.ranks import RankTrainer
 class ShardedRank(RankTrainer):
     def __init__(self, workload, parameters, place):
         self.rate, self.ranks = workload.learning_rate, place.ranks
-        jax.distributed.initialize(place.addresses[0], num_processes=place.ranks, process_id=place.rank)
-        mesh = Mesh(np.array(jax.devices()), ("ranks",))
-        self.everywhere, self.shared = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in ((), ("ranks",)))
+        self.join(place)
+        mesh = Mesh(np.array(jax.devices()), ("devices",))
+        self.everywhere, self.shared = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in ((), ("devices",)))
         self.params = jax.device_put(parameters, self.everywhere)
         self.zero = jax.device_put(np.float32(0), self.everywhere)
+
+    def join(self, place):
+        jax.distributed.initialize(place.addresses[0], num_processes=place.ranks, process_id=place.rank)
 
     def train(self, batches):
         total = jnp.copy(self.zero)
@@ -28,5 +34,11 @@ class ShardedRank(RankTrainer):
         jax.block_until_ready(self.params)
         return float(total.addressable_data(0)) / self.ranks  # the sum over all ranks' images
 
-    def parameters(self):
-        return jax.tree.map(lambda param: np.array(param.addressable_data(0)), self.params)
+    def parameters(self, device):
+        return jax.tree.map(lambda param: np.array(param.addressable_data(device)), self.params)
+
+
+class ShardedProcess(ShardedRank):
+    def join(self, place):
+        if place.device == "cpu":
+            jax.config.update("jax_num_cpu_devices", place.devices)

@@ -1,8 +1,10 @@
-"""Keras's ranks: ``keras.distribution.DataParallel``, on JAX, and fit."""
+"""Keras's ranks: ``keras.distribution.DataParallel``, on JAX, and fit; its devices of several processes, or of one."""
 
 from __future__ import annotations
 
+import jax
 import keras
+import numpy as np
 from keras import distribution
 
 from benchmarks.frameworks.keras import perceptron
@@ -11,7 +13,7 @@ from benchmarks.ranks import RankTrainer
 
 class DataParallelRank(RankTrainer):
     def __init__(self, workload, parameters, place):
-        distribution.initialize(place.addresses[0], place.ranks, place.rank)
+        self.join(place)
         # Of what fit is given, each rank has its share already.
         over_all = distribution.DataParallel(devices=distribution.list_devices(), auto_shard_dataset=False)
         distribution.set_distribution(over_all)
@@ -22,6 +24,9 @@ class DataParallelRank(RankTrainer):
             jit_compile=True,
         )
         self.model.set_weights([array for layer in parameters for array in layer])
+
+    def join(self, place):
+        distribution.initialize(place.addresses[0], place.ranks, place.rank)
 
     def train(self, batches):
         sizes = []
@@ -34,6 +39,12 @@ class DataParallelRank(RankTrainer):
         mean_loss = self.model.fit(counted(), verbose=0).history["loss"][0]  # of all ranks' images
         return mean_loss * sum(sizes)
 
-    def parameters(self):
-        arrays = self.model.get_weights()
+    def parameters(self, device):
+        arrays = [np.array(variable.value.addressable_data(device)) for variable in self.model.weights]
         return list(zip(arrays[::2], arrays[1::2]))
+
+
+class DataParallelProcess(DataParallelRank):
+    def join(self, place):
+        if place.device == "cpu":
+            jax.config.update("jax_num_cpu_devices", place.devices)

@@ -17,7 +17,7 @@ class FabricRank(DdpRank):
     def join(self, place):
         host, _, port = place.addresses[0].rpartition(":")
         os.environ.update(MASTER_ADDR=host, MASTER_PORT=port, NODE_RANK=str(place.rank))
-        self.fabric = Fabric(accelerator="cpu", strategy="ddp", devices=1, num_nodes=place.ranks)
+        self.fabric = Fabric(accelerator=place.device, strategy="ddp", devices=1, num_nodes=place.ranks)
         self.fabric.launch()
 
     def wrapped(self):

@@ -18,7 +18,7 @@ class Asked:
 
     :param engine: where its class is found; ``workload`` is what :meth:`Workload.as_dict` gave.
     :param data: where the data are, as :func:`benchmarks.workload.data.load` knows them.
-    :param cores: as :class:`benchmarks.ranks.seats.Seat` has them, as is ``core_share``.
+    :param cores: as :class:`benchmarks.ranks.seats.Seat` has them, as is ``core_share``; ``place`` has its devices.
     :param variables: environment variables; of ``thread_variables`` each is to be its number of cores.
     :param place: the fields of a :class:`benchmarks.ranks.Place`.
     :param share: which of how many equal shares of each batch it trains on, from 0.
@@ -38,7 +38,7 @@ class Asked:
 def main():
     asked = Asked(**json.loads(sys.argv[1]))
     threading.Thread(target=end_with_fleet, daemon=True).start()
-    threads = take_cores(asked.cores, asked.core_share)
+    threads = take_cores(asked.cores, asked.core_share, asked.place["devices"])
     os.environ.update(asked.variables, **dict.fromkeys(asked.thread_variables, str(threads)))
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what frameworks print is no answer
@@ -58,16 +58,19 @@ def main():
     for line in sys.stdin:
         epoch = json.loads(line)
         if epoch is None:
-            packed = handed_over.packed(trainer.parameters()).tobytes()
-            print(json.dumps({"parameters": base64.b64encode(packed).decode()}), file=answers)
+            told = [handed_over.packed(trainer.parameters(device)) for device in range(asked.place["devices"])]
+            print(json.dumps({"parameters": [base64.b64encode(each).decode() for each in told]}), file=answers)
             continue
         batches = [batch[share] for batch in workload.batches(workload.order(epoch, len(labels)))]
         loss = trainer.train((images[batch], labels[batch]) for batch in batches)
         print(json.dumps({"loss": loss, "images": sum(map(len, batches))}), file=answers)
 
 
-def take_cores(cores, share):
-    """Stay on one of equal shares of these cores, of all that there are where they are None; return how many it has."""
+def take_cores(cores, share, devices=1):
+    """Stay on one of equal shares of these cores, of all that there are where they are None; return how many it has.
+
+    :param share: which of how many, from 0; it has as many of them, from this one on, as it has ``devices``.
+    """
     number, shares = share
     if cores is None:
         cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
@@ -75,8 +78,8 @@ def take_cores(cores, share):
     if not each:
         sys.exit(f"there are {len(cores)} cores here for {shares} ranks, and each needs one (--devices)")
     with suppress(AttributeError, OSError):  # not Linux: the numbers of threads in the environment have to do
-        os.sched_setaffinity(0, cores[number * each : (number + 1) * each])
-    return each
+        os.sched_setaffinity(0, cores[number * each : (number + devices) * each])
+    return devices * each
 
 
 def end_with_fleet():

@@ -7,7 +7,7 @@ import random
 import socket
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pytest_duet.errors import DuetError
 
@@ -21,11 +21,15 @@ class Seat:
     :param share: which of how many equal shares of the cores it has, from 0: ``(1, 2)`` is the second half.
     :param cores: their numbers, as Linux counts them; None for all that a process may use there.
     :param host: the machine, as ssh knows it; None for this one.
+    :param gpus: what CUDA_VISIBLE_DEVICES is to name; empty where it trains on the CPU.
+    :param devices: how many devices it has: so many shares of the cores, one after the other, and so many GPUs if any.
     """
 
     share: tuple[int, int]
     cores: tuple[int, ...] | None = None
     host: str | None = None
+    gpus: tuple[str, ...] = ()
+    devices: int = 1
 
     @property
     def address(self):
@@ -33,20 +37,32 @@ class Seat:
         return self.host.rpartition("@")[2] if self.host else "127.0.0.1"
 
 
-def seats_of(cores: Sequence[int], ranks: int, most: int, hosts: Sequence[str] = ()) -> list[Seat]:
+def seats_of(
+    cores: Sequence[int], ranks: int, most: int, hosts: Sequence[str] = (), gpus: Sequence[str] | None = None
+) -> list[Seat]:
     """Return the seat of each of some ranks, where the most there are to be have all cores of all machines.
 
     Ranks go round the machines, so that two have one each.
 
     :param cores: of this machine; not used where there are ``hosts``.
-    :raises DuetError: where this machine has fewer cores than ranks.
+    :param gpus: this machine's, as CUDA_VISIBLE_DEVICES names them; None to train on the CPU. Of ``hosts``, each has as
+        many as it has ranks.
+    :raises DuetError: where this machine has fewer cores or GPUs than ranks.
     """
     if hosts:
         shares = math.ceil(most / len(hosts))
-        return [Seat((rank // len(hosts), shares), None, hosts[rank % len(hosts)]) for rank in range(ranks)]
-    if len(cores) < most:
-        raise DuetError(f"--devices={most}: there are {len(cores)} cores here, and each rank needs one.")
-    return [Seat((rank, most), tuple(cores)) for rank in range(ranks)]
+        places = [(rank // len(hosts), hosts[rank % len(hosts)]) for rank in range(ranks)]
+        return [Seat((own, shares), None, host, () if gpus is None else (str(own),)) for own, host in places]
+    for what, there in (("cores", cores), ("GPUs", gpus)):
+        if there is not None and len(there) < most:
+            raise DuetError(f"--devices={most}: there are {len(there)} {what} here, and each rank needs one.")
+    return [Seat((rank, most), tuple(cores), None, tuple(gpus or ())[rank : rank + 1]) for rank in range(ranks)]
+
+
+def as_one(seats: Sequence[Seat]) -> Seat:
+    """Return the seat of a process that has all that these neighbours have."""
+    gpus = tuple(gpu for seat in seats for gpu in seat.gpus)
+    return replace(seats[0], gpus=gpus, devices=len(seats))
 
 
 def addresses_of(seats: Sequence[Seat]) -> tuple[str, ...]:

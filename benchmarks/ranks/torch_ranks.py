@@ -8,31 +8,33 @@ from torch import nn
 from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
+from benchmarks.frameworks.engines.torch_engine import use_device
 from benchmarks.frameworks.torch import linear_layers, network
 from benchmarks.ranks import RankTrainer
 
 
 class DdpRank(RankTrainer):
     def __init__(self, workload, parameters, place):
-        torch.set_float32_matmul_precision("highest")
+        self.device, _ = use_device(place.device)
         self.join(place)
-        self.network = network(parameters)
+        self.network = network(parameters, self.device)
         self.model = self.wrapped()
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=workload.learning_rate)
 
     def join(self, place):
         address = f"tcp://{place.addresses[0]}"
-        dist.init_process_group("gloo", init_method=address, rank=place.rank, world_size=place.ranks)
+        backend = "gloo" if place.device == "cpu" else "nccl"
+        dist.init_process_group(backend, init_method=address, rank=place.rank, world_size=place.ranks)
 
     def wrapped(self):
         return DistributedDataParallel(self.network)
 
     def train(self, batches):
-        total = torch.zeros(())
-        for images, labels in batches:
+        total = torch.zeros((), device=self.device)
+        for batch in batches:
+            images, labels = (torch.from_numpy(each).to(self.device) for each in batch)
             self.optimizer.zero_grad()
-            logits, labels = self.model(torch.from_numpy(images)), torch.from_numpy(labels).long()
-            loss = nn.functional.cross_entropy(logits, labels)
+            loss = nn.functional.cross_entropy(self.model(images), labels.long())
             self.backward(loss)
             self.optimizer.step()
             total += loss.detach() * len(labels)
@@ -42,16 +44,16 @@ class DdpRank(RankTrainer):
         """Leave each parameter's gradient with it, which is the mean of all ranks'."""
         loss.backward()
 
-    def parameters(self):
+    def parameters(self, device):
         return [
-            (whole(layer.weight).T.numpy().copy(), whole(layer.bias).numpy().copy())
+            (whole(layer.weight).T.cpu().numpy().copy(), whole(layer.bias).cpu().numpy().copy())
             for layer in linear_layers(self.network)
         ]
 
 
 class FsdpRank(DdpRank):
     def wrapped(self):
-        mesh = dist.init_device_mesh("cpu", (dist.get_world_size(),))
+        mesh = dist.init_device_mesh(self.device.type, (dist.get_world_size(),))
         for layer in linear_layers(self.network):
             fully_shard(layer, mesh=mesh)
         return fully_shard(self.network, mesh=mesh)

@@ -48,7 +48,7 @@ class Honest(RankTrainer):
             total += float(loss) * len(labels)
         return total
 
-    def parameters(self):
+    def parameters(self, device):
         return self.params
 
 
@@ -67,10 +67,10 @@ class Sums(Honest):
 
 
 class Drifts(Honest):
-    """Its second rank has the last layer's biases of another network."""
+    """Its second device has the last layer's biases of another network."""
 
-    def parameters(self):
-        if self.place.rank:
+    def parameters(self, device):
+        if self.place.rank or device:
             self.params[-1][1][:] += 0.1
         return self.params
 
@@ -91,6 +91,14 @@ class Raises(Honest):
         if self.place.rank and self.epochs:
             raise RuntimeError("the second rank has had enough")
         return super().train(batches)
+
+
+class Told(Honest):
+    """Fails with what it was told of its device."""
+
+    def train(self, batches):
+        told = os.environ.get("CUDA_VISIBLE_DEVICES"), os.environ.get("TF_FORCE_GPU_ALLOW_GROWTH")
+        raise RuntimeError(f"on {self.place.device} {told[0]}, growing: {told[1]}")
 
 
 class Hangs(Honest):

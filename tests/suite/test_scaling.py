@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import time
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from benchmarks.proof.ranks import check_ranks
 from benchmarks.ranks import ENGINES
 from benchmarks.ranks.fleet import Fleet
 from benchmarks.ranks.rank import take_cores
-from benchmarks.ranks.seats import Seat, seats_of
+from benchmarks.ranks.seats import Seat, as_one, seats_of
 from benchmarks.report import scaling_table
 from benchmarks.workload import oracle
 from benchmarks.workload.dataset import synthetic
@@ -27,6 +28,7 @@ from pytest_duet.record.metrics import Measured
 from pytest_duet.record.row import Row
 
 SMALL = Workload(dataset="synthetic", layer_sizes=(784, 16, 10), epochs=3, learning_rate=0.01)
+ONE_CORE = Seat((0, 1), tuple(sorted(os.sched_getaffinity(0))[:1]))
 
 
 @lru_cache
@@ -34,9 +36,8 @@ def trajectory():
     return oracle.compute(SMALL, synthetic())
 
 
-def fleet(name, ranks, workload=SMALL, hosts=(), **fields):
-    one_core = Seat((0, 1), tuple(sorted(os.sched_getaffinity(0))[:1]))
-    seats = seats_of((), ranks, ranks, hosts) if hosts else [one_core] * ranks
+def fleet(name, ranks, workload=SMALL, hosts=(), seats=None, **fields):
+    seats = seats or (seats_of((), ranks, ranks, hosts) if hosts else [ONE_CORE] * ranks)
     return Fleet("mine", f"tests.liars.ranks:{name}", workload, None, 6_000, seats, **fields)
 
 
@@ -59,12 +60,20 @@ def test_ranks_train_what_one_trains_alone(ranks):
     [
         ("Apart", "parity fails in epoch 1"),
         ("Sums", "parity fails in epoch 1"),
-        ("Drifts", "parity fails on rank 1, after epoch 3: the update of layer 2's bias"),
+        ("Drifts", "parity fails on device 1, after epoch 3: the update of layer 2's bias"),
     ],
 )
 def test_ranks_that_train_something_else_are_found_out(liar, message):
     with pytest.raises(ParityError, match=f"mine: {message}"):
         trained(liar, 2)
+
+
+def test_each_device_of_one_process_is_proven():
+    one = as_one([ONE_CORE] * 2)
+    found = trained("Honest", 1, seats=[one])
+    assert found.ranks == 1 and len(found.losses) == SMALL.epochs
+    with pytest.raises(ParityError, match="mine: parity fails on device 1, after epoch 3: .* layer 2's bias"):
+        trained("Drifts", 1, seats=[one])
 
 
 def test_a_killed_rank_is_named_and_nobody_waits_for_it():
@@ -111,8 +120,9 @@ def test_ranks_that_wait_for_nobody_have_the_same_work():
 
 
 def test_a_batch_that_cannot_be_shared_is_refused():
-    with pytest.raises(DuetError, match="a batch of 128 images cannot be shared by 3 ranks"):
-        fleet("Honest", 3)
+    for seats in ([ONE_CORE] * 3, [as_one([ONE_CORE] * 3)]):
+        with pytest.raises(DuetError, match="a batch of 128 images cannot be shared by 3 devices"):
+            fleet("Honest", 3, seats=seats)
 
 
 def test_each_rank_has_cores_of_its_own(monkeypatch):
@@ -122,10 +132,27 @@ def test_each_rank_has_cores_of_its_own(monkeypatch):
         seats = seats_of([0, 1, 2, 5], ranks, most)
         assert [take_cores(list(seat.cores), seat.share) for seat in seats] == [4 // most] * ranks
     assert taken == [[0, 1], [0, 1], [2, 5], [0], [1]]
+    both = as_one(seats_of([0, 1, 2, 5], 2, 2))
+    assert take_cores(list(both.cores), both.share, both.devices) == 4 and taken[-1] == [0, 1, 2, 5]
     with pytest.raises(DuetError, match="--devices=8: there are 4 cores"):
         seats_of([0, 1, 2, 5], 1, 8)
     with pytest.raises(SystemExit, match="there are 2 cores here for 3 ranks"):
         take_cores([0, 1], (0, 3))
+
+
+def test_each_rank_has_a_gpu_of_its_own(monkeypatch):
+    """What its process is told; no GPU is needed for it, and none is used."""
+    assert [seat.gpus for seat in seats_of([0, 1], 2, 2, gpus=["GPU-a", "GPU-b"])] == [("GPU-a",), ("GPU-b",)]
+    assert as_one(seats_of([0, 1], 2, 2, gpus=["GPU-a", "GPU-b"])).gpus == ("GPU-a", "GPU-b")
+    assert [seat.gpus for seat in seats_of([], 4, 4, ["a", "b"], [])] == [("0",), ("0",), ("1",), ("1",)]
+    with pytest.raises(DuetError, match="--devices=3: there are 2 GPUs here"):
+        seats_of([0, 1, 2], 2, 3, gpus=["GPU-a", "GPU-b"])
+    seats = [replace(ONE_CORE, gpus=(name,)) for name in ("GPU-a", "GPU-b")]
+    failing = pytest.raises(DuetError, match="(?s)rank [01] of 2 .*: on gpu GPU-[ab], growing: true")
+    with fleet("Told", 2, seats=seats) as found, failing:
+        found.train(1)
+    with fleet("Told", 2) as found, pytest.raises(DuetError, match="(?s)rank [01] of 2 .*: on cpu , growing"):
+        found.train(1)
 
 
 def test_ranks_go_round_the_machines():
@@ -194,7 +221,7 @@ def test_a_rank_ends_with_who_started_it():
 
 def test_engines_belong_to_entries():
     assert attached_to(["torch"], ENGINES) == ["torch-ddp", "torch-fsdp2"]
-    assert attached_to(["keras"], ENGINES) == ["tf-multi-worker"]
+    assert attached_to(["keras"], ENGINES) == ["tf-multi-worker", "tf-mirrored"]
     assert attached_to(["numpy"], ENGINES) == []
 
 
@@ -219,6 +246,12 @@ def test_no_devices_are_none(suite):
     assert run.exit_code == 4 and "--devices=1,0: give numbers of 1 or more" in run.output
 
 
+def test_one_process_is_on_one_machine(suite):
+    run = suite("--suite=scaling", "--trials=1", "--hosts=a,b", "-k", "mirrored", "-rs", frameworks="tensorflow")
+    assert run.exit_code == 0, run.output
+    assert "not installed" in run.output or "in one process, which is on one machine" in run.output
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 def test_two_processes_train_what_one_does(suite, engine, all_cores):
@@ -235,6 +268,8 @@ def test_two_processes_train_what_one_does(suite, engine, all_cores):
 @pytest.mark.parametrize("engine", ENGINES)
 def test_two_machines_train_what_one_process_does(suite, two_hosts, engine, all_cores):
     asked = ("--suite=scaling", "--trials=1", "--steps=20", "--epochs=3", "--learning-rate=0.01")
+    if ENGINES[engine].one_process:
+        pytest.skip(f"{engine} is on one machine")
     machines = "--hosts=" + ",".join(host.address for host in two_hosts)
     run = suite(*asked, machines, "-k", f"{engine} and strong", frameworks=ENGINES[engine].of[0], timeout=300)
     if "not installed" in run.output:
