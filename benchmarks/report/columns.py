@@ -107,7 +107,9 @@ WORDS = Words(
     amount_of=_amount,
     floor_of=_floor,
     floor="the measured peak",
-    closer=lambda row, extra_info: "`--race` compares more closely in as many." if "workload" in extra_info else "",
+    closer=lambda row, extra_info: (
+        "`--race` compares more closely in as many trials." if "workload" in extra_info else ""
+    ),
     hint=HINT,
 )
 READY = "GPU memory, once the framework is ready, MiB"

@@ -20,10 +20,12 @@ def table(saved):
     return markdown.table(entries(Run.from_json("", saved)), words=WORDS, columns=COLUMNS)
 
 
-def only_row(**changed):
+def only_row(versions=None, **changed):
     """Return the cells of the table's only row, an entry of the saved run with some fields changed."""
-    (benchmark,) = [row for row in SAVED["benchmarks"] if row["extra_info"]["framework"] == "torch"]
-    changed = {**benchmark["extra_info"], **changed}
+    (benchmark,) = [row for row in SAVED["benchmarks"] if row["extra_info"]["duet"]["subject"] == "torch"]
+    extra_info = benchmark["extra_info"]
+    row = dict(extra_info["duet"], versions=versions or extra_info["duet"]["versions"])
+    changed = {**extra_info, "duet": row, **changed}
     *_, line = table({"benchmarks": [{"fullname": "torch", "extra_info": changed}]}).splitlines()
     return [cell.strip() for cell in line.strip("|").split("|")]
 
