@@ -5,12 +5,15 @@ The devices are of several processes, or all of one.
 
 from __future__ import annotations
 
+import os
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from benchmarks.frameworks.jax import jitted_step
+from benchmarks.frameworks.trainer import threads_asked
 from benchmarks.ranks import RankTrainer
 
 
@@ -40,5 +43,13 @@ class ShardedRank(RankTrainer):
 
 class ShardedProcess(ShardedRank):
     def join(self, place):
-        if place.device == "cpu":
-            jax.config.update("jax_num_cpu_devices", place.devices)
+        make_devices(place)
+
+
+def make_devices(place):
+    """Have this process's CPU be several devices for JAX, where it is to have several."""
+    if place.device == "cpu" and place.devices > 1:
+        jax.config.update("jax_num_cpu_devices", place.devices)
+        # XLA starts a thread a core. One of each device waits while gradients are summed up, and on two cores none was
+        # left to compute what they waited for.
+        os.environ["NPROC"] = str(threads_asked() + place.devices)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import jax
 import keras
 import numpy as np
 from keras import distribution
 
 from benchmarks.frameworks.keras import perceptron
 from benchmarks.ranks import RankTrainer
+from benchmarks.ranks.jax_ranks import make_devices
 
 
 class DataParallelRank(RankTrainer):
@@ -46,5 +46,4 @@ class DataParallelRank(RankTrainer):
 
 class DataParallelProcess(DataParallelRank):
     def join(self, place):
-        if place.device == "cpu":
-            jax.config.update("jax_num_cpu_devices", place.devices)
+        make_devices(place)
