@@ -1,4 +1,4 @@
-"""JAX, for any workload: each network a pure function, one jitted SGD step fed by the host."""
+"""JAX, for any workload: each network a pure function, one jitted step fed by the host."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jax import lax
 
 from benchmarks.frameworks.jax import JaxTrainer, cross_entropy
 from benchmarks.frameworks.trainer import in_precision
-from benchmarks.workload.networks import EPSILON, HEADS, SIDE
+from benchmarks.workload.networks import ADAM_EPSILON, BETAS, EPSILON, HEADS, SIDE
 
 
 def mlp(params, images, activation):
@@ -66,16 +66,43 @@ def predict(params, images, workload):
     return NETWORKS[workload.network](params, images, ACTIVATIONS[workload.activation]).astype(jnp.float32)
 
 
-@partial(jax.jit, static_argnames=("workload",), donate_argnames=("params", "velocities", "total_loss"))
-def sgd_step(params, velocities, total_loss, images, labels, workload):
+def start(workload, params):
+    """Return what the optimizer remembers before its first step."""
+    zeros = jax.tree.map(jnp.zeros_like, params)
+    if workload.optimizer == "adam":
+        return zeros, jax.tree.map(jnp.zeros_like, params), jnp.zeros(())
+    return zeros if workload.momentum else None
+
+
+def descent(workload, memory, gradients):
+    """Return along what each parameter is to be changed, and what the optimizer remembers then."""
+    if workload.optimizer == "adam":
+        return adam(*memory, gradients)
+    if workload.momentum:
+        gradients = memory = jax.tree.map(lambda v, g: workload.momentum * v + g, memory, gradients)
+    return gradients, memory
+
+
+def adam(means, squares, steps, gradients):
+    (first, second), steps = BETAS, steps + 1
+    means = jax.tree.map(lambda m, g: first * m + (1 - first) * g, means, gradients)
+    squares = jax.tree.map(lambda s, g: second * s + (1 - second) * g * g, squares, gradients)
+
+    def along(mean, square):
+        return mean / (1 - first**steps) / (jnp.sqrt(square / (1 - second**steps)) + ADAM_EPSILON)
+
+    return jax.tree.map(along, means, squares), (means, squares, steps)
+
+
+@partial(jax.jit, static_argnames=("workload",), donate_argnames=("params", "memory", "total_loss"))
+def take_step(params, memory, total_loss, images, labels, workload):
     def mean_loss(params):
         return LOSSES[workload.loss](predict(params, images, workload), labels)
 
-    loss, steps = jax.value_and_grad(mean_loss)(params)
-    if workload.momentum:
-        velocities = steps = jax.tree.map(lambda v, g: workload.momentum * v + g, velocities, steps)
+    loss, gradients = jax.value_and_grad(mean_loss)(params)
+    steps, memory = descent(workload, memory, gradients)
     params = jax.tree.map(lambda p, step: p - workload.learning_rate * step, params, steps)
-    return params, velocities, total_loss + loss * len(labels)
+    return params, memory, total_loss + loss * len(labels)
 
 
 class JaxGeneralTrainer(JaxTrainer):
@@ -84,11 +111,11 @@ class JaxGeneralTrainer(JaxTrainer):
         if self.workload.precision == "tf32":
             jax.config.update("jax_default_matmul_precision", "tensorfloat32")
         super().build(parameters)
-        self.velocities = jax.tree.map(jnp.zeros_like, self.params) if self.workload.momentum else None
+        self.memory_of_steps = start(self.workload, self.params)
 
     def step(self, total_loss, images, labels):
-        self.params, self.velocities, total_loss = sgd_step(
-            self.params, self.velocities, total_loss, images, labels, self.workload
+        self.params, self.memory_of_steps, total_loss = take_step(
+            self.params, self.memory_of_steps, total_loss, images, labels, self.workload
         )
         return total_loss
 

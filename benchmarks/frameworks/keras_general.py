@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras import layers
 
 from benchmarks.frameworks.keras_tensorflow import KerasTensorFlowTrainer
-from benchmarks.frameworks.trainer import in_precision
+from benchmarks.frameworks.trainer import WrongHardware, in_precision
 from benchmarks.workload.networks import EPSILON, HEADS, KERNEL, SIDE
 
 ACTIVATIONS = {"gelu": partial(keras.activations.gelu, approximate=True)}  # the others by their names
@@ -75,6 +75,8 @@ class KerasGeneralTrainer(KerasTensorFlowTrainer):
         return keras.Model(images, layers.Activation("linear", dtype="float32")(logits))
 
     def optimizer(self):
+        if self.workload.optimizer == "adam":
+            raise WrongHardware("its Adam adds epsilon elsewhere than others do (docs/own-workload.md)")
         return keras.optimizers.SGD(self.workload.learning_rate, self.workload.momentum)
 
     def loss(self):

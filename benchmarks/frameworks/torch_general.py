@@ -10,7 +10,7 @@ from torch import nn
 
 from benchmarks.frameworks.torch import TorchTrainer
 from benchmarks.frameworks.trainer import in_precision
-from benchmarks.workload.networks import EPSILON, HEADS, KERNEL, LEFT, SIDE
+from benchmarks.workload.networks import ADAM_EPSILON, BETAS, EPSILON, HEADS, KERNEL, LEFT, SIDE
 
 ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU, "sigmoid": nn.Sigmoid, "gelu": partial(nn.GELU, approximate="tanh")}
 
@@ -92,7 +92,11 @@ class TorchGeneralTrainer(TorchTrainer):
         if workload.precision == "bf16":
             model.forward = torch.autocast(self.device.type, torch.bfloat16)(model.forward)
         self.squared = workload.loss == "squared-error"
-        self.optimizer = torch.optim.SGD(model.parameters(), workload.learning_rate, workload.momentum)
+        trained, rate = model.parameters(), workload.learning_rate
+        if workload.optimizer == "adam":
+            self.optimizer = torch.optim.Adam(trained, rate, BETAS, ADAM_EPSILON)
+        else:
+            self.optimizer = torch.optim.SGD(trained, rate, workload.momentum)
 
     def loss_of(self, logits, labels):
         logits = logits.float()

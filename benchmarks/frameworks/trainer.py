@@ -64,7 +64,7 @@ class Trainer:
     The network: ``x @ weight + bias`` in every layer, tanh after all but the last, whose outputs are the logits. The
     loss: softmax cross-entropy, its mean over the batch. The step: ``parameter -= workload.learning_rate * gradient``,
     once a batch of ``workload.batch_size`` images, the smaller last batch of an epoch included. Where the session asks
-    for another workload, the same is trained by its network, activation, loss, momentum and precision.
+    for another workload, the same is trained by its network, activation, loss, optimizer and precision.
 
     A subclass sets ``contract`` and gives the methods below. It draws no random number that is trained with and reads
     no clock. It may set its framework's global state, for it has a process of its own. What it is asked beside training

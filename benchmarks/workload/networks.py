@@ -147,5 +147,7 @@ def _shown(sizes):
 
 NETWORKS = {"mlp": Mlp, "cnn": Cnn, "transformer": Transformer}
 ACTIVATIONS = ("tanh", "relu", "sigmoid", "gelu")
+OPTIMIZERS = ("sgd", "adam")
+BETAS, ADAM_EPSILON = (0.9, 0.999), 1e-8  # Adam's, as its paper proposes them, and PyTorch and Optax have them
 LOSSES = ("cross-entropy", "squared-error")
 BITS = {"fp32": 23, "tf32": 10, "bf16": 7}  # of a factor's fraction, by the precision of the products

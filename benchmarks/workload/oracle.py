@@ -17,6 +17,7 @@ from autograd import value_and_grad
 
 from benchmarks.workload import forward
 from benchmarks.workload.cache import cache_directory
+from benchmarks.workload.optimizers import OPTIMIZERS
 from benchmarks.workload.sketch import sketch_update
 from pytest_duet.atomic import atomic_write
 
@@ -81,29 +82,22 @@ def compute(workload, dataset, echo=lambda text: None):
 
 
 class Training:
-    """A network on its way, by SGD.
+    """A network on its way.
 
     :param parameters: ``[(weight, bias), ...]``, in whose precision it is trained, in place.
     """
 
     def __init__(self, workload, parameters):
         self.workload, self.parameters = workload, parameters
-        self._velocities = [np.zeros_like(array) for layer in parameters for array in layer if workload.momentum]
+        self._optimizer = OPTIMIZERS[workload.optimizer](workload, [array for layer in parameters for array in layer])
 
     def train(self, batches, dataset):
         """Take one step a batch, and return each batch's mean loss before its step."""
-        arrays = [array for layer in self.parameters for array in layer]
-        rate, momentum = (arrays[0].dtype.type(its) for its in (self.workload.learning_rate, self.workload.momentum))
         losses = []
         for batch in batches:
             images, labels = dataset.train_images[batch], dataset.train_labels[batch]
             loss, gradients = loss_and_gradients(self.workload, self.parameters, images, labels)
-            steps = [gradient for layer in gradients for gradient in layer]
-            for velocity, gradient in zip(self._velocities, steps):
-                velocity *= momentum
-                velocity += gradient
-            for array, step in zip(arrays, self._velocities or steps):
-                array -= rate * step
+            self._optimizer.step([gradient for layer in gradients for gradient in layer])
             losses.append(float(loss))
         return losses
 

@@ -14,19 +14,25 @@ from dataclasses import asdict, dataclass, fields
 import numpy as np
 
 from benchmarks.workload.dataset import CLASSES, IMAGE_SIZE
-from benchmarks.workload.networks import ACTIVATIONS, BITS, LOSSES, NETWORKS
+from benchmarks.workload.networks import ACTIVATIONS, BITS, LOSSES, NETWORKS, OPTIMIZERS
 from pytest_duet.errors import DuetError
 
 FLOAT_BYTES = 4
 _PARAMETERS, _ORDER = 0, 1  # two independent random streams of one seed
-KNOWN = {"network": NETWORKS, "activation": ACTIVATIONS, "loss": LOSSES, "precision": BITS}
+KNOWN = {
+    "network": NETWORKS,
+    "activation": ACTIVATIONS,
+    "optimizer": OPTIMIZERS,
+    "loss": LOSSES,
+    "precision": BITS,
+}
 PUBLIC = ("mnist", "synthetic")
 DRAWS = 4  # of the orders that a session draws one of: the oracle's way along each is committed, for MNIST
 
 
 # Of a workload that is trained otherwise than all were once: left out where they are as ever, so that saved runs, the
 # oracle's files and older revisions of the suite know it by the same words.
-LATER = ("network", "activation", "momentum", "loss", "precision")
+LATER = ("network", "activation", "optimizer", "momentum", "loss", "precision")
 
 
 @dataclass(frozen=True)
@@ -34,12 +40,12 @@ class Workload:
     """A multilayer perceptron with tanh between its layers, softmax cross-entropy on top and plain SGD below.
 
     The defaults are those of the original experiment, which the suite began with, and which every trainer trains. The
-    last five parameters make it another, for those trainers that can.
+    last six parameters make it another, for those trainers that can.
 
     :param dataset: ``"mnist"``, ``"synthetic"``, or the name of one's own.
     :param layer_sizes: units of every layer, input and output included; of other networks, as
         :mod:`benchmarks.workload.networks` says.
-    :param learning_rate: SGD's step; the gradient is that of the batch's mean loss.
+    :param learning_rate: the optimizer's; the gradient is that of the batch's mean loss.
     :param batch_size: images a step; the last step of an epoch takes what is left (MNIST: 96 of 128).
     :param epochs: passes over the training images; the first is reported alone, the others are the rounds.
     :param init_scale: standard deviation of the initial weights and biases, all drawn from N(0, init_scale²).
@@ -49,6 +55,7 @@ class Workload:
         it, so that no trainer knows from an earlier one what it will train.
     :param network: ``"mlp"``, ``"cnn"`` or ``"transformer"``.
     :param activation: ``"tanh"``, ``"relu"``, ``"sigmoid"`` or ``"gelu"`` (its approximation by tanh).
+    :param optimizer: ``"sgd"``, or ``"adam"`` as :class:`benchmarks.workload.optimizers.Adam` has it.
     :param momentum: of SGD: ``velocity = momentum * velocity + gradient`` is what a parameter steps by, times the rate.
     :param loss: ``"cross-entropy"``, or ``"squared-error"`` of the logits to 1 for the right class and 0 for others.
     :param precision: of the matrix products: ``"fp32"``, or what their factors are rounded to, ``"tf32"``, ``"bf16"``.
@@ -67,6 +74,7 @@ class Workload:
     draw: int = 0
     network: str = "mlp"
     activation: str = "tanh"
+    optimizer: str = "sgd"
     momentum: float = 0.0
     loss: str = "cross-entropy"
     precision: str = "fp32"
@@ -84,8 +92,7 @@ class Workload:
                 f"--layer-sizes={shown}: give positive sizes from {IMAGE_SIZE} (the pixels of an image) to "
                 f"{CLASSES} (the classes), for example {IMAGE_SIZE},512,{CLASSES}."
             )
-        if not (math.isfinite(self.momentum) and 0 <= self.momentum < 1):
-            raise DuetError(f"momentum = {self.momentum}: give a number from 0, and below 1.")
+        self._check_momentum()
         if self.epochs < 2:
             raise DuetError(f"--epochs={self.epochs}: give 2 or more; the first is warm-up, the others are timed.")
         if self.batch_size < 1:
@@ -100,6 +107,12 @@ class Workload:
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
                 raise DuetError(f"--{name.replace('_', '-')}={value}: give a finite number above 0.")
+
+    def _check_momentum(self):
+        if not (math.isfinite(self.momentum) and 0 <= self.momentum < 1):
+            raise DuetError(f"momentum = {self.momentum}: give a number from 0, and below 1.")
+        if self.momentum and self.optimizer != "sgd":
+            raise DuetError(f"momentum = {self.momentum}: that is SGD's, and the optimizer is {self.optimizer}.")
 
     @classmethod
     def usual(cls, network="mlp", **given):

@@ -2,13 +2,14 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 
 from benchmarks.frameworks import REGISTRY
 from benchmarks.proof import parity
-from benchmarks.workload import data, forward, networks, oracle
+from benchmarks.workload import data, forward, networks, optimizers, oracle
 from benchmarks.workload.dataset import synthetic
 from benchmarks.workload.own import read_workload, workload_of
 from benchmarks.workload.spec import LATER, Workload
@@ -80,6 +81,7 @@ def test_parameters_are_of_the_shapes_that_are_said_and_cost_what_the_forward_pa
 def test_every_name_has_its_function():
     assert tuple(forward.FORWARD) == tuple(networks.NETWORKS)
     assert tuple(forward.ACTIVATIONS) == networks.ACTIVATIONS and tuple(forward.LOSSES) == networks.LOSSES
+    assert tuple(optimizers.OPTIMIZERS) == networks.OPTIMIZERS
 
 
 def test_layers_that_scale_begin_around_one():
@@ -122,6 +124,8 @@ def test_a_file_that_says_something_else_is_refused_by_name(tmp_path, text, says
         ({"activation": "step"}, "activation = 'step': give one of tanh, relu"),
         ({"loss": "hinge"}, "loss = 'hinge': give one of cross-entropy"),
         ({"momentum": 1.0}, "momentum = 1.0: give a number from 0, and below 1"),
+        ({"optimizer": "lion"}, "optimizer = 'lion': give one of sgd, adam"),
+        ({"optimizer": "adam", "momentum": 0.9}, "momentum = 0.9: that is SGD's, and the optimizer is adam"),
         ({"network": "cnn", "layer_sizes": (784, 8, 10)}, "the channels of two convolutions"),
         ({"network": "transformer", "layer_sizes": (784, 30, 8, 10)}, "a multiple of 4"),
     ],
@@ -186,17 +190,38 @@ def test_a_network_without_a_place_for_the_data_is_refused(own):
             data.load(str(own.parent / "mine.npz"), Workload(dataset="mine", layer_sizes=sizes))
 
 
-def test_momentum_is_kept_from_one_call_to_the_next():
-    workload = Workload(dataset="synthetic", layer_sizes=(784, 10), momentum=0.9)
+@pytest.mark.parametrize("memory", [{"momentum": 0.9}, {"optimizer": "adam"}])
+def test_what_an_optimizer_remembers_is_kept_from_one_call_to_the_next(memory):
+    workload = Workload(dataset="synthetic", layer_sizes=(784, 10), **memory)
     batches, dataset = workload.batches(workload.order(1, 600)), synthetic()
     once, twice = (oracle.Training(workload, oracle.as_float64(workload.initial_parameters())) for _ in range(2))
     assert once.train(batches, dataset) == twice.train(batches[:2], dataset) + twice.train(batches[2:], dataset)
 
 
+def test_adam_s_first_step_is_the_rate_in_each_direction_and_a_steady_gradient_goes_on_so():
+    """What follows from its paper, whatever the gradient's size; and epsilon alone where there is none to speak of."""
+    arrays = [np.zeros(3)]
+    adam = optimizers.Adam(Workload(optimizer="adam", learning_rate=0.5), arrays)
+    for number in range(1, 4):
+        adam.step([np.array([1e-3, -7.0, 0.0])])
+        assert arrays[0] == pytest.approx([-0.5 * number, 0.5 * number, 0.0], rel=1e-4)
+    adam.step([np.array([1e-3, 7.0, 1e-9])])
+    assert -0.5 * 4 < arrays[0][1] - 4 * 0.5 < 0, "its mean remembers"
+
+
 SMALL = Workload(dataset="synthetic", layer_sizes=(784, 16, 10), epochs=2, activation="relu", momentum=0.5)
 
 
-@pytest.mark.parametrize("wrong", [{"activation": "tanh"}, {"momentum": 0.0}, {"loss": "squared-error"}, {}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"activation": "tanh"},
+        {"momentum": 0.0},
+        {"momentum": 0.0, "optimizer": "adam"},
+        {"loss": "squared-error"},
+        {},
+    ],
+)
 def test_who_trains_another_workload_is_caught(wrong):
     dataset, trained = synthetic(), replace(SMALL, **wrong)
     training = oracle.Training(trained, SMALL.initial_parameters())
@@ -231,6 +256,45 @@ def test_who_trains_nothing_else_is_skipped_and_one_s_own_trainer_trains_from_th
     kind, reason = run.outcomes["numpy"]
     assert kind == "skipped"
     assert "it trains the multilayer perceptron with tanh, plain SGD and cross-entropy alone" in reason
+
+
+@pytest.mark.parametrize("form", ["paper", "keras"])
+def test_adam_in_float32_agrees_and_epsilon_elsewhere_does_not(form):
+    """Where Keras has it, an honest trainer would be off by more than any tolerance that catches a wrong one."""
+    adam, dataset = Workload(dataset="synthetic", layer_sizes=(784, 16, 10), optimizer="adam"), synthetic()
+    training = oracle.Training(adam, adam.initial_parameters())
+    if form == "keras":
+        training._optimizer.step = partial(as_keras, training._optimizer)
+    batches = parity.parity_batches(adam, len(dataset.train_labels))
+    losses = [training.train([batch], dataset)[0] for batch in batches]
+    steps = {"losses": losses, "parameters": training.parameters, "contract": {"data": "host-fed"}}
+    if form == "paper":
+        return parity.check_steps("honest", steps, adam, dataset)
+    with pytest.raises(parity.ParityError, match="parity fails"):
+        parity.check_steps("keras", steps, adam, dataset)
+
+
+def as_keras(adam, gradients, epsilon=1e-7):
+    adam.steps += 1
+    first, second = networks.BETAS
+    for array, mean, square, gradient in zip(adam.arrays, adam.means, adam.squares, gradients):
+        mean += (1 - first) * (gradient - mean)
+        square += (1 - second) * (gradient * gradient - square)
+        rate = adam.rate * (1 - second**adam.steps) ** 0.5 / (1 - first**adam.steps)
+        array -= (rate * mean / (np.sqrt(square) + epsilon)).astype(array.dtype)
+
+
+@pytest.mark.parametrize("name", ["jax", "torch", "keras"])
+def test_frameworks_train_by_adam_or_say_why_not(name, suite, tmp_path):
+    pytest.importorskip(REGISTRY[name].requires[0])
+    (tmp_path / "adam.toml").write_text('optimizer = "adam"\n')
+    run = suite(f"--workload={tmp_path / 'adam.toml'}", "--epochs=2", "--steps=12", frameworks=name)
+    ((kind, reason),) = run.outcomes.values()
+    if name == "keras":
+        assert kind == "skipped" and "its Adam adds epsilon elsewhere" in reason
+    else:
+        assert (kind, reason) == ("passed", ""), run.output
+        assert "optimizer=adam" in run.output
 
 
 WITH_GENERAL = [name for name, entry in REGISTRY.items() if entry.general]
