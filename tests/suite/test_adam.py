@@ -23,10 +23,17 @@ def test_adam_s_first_step_is_the_rate_in_each_direction_and_a_steady_gradient_g
     assert -0.5 * 4 < arrays[0][1] - 4 * 0.5 < 0, "its mean remembers"
 
 
+def test_it_is_usually_trained_slowly_enough_for_float32():
+    found = Workload.usual(optimizer="adam")
+    assert (found.learning_rate, found.epochs) == (0.0001, 3)
+    assert found.label() == "learning_rate=0.0001,epochs=3,optimizer=adam"
+    assert Workload.usual(optimizer="adam", learning_rate=0.01).learning_rate == 0.01
+
+
 @pytest.mark.parametrize("form", ["paper", "keras"])
 def test_adam_in_float32_agrees_and_epsilon_elsewhere_does_not(form):
     """Where Keras has it, an honest trainer would be off by more than any tolerance that catches a wrong one."""
-    adam, dataset = Workload(dataset="synthetic", layer_sizes=(784, 16, 10), optimizer="adam"), synthetic()
+    adam, dataset = Workload.usual(dataset="synthetic", layer_sizes=(784, 16, 10), optimizer="adam"), synthetic()
     training = oracle.Training(adam, adam.initial_parameters())
     if form == "keras":
         training._optimizer.step = partial(as_keras, training._optimizer)
