@@ -140,7 +140,7 @@ def test_each_rank_has_cores_of_its_own(monkeypatch):
         take_cores([0, 1], (0, 3))
 
 
-def test_each_rank_has_a_gpu_of_its_own(monkeypatch):
+def test_each_rank_has_a_gpu_of_its_own():
     """What its process is told; no GPU is needed for it, and none is used."""
     assert [seat.gpus for seat in seats_of([0, 1], 2, 2, gpus=["GPU-a", "GPU-b"])] == [("GPU-a",), ("GPU-b",)]
     assert as_one(seats_of([0, 1], 2, 2, gpus=["GPU-a", "GPU-b"])).gpus == ("GPU-a", "GPU-b")
