@@ -60,7 +60,10 @@ class RankTrainer:
 
 @dataclass(frozen=True)
 class Engine(Attached):
-    """:param one_process: whether one process has all the devices; else each device has a process of its own."""
+    """A framework's own way to train by several devices.
+
+    :param one_process: whether one process has all the devices; else each device has a process of its own.
+    """
 
     one_process: bool = False
 
