@@ -40,12 +40,17 @@ def told_without_a_gpu():
         raise GpuUnseen(text) from None
 
 
-def checked_start(trainer, initial, device, precision="fp32"):
-    """Raise :class:`SubjectError` where a new trainer is not what it was asked to be, or starts from elsewhere."""
+def checked_kind(trainer, device, precision="fp32"):
+    """Raise :class:`SubjectError` where a new trainer says that it is not what it was asked to be."""
     if trainer.contract.precision != precision:
         raise SubjectError(f"its contract says {trainer.contract.precision}, and it was asked to train in {precision}")
     if device == "gpu" and trainer.device_name == "cpu":
         raise SubjectError("it was asked to train on a GPU and says that it trains on the CPU")
+
+
+def checked_start(trainer, initial, device, precision="fp32"):
+    """Raise :class:`SubjectError` where a new trainer is not what it was asked to be, or starts from elsewhere."""
+    checked_kind(trainer, device, precision)
     for layer, (now, then) in enumerate(zip(checked_parameters(trainer, initial), initial), start=1):
         for name, given, used in zip(("weight", "bias"), then, now):
             if not np.array_equal(given, used):

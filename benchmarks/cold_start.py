@@ -17,7 +17,7 @@ from statistics import median
 
 import numpy as np
 
-from benchmarks.checked_trainer import copied, device_for, told_without_a_gpu
+from benchmarks.checked_trainer import checked_kind, copied, device_for, told_without_a_gpu
 from benchmarks.frameworks import Entry
 from benchmarks.frameworks.loading import kept_in, load_trainer, make_ready
 from benchmarks.workload import data
@@ -88,6 +88,7 @@ class ColdStart:
                 del self.seconds["device"]
             with self._timed("build"):
                 self.trainer = its_class(self.workload, replace(self.dataset), self._initial, device)
+            checked_kind(self.trainer, device, self.workload.precision)
         for name, batch in zip(("first_step", "second_step"), self._batches):
             self._step(name, batch)
         return self.losses[-1]

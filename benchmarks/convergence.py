@@ -11,7 +11,15 @@ import inspect
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from benchmarks.checked_trainer import as_loss, as_share, checked_parameters, copied, device_for, told_without_a_gpu
+from benchmarks.checked_trainer import (
+    as_loss,
+    as_share,
+    checked_kind,
+    checked_parameters,
+    copied,
+    device_for,
+    told_without_a_gpu,
+)
 from benchmarks.frameworks import Entry
 from benchmarks.frameworks.loading import load_trainer, make_ready
 from benchmarks.frameworks.trainer import Trainer
@@ -73,6 +81,7 @@ class Convergence:
     def _train(self, device, workload, start, orders):
         began = now_seconds()
         trainer = self._class(workload, replace(self.dataset), start, device)
+        checked_kind(trainer, device, workload.precision)
         losses, accuracies = [], []
         for order in orders:
             losses.append(as_loss(trainer.train_epoch(order)))

@@ -38,7 +38,7 @@ class Seat:
 
 
 def seats_of(
-    cores: Sequence[int], ranks: int, most: int, hosts: Sequence[str] = (), gpus: Sequence[str] | None = None
+    cores: Sequence[int], ranks: int, most: int, hosts: Sequence[str] = (), gpus: Sequence[str | None] | None = None
 ) -> list[Seat]:
     """Return the seat of each of some ranks, where the most there are to be have all cores of all machines.
 
@@ -47,7 +47,7 @@ def seats_of(
     :param cores: of this machine; not used where there are ``hosts``.
     :param gpus: this machine's, as CUDA_VISIBLE_DEVICES names them; None to train on the CPU. Of ``hosts``, each has as
         many as it has ranks.
-    :raises DuetError: where this machine has fewer cores or GPUs than ranks.
+    :raises DuetError: where this machine has fewer cores or GPUs than ranks, or a GPU has no name.
     """
     if hosts:
         shares = math.ceil(most / len(hosts))
@@ -56,6 +56,8 @@ def seats_of(
     for what, there in (("cores", cores), ("GPUs", gpus)):
         if there is not None and len(there) < most:
             raise DuetError(f"--devices={most}: there are {len(there)} {what} here, and each rank needs one.")
+    if None in (gpus or ()):
+        raise DuetError("NVML does not tell the GPUs' UUIDs here, so no rank can be given its own. Give --device=cpu.")
     return [Seat((rank, most), tuple(cores), None, tuple(gpus or ())[rank : rank + 1]) for rank in range(ranks)]
 
 

@@ -21,14 +21,15 @@ from benchmarks.workload.spec import Workload
 from pytest_duet.errors import DuetError
 from pytest_duet.record.metrics import Measured
 from pytest_duet.record.row import Row
+from pytest_duet.workers.protocol import SubjectError
 
 STARTS = ROOT / "tests" / "liars" / "starts.py"
 ASKED = ("--suite=cold_start", "--trials=2")
 
 
-def started(location, **fields):
+def started(location, device="cpu", **fields):
     small = Workload(dataset="synthetic", layer_sizes=(784, 16, 10), **fields)
-    start = ColdStart(Entry("mine", location), small, synthetic(), "cpu")
+    start = ColdStart(Entry("mine", location), small, synthetic(), device)
     start()
     start.go_on()
     return start
@@ -51,6 +52,11 @@ def test_an_honest_start_is_proven_and_told_phase_by_phase(batch_size):
 def test_what_trains_something_else_has_no_start(name):
     with pytest.raises(ParityError, match="mine: parity fails"):
         check_start(started(f"{TRAINERS}:{name}"))
+
+
+def test_who_starts_on_the_cpu_when_asked_for_a_gpu_has_no_start():
+    with pytest.raises(SubjectError, match="asked to train on a GPU and says that it trains on the CPU"):
+        started(f"{TRAINERS}:Honest", device="gpu")
 
 
 def test_data_that_were_changed_prove_nothing():

@@ -19,6 +19,7 @@ from benchmarks.workload.spec import Workload
 from pytest_duet.record.metrics import Measured
 from pytest_duet.record.row import Row
 from pytest_duet.trials.trial import Memory, Trial
+from pytest_duet.workers.protocol import SubjectError
 
 LIARS = ROOT / "tests" / "liars" / "convergence.py"
 SMALL = Workload(dataset="synthetic", layer_sizes=(784, 16, 10), learning_rate=0.01)
@@ -31,9 +32,9 @@ def trajectory(workload):
     return oracle.compute(workload, synthetic())
 
 
-def trained(location, target=REACHED):
+def trained(location, target=REACHED, device="cpu"):
     """Return what a trainer made of two seeds."""
-    found = Convergence(Entry("mine", location), workloads_of(SMALL, 2), synthetic(), target, "cpu")
+    found = Convergence(Entry("mine", location), workloads_of(SMALL, 2), synthetic(), target, device)
     found()
     return found
 
@@ -75,6 +76,11 @@ def test_who_is_good_too_soon_is_found_out(liar, message):
 def test_what_trains_something_else_has_no_time(name):
     with pytest.raises(ParityError, match="mine: parity fails from seed 0"):
         check_convergence(trained(f"{TRAINERS}:{name}", target=0.999), trajectory)
+
+
+def test_who_trains_on_the_cpu_when_asked_for_a_gpu_has_no_time():
+    with pytest.raises(SubjectError, match="asked to train on a GPU and says that it trains on the CPU"):
+        trained(f"{TRAINERS}:Honest", device="gpu")
 
 
 def test_the_recipe_is_what_was_not_asked_otherwise():

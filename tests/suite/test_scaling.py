@@ -147,6 +147,8 @@ def test_each_rank_has_a_gpu_of_its_own():
     assert [seat.gpus for seat in seats_of([], 4, 4, ["a", "b"], [])] == [("0",), ("0",), ("1",), ("1",)]
     with pytest.raises(DuetError, match="--devices=3: there are 2 GPUs here"):
         seats_of([0, 1, 2], 2, 3, gpus=["GPU-a", "GPU-b"])
+    with pytest.raises(DuetError, match="NVML does not tell the GPUs' UUIDs here"):
+        seats_of([0, 1], 2, 2, gpus=[None, None])
     seats = [replace(ONE_CORE, gpus=(name,)) for name in ("GPU-a", "GPU-b")]
     failing = pytest.raises(DuetError, match="(?s)rank [01] of 2 .*: on gpu GPU-[ab], growing: true")
     with fleet("Told", 2, seats=seats) as found, failing:
