@@ -91,7 +91,7 @@ def judge(
         return _judged_beside(one, found, metric, margin, max_trials, its, alpha, clean_error)
     if not row.against.blocks:
         one = _decided(one, found, alpha, max_trials, its, clean_error)
-        return _told(one, [_what_it_takes(one, row.against)])
+        return _told(one, [_what_it_takes(one, row.against, max_trials)])
     totals = found.of(list(map(total, row.against.blocks)))
     one, by_totals = (_decided(one, each, alpha / 2, max_trials, its, clean_error) for each in (found, totals))
     contradiction = _contradiction(one, found, totals)
@@ -106,7 +106,7 @@ def judge(
     effect = fmean(map(order_effect, row.against.blocks))
     order = f"going first costs {effect:+.1%}: something of the side that waits still works."
     odd = [order] if abs(effect) > ORDER_EFFECT else []
-    return _told(one, [contradiction, *odd, *row.against.remarks, _what_it_takes(one, row.against)])
+    return _told(one, [contradiction, *odd, *row.against.remarks, _what_it_takes(one, row.against, max_trials)])
 
 
 def _judged_beside(
@@ -210,7 +210,7 @@ def _contradiction(one: Comparison, found: Evidence, totals: Evidence) -> str:
     )
 
 
-def _what_it_takes(one: Comparison, against: Against) -> str:
+def _what_it_takes(one: Comparison, against: Against, max_trials: int) -> str:
     """Return, in a sentence, how much longer an open answer would take; ``""`` where it is none, or nobody knows."""
     if one.verdict is not Verdict.INCONCLUSIVE or not one.needs or not one.trials:
         return ""
@@ -219,7 +219,8 @@ def _what_it_takes(one: Comparison, against: Against) -> str:
         return ""
     time = f", about {fmean(against.wall_seconds) * more:.0f} s," if against.wall_seconds else ""
     trials = "one more trial like these" if more == 1 else f"{more} more trials like these"
-    return f"{trials[0].upper()}{trials[1:]}{time} would decide it."
+    allowed = f", where --max-trials allows {max_trials} in all" if one.needs > max_trials else ""
+    return f"{trials[0].upper()}{trials[1:]}{time} would decide it{allowed}."
 
 
 def _told(one: Comparison, sentences: Iterable[str]) -> Comparison:

@@ -261,7 +261,8 @@ def test_what_cannot_be_decided_is_given_up_and_says_what_it_would_take():
     assert not more_trials.is_open("torch", rows_of(shifts, 8)["torch"], FAMILY, MAX_TRIALS, known)
     found = by_pairs.judge_session(rows_of(shifts, 8), FAMILY, MAX_TRIALS, known)
     (one,) = [one for one in found if (one.benchmark, one.metric) == ("torch", "epoch_seconds")]
-    assert one.needs > 2 * MAX_TRIALS and "more trials like these would decide it" in one.note
+    assert one.needs > 2 * MAX_TRIALS
+    assert f"more trials like these would decide it, where --max-trials allows {MAX_TRIALS} in all." in one.note
 
 
 def memory_of(scatter, known, margin=AGAINST[MEMORY], count=4):
@@ -380,10 +381,12 @@ def test_what_going_first_costs_and_what_was_odd_is_said():
     assert "processes 1, 2 could not be stopped." in found.note
 
 
-def test_an_open_answer_says_how_much_longer_it_would_take():
-    found = judge([0.0, 0.03, 0.0, 0.03], blocks=(trial_of(0), trial_of(0.4)) * 2, wall_seconds=(10.0,) * 4)
+@pytest.mark.parametrize(("slower", "end"), [(0.3, "."), (0.4, ", where --max-trials allows 40 in all.")])
+def test_an_open_answer_says_how_much_longer_it_would_take(slower, end):
+    found = judge([0.0] * 4, blocks=(trial_of(0), trial_of(slower)) * 2, wall_seconds=(10.0,) * 4)
     assert found.verdict is Verdict.INCONCLUSIVE
-    assert f"{found.needs - 4} more trials like these, about {10 * (found.needs - 4)} s, would decide it." in found.note
+    said = f"{found.needs - 4} more trials like these, about {10 * (found.needs - 4)} s, would decide it{end}"
+    assert said in found.note
 
 
 def test_memory_is_compared_by_a_source_that_both_sides_have_of_their_own():
