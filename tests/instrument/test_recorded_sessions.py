@@ -4,6 +4,8 @@ What that code said is in ``recorded_verdicts.json``; it is no output of the cod
 """
 
 import json
+import re
+from collections import Counter
 
 import pytest
 from made_up import AGAINST, family
@@ -15,6 +17,7 @@ from pytest_duet.record.saved_run import read_run
 
 SESSIONS = ROOT / "results" / "gate"
 SAID = json.loads((ROOT / "tests" / "instrument" / "recorded_verdicts.json").read_text())
+UNCHANGED = re.compile("(un)?(calibrated-)?(aa|hog|calibration|history)-[a-z0-9-]+")
 MAX_TRIALS = 16  # where a session does not say how many it might have run
 
 
@@ -45,6 +48,20 @@ def test_a_recorded_session_is_judged_as_it_was(name):
             expected = said.get(field)
             expected = pytest.approx(expected, rel=1e-12) if isinstance(expected, float) else expected
             assert getattr(now, field) == expected, f"{which}: {field}"
+
+
+def test_no_session_of_unchanged_code_accused_anybody():
+    """As many of them as docs/gate-figures.md says."""
+    unchanged = [path for path in SESSIONS.glob("2026-*/**/*.json") if UNCHANGED.fullmatch(path.stem)]
+    found = [json.loads(path.read_text())["gate"]["comparisons"] for path in unchanged]
+    assert not [one for session in found for one in session if one["verdict"] == "regressed"]
+    times = Counter(one["verdict"] for session in found for one in session if one["metric"] == "epoch_seconds")
+    judged = times["clean"] + times["inconclusive"]
+    said = (
+        f"{len(unchanged)} sessions of unchanged code (busy loops and calibrations included) judged {judged} epoch "
+        f"times: {times['clean']} clean, {times['inconclusive']} inconclusive, none regressed."
+    )
+    assert said in " ".join((ROOT / "docs" / "gate-figures.md").read_text().split())
 
 
 def test_they_are_of_all_kinds():
