@@ -40,7 +40,7 @@ def told_without_a_gpu():
         raise GpuUnseen(text) from None
 
 
-def checked_kind(trainer, device, precision="fp32"):
+def checked_kind(trainer, device, precision):
     """Raise :class:`SubjectError` where a new trainer says that it is not what it was asked to be."""
     if trainer.contract.precision != precision:
         raise SubjectError(f"its contract says {trainer.contract.precision}, and it was asked to train in {precision}")

@@ -67,11 +67,14 @@ def predict(params, images, workload):
 
 
 def start(workload, params):
-    """Return what the optimizer remembers before its first step."""
-    zeros = jax.tree.map(jnp.zeros_like, params)
+    """Return what the optimizer remembers before its first step, no array of it twice: a step donates them."""
+
+    def zeros():
+        return jax.tree.map(jnp.zeros_like, params)
+
     if workload.optimizer == "adam":
-        return zeros, jax.tree.map(jnp.zeros_like, params), jnp.zeros(())
-    return zeros if workload.momentum else None
+        return zeros(), zeros(), jnp.zeros(())
+    return zeros() if workload.momentum else None
 
 
 def descent(workload, memory, gradients):

@@ -211,7 +211,10 @@ def _contradiction(one: Comparison, found: Evidence, totals: Evidence) -> str:
 
 
 def _what_it_takes(one: Comparison, against: Against, max_trials: int) -> str:
-    """Return, in a sentence, how much longer an open answer would take; ``""`` where it is none, or nobody knows."""
+    """Return, in a sentence, how much longer an open answer would take, and whether so many trials are allowed.
+
+    ``""`` where it is not open, or nobody knows.
+    """
     if one.verdict is not Verdict.INCONCLUSIVE or not one.needs or not one.trials:
         return ""
     more = one.needs - one.trials
